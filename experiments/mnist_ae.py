@@ -1,0 +1,21 @@
+"""Autoencoder on dynamically binarized MNIST: `mnist_vae` with a point mass for q, and no prior.
+
+Command:  vaejax run mnist_ae
+Expected: better reconstructions than mnist_vae; no p(z), so nothing to sample and no log p(x)
+Measured: see mnist_ae.json
+"""
+
+from vaejax.experiment import Config, Data, Experiment, mlp_pair
+from vaejax.inference import point_mass
+from vaejax.objectives import reconstruction
+
+config = Config(data=Data("mnist"))
+
+
+def build(config, dataset):
+    model, q = mlp_pair(config.model, dataset, point_mass)
+
+    def objective(key, q, joint, x, step):
+        return reconstruction(key, q, joint, x)
+
+    return Experiment(model, q, objective)

@@ -1,0 +1,48 @@
+"""Importance-weighted autoencoder of Burda et al. (2016), dynamically binarized MNIST.
+
+`mnist_vae` trained on the K-sample bound; K = 5 by default, which costs five decoder passes.
+The published schedule: as in mnist_vae, with --objective.num-samples 50.
+
+Command:  vaejax run mnist_iwae
+Expected: below mnist_vae of the same budget; published after 3,280 epochs 85.54 (K = 5), 84.78 (50)
+Measured: see mnist_iwae.json
+"""
+
+import dataclasses
+
+from vaejax import experiment
+from vaejax.errors import UserError
+from vaejax.experiment import Data, Experiment, mlp_pair
+from vaejax.inference import diagonal_gaussian
+from vaejax.objectives import iwae
+
+
+@dataclasses.dataclass(frozen=True)
+class Iwae:
+    """log 1/K sum_k p(x, z_k) / q(z_k | x)."""
+
+    num_samples: int = 5
+    """K."""
+
+    def __post_init__(self):
+        if self.num_samples < 1:
+            raise UserError(
+                f"--objective.num-samples must be at least 1; got {self.num_samples}"
+            )
+
+
+@dataclasses.dataclass(frozen=True)
+class Config(experiment.Config):
+    objective: Iwae = dataclasses.field(default_factory=Iwae)
+
+
+config = Config(data=Data("mnist"))
+
+
+def build(config, dataset):
+    model, q = mlp_pair(config.model, dataset, diagonal_gaussian)
+
+    def objective(key, q, joint, x, step):
+        return iwae(key, q, joint, x, num_samples=config.objective.num_samples)
+
+    return Experiment(model, q, objective)

@@ -1,0 +1,74 @@
+"""The command line: which command, with what arguments. Nothing heavy is imported before it is
+needed, so that `vaejax --help` answers at once."""
+
+import sys
+
+USAGE = """usage: vaejax COMMAND ...
+
+Latent-variable generative models in JAX: p(z), p(x|z), q(z|x), and what each number is worth.
+
+  run EXPERIMENT         train, evaluate, draw, summarize; goes on where it was stopped
+  train EXPERIMENT       train only
+  evaluate RUN           measure a run again, with other --evaluate.* settings
+  sample RUN             draw from the model: x ~ p(x | z), z ~ p(z)
+  report RUN             draw a run's figures and its HTML page from its files
+  experiments            what there is to run, with expected and measured figures
+  data                   the data sets: what is here, what would be fetched, fingerprints
+  doctor                 versions, devices, precision, where data and caches are
+  bench EXPERIMENT       steps a second, and the share of this machine's matmul peak
+
+EXPERIMENT is a path to an experiment file or its stem; RUN a folder <out>/<experiment>/<hash>/seed-<n>.
+`vaejax run EXPERIMENT --help` lists every setting, with its type and default.
+"""
+
+COMMANDS = (
+    "run",
+    "train",
+    "evaluate",
+    "sample",
+    "report",
+    "experiments",
+    "data",
+    "doctor",
+    "bench",
+)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; returns the exit code: 0, 2 for an error that the person can mend, 130 or
+    143 when stopped by Ctrl-C or SIGTERM."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments and arguments[0] in ("-h", "--help", "help"):
+        print(USAGE, end="")
+        return 0
+    if arguments and arguments[0] == "--version":
+        from vaejax import __version__
+
+        print(f"vaejax {__version__}")
+        return 0
+    if not arguments or arguments[0] not in COMMANDS:
+        given = f"unknown command {arguments[0]!r}" if arguments else "no command"
+        return _fail(f"{given}: expected one of {', '.join(COMMANDS)}; see vaejax --help")
+    from vaejax import commands
+    from vaejax.errors import UserError
+
+    try:
+        return getattr(commands, arguments[0])(arguments[1:]) or 0
+    except UserError as error:
+        return _fail(str(error))
+    except KeyboardInterrupt:
+        return 130
+    except OSError as error:
+        if error.errno in (13, 28, 30, 122):  # access, no space, read-only, quota
+            return _fail(f"{error.filename or 'the disk'}: {error.strerror}; what was saved before "
+                         "is whole: mend that and run the same command to go on")
+        raise
+
+
+def _fail(message: str) -> int:
+    print(f"vaejax: {' '.join(message.split())}", file=sys.stderr)
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,128 @@
+"""Arrays with the protocol that makes a number computed on them comparable."""
+
+import dataclasses
+import functools
+import hashlib
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from vaejax.data.binarize import binarize
+from vaejax.errors import UserError
+from vaejax.types import Key
+
+Binarization = Literal["dynamic", "static", "threshold", "none"]
+Split = Literal["train", "validation", "test"]
+
+# Part of the protocol, not of a run: every run evaluates on the same binary images.
+_EVALUATION_SEED = 0
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Dataset:
+    """Three splits of stored values; an observation x is made of them by `observe` or `split`.
+
+    Attributes:
+      levels: the stored value that means intensity 1; None for real-valued data.
+      binarization: `dynamic`: training images are resampled, x_i ~ Bernoulli(intensity_i), at
+        every step, evaluation images once from a fixed key; `threshold`: intensity > 1/2;
+        `static`: the stored values are 0 and 1; `none`: intensities or real values as they are.
+      labels: per split, where the source has them.
+    """
+
+    name: str
+    train: np.ndarray
+    validation: np.ndarray
+    test: np.ndarray
+    levels: float | None
+    binarization: Binarization
+    labels: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
+
+    def __post_init__(self):
+        stored_binary = self.levels == 1 and self.train.dtype == np.uint8
+        if self.binarization == "static" and not stored_binary:
+            raise UserError(
+                f"binarization static expects stored values 0 and 1; {self.name} has grey or real "
+                "values: use --data.binarization dynamic or threshold"
+            )
+        if self.binarization in ("dynamic", "threshold") and stored_binary:
+            raise UserError(
+                f"{self.name} is binary already, so binarization {self.binarization} has nothing "
+                "to do: use --data.binarization static"
+            )
+        if self.binarization in ("dynamic", "threshold") and self.levels is None:
+            raise UserError(
+                f"binarization {self.binarization} expects intensities in [0, 1] or 0..255; "
+                f"{self.name} has values outside: use --data.binarization none and "
+                "--model.likelihood gaussian"
+            )
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of one observation."""
+        return self.train.shape[1:]
+
+    @property
+    def support(self) -> Literal["binary", "grey", "unit", "real"]:
+        """What values x takes: {0, 1}, {0, 1/levels, ..., 1}, [0, 1] or the reals."""
+        if self.binarization != "none":
+            return "binary"
+        if self.levels is None:
+            return "real"
+        return "grey" if self.train.dtype == np.uint8 else "unit"
+
+    def observe(self, key: Key, stored: Array) -> Float[Array, "batch ..."]:
+        """A batch of x from a batch of stored training values. Pure; runs inside the step."""
+        if self.binarization == "dynamic":
+            return binarize(key, stored, self.levels)
+        if self.binarization == "threshold":
+            return (stored * 2.0 > self.levels).astype(jnp.float32)
+        return stored.astype(jnp.float32) / (self.levels or 1.0)
+
+    def split(self, name: Split) -> np.ndarray:
+        """The observations of a split for evaluation: made once, the same for every run.
+        Binary ones are uint8; the others float32."""
+        return self._splits[name]
+
+    @functools.cached_property
+    def _splits(self) -> dict[str, np.ndarray]:
+        splits = {}
+        for index, name in enumerate(("train", "validation", "test")):
+            stored = getattr(self, name)
+            key = jax.random.fold_in(jax.random.key(_EVALUATION_SEED, impl="threefry2x32"), index)
+            if len(stored) == 0:
+                splits[name] = np.zeros(stored.shape, np.uint8)
+                continue
+            x = np.asarray(jax.jit(self.observe)(key, stored))
+            splits[name] = x.astype(np.uint8) if self.support == "binary" else x
+        return splits
+
+    def mean(self) -> np.ndarray:
+        """Mean of x over the training split, in float64."""
+        if self.binarization == "threshold":
+            return self.split("train").mean(axis=0, dtype=np.float64)
+        return self.train.mean(axis=0, dtype=np.float64) / (self.levels or 1.0)
+
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 over the stored splits, shortened: equal fingerprints mean equal data."""
+        digest = hashlib.sha256()
+        for stored in (self.train, self.validation, self.test):
+            digest.update(f"{stored.shape}{stored.dtype}".encode())
+            digest.update(np.ascontiguousarray(stored).tobytes())
+        return digest.hexdigest()[:16]
+
+    def protocol(self) -> dict[str, object]:
+        """What must agree for two numbers to be comparable."""
+        return {
+            "data": self.name,
+            "train": len(self.train),
+            "validation": len(self.validation),
+            "test": len(self.test),
+            "shape": list(self.shape),
+            "binarization": self.binarization,
+            "fingerprint": self.fingerprint,
+        }

@@ -1,0 +1,20 @@
+"""What p and q are made of: distrax, and what it lacks. The only import of distrax."""
+
+from distrax import Distribution, Independent, MixtureSameFamily, Transformed
+
+from vaejax.distributions.bernoulli import Bernoulli
+from vaejax.distributions.diagonal_gaussian import DiagonalGaussian, standard_normal
+from vaejax.distributions.discretized_logistic import DiscretizedLogistic
+from vaejax.distributions.point_mass import PointMass
+
+__all__ = [
+    "Bernoulli",
+    "DiagonalGaussian",
+    "DiscretizedLogistic",
+    "Distribution",
+    "Independent",
+    "MixtureSameFamily",
+    "PointMass",
+    "Transformed",
+    "standard_normal",
+]

@@ -1,0 +1,101 @@
+"""Every example of a split, measured once, in bounded memory, at the highest precision."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from vaejax.distributions import DiagonalGaussian, PointMass
+from vaejax.errors import UserError
+from vaejax.marginal_likelihood import importance_sampling
+from vaejax.sharding import batch_sharding, replicated
+from vaejax.types import GenerativeModel, InferenceNetwork, Key, Params
+
+# Two numbers a sample and an example are kept while a batch is measured: this many at most.
+_MAX_WEIGHTS = 20_000_000
+_BATCH = 100
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluate:
+    """Evaluation of the best (by validation) or else the last parameters."""
+
+    split: Literal["train", "validation", "test"] = "test"
+    """Which examples."""
+    examples: int | None = None
+    """How many of them, from the first; all unless given."""
+    num_samples: int = 5000
+    """K of the importance-weighted bound."""
+
+    def __post_init__(self):
+        if self.num_samples < 1:
+            raise UserError(f"--evaluate.num-samples must be at least 1; got {self.num_samples}")
+        if self.examples is not None and self.examples < 1:
+            raise UserError(f"--evaluate.examples must be at least 1; got {self.examples}")
+
+
+def evaluate(
+    key: Key,
+    generative: GenerativeModel,
+    inference: InferenceNetwork,
+    params: Params,
+    xs: np.ndarray,
+    *,
+    num_samples: int,
+    progress: Callable[[int], None] = lambda count: None,
+) -> dict[str, np.ndarray]:
+    """Per-example arrays, by name, in nats unless said otherwise.
+
+    For a q with a density: `iwae` (the K-sample bound), `iwae_std_error`, `ess`, `khat`, `elbo`
+    (mean log weight over the same K draws), `elbo_std_error`, `reconstruction`, `kl`,
+    `kl_per_dimension` where q and the prior are diagonal Gaussians. For a point mass:
+    `reconstruction` = log p(x | z) at its z, and nothing that needs a density.
+    For both: `code`, the mean of q, and `squared_error`, ||x - E[x | z = code]||^2.
+
+    Example i uses fold_in(key, i): no value depends on batches or devices.
+    """
+    n = len(xs)
+    size = max(1, min(_BATCH, n, _MAX_WEIGHTS // num_samples))
+    sharding = batch_sharding(size)
+
+    def one(params, index, x):
+        x = x.astype(jnp.float32)
+        joint = generative.joint(params.generative)
+        q = inference.posterior(params.inference, x, joint.prior)
+        code = q.mean()
+        likelihood = joint.likelihood(code)
+        row = {"code": code, "squared_error": jnp.sum((x - likelihood.mean()) ** 2)}
+        if isinstance(q, PointMass):
+            return row | {"reconstruction": likelihood.log_prob(x)}
+        estimate = importance_sampling(
+            jax.random.fold_in(key, index), joint, x, q, num_samples=num_samples
+        )
+        row |= {
+            "iwae": estimate.value,
+            "iwae_std_error": estimate.std_error,
+            "ess": estimate.ess,
+            "khat": estimate.khat,
+            **estimate.diagnostics,
+        }
+        if isinstance(q, DiagonalGaussian) and isinstance(joint.prior, DiagonalGaussian):
+            row["kl_per_dimension"] = q.kl_per_dimension(joint.prior)
+        return row
+
+    @jax.jit
+    def batch(params, indices, xs):
+        indices, xs = jax.lax.with_sharding_constraint((indices, xs), sharding)
+        return jax.vmap(one, (None, 0, 0))(params, indices, xs)
+
+    params = jax.device_put(params, replicated(sharding))
+    rows = []
+    with jax.default_matmul_precision("highest"):
+        for start in range(0, n, size):
+            indices = np.minimum(np.arange(start, start + size), n - 1)  # the last batch is padded
+            result = batch(params, indices, xs[indices])
+            count = min(size, n - start)
+            rows.append(jax.tree.map(lambda leaf, count=count: np.asarray(leaf)[:count], result))
+            progress(count)
+    return {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}

@@ -1,0 +1,84 @@
+"""Arrays that the report draws: reconstructions, prior samples, the two-dimensional manifold."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from vaejax.distributions import PointMass
+from vaejax.types import GenerativeModel, InferenceNetwork, Key, Params
+
+MANIFOLD_SIDE = 20
+
+
+def is_point_mass(
+    generative: GenerativeModel, inference: InferenceNetwork, params: Params, x: np.ndarray
+) -> bool:
+    """Whether q(z | x) is a point mass: an autoencoder, which has no p(z) and no log p(x)."""
+    kind = []
+
+    def trace(params, x):
+        joint = generative.joint(params.generative)
+        kind.append(isinstance(inference.posterior(params.inference, x, joint.prior), PointMass))
+        return 0
+
+    jax.eval_shape(trace, params, jnp.asarray(x, jnp.float32))
+    return kind[0]
+
+
+def prior_samples(
+    key: Key, generative: GenerativeModel, params: Params, count: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """(E[x | z], x) for `count` draws z ~ p(z), x ~ p(x | z)."""
+
+    def one(key):
+        joint = generative.joint(params.generative)
+        prior_key, likelihood_key = jax.random.split(key)
+        likelihood = joint.likelihood(joint.prior.sample(seed=prior_key))
+        return likelihood.mean(), likelihood.sample(seed=likelihood_key)
+
+    means, samples = jax.jit(jax.vmap(one))(jax.random.split(key, count))
+    return np.asarray(means), np.asarray(samples)
+
+
+def pictures(
+    key: Key,
+    generative: GenerativeModel,
+    inference: InferenceNetwork,
+    params: Params,
+    xs: np.ndarray,
+    *,
+    count: int = 64,
+) -> dict[str, np.ndarray]:
+    """`originals`, `reconstructions` (E[x | z], z ~ q); with a p(z), `sample_means` and
+    `samples`; with two latents, `manifold`: E[x | z] on a square grid of z, at the normal
+    quantiles of 0.01..0.99 for a q with a density, over the codes' range for a point mass."""
+    xs = np.asarray(xs[:count], np.float32)
+    point_mass = is_point_mass(generative, inference, params, xs[0])
+
+    def reconstruct(key, x):
+        joint = generative.joint(params.generative)
+        q = inference.posterior(params.inference, x, joint.prior)
+        return joint.likelihood(q.sample(seed=key)).mean(), q.mean()
+
+    reconstruct_key, sample_key = jax.random.split(key)
+    reconstructions, codes = jax.jit(jax.vmap(reconstruct))(
+        jax.random.split(reconstruct_key, len(xs)), xs
+    )
+    result = {"originals": xs, "reconstructions": np.asarray(reconstructions)}
+    if not point_mass:
+        result["sample_means"], result["samples"] = prior_samples(
+            sample_key, generative, params, count
+        )
+    if codes.shape[1:] == (2,):
+        if point_mass:
+            low, high = np.percentile(codes, [1, 99], axis=0)
+            axes = [np.linspace(low[i], high[i], MANIFOLD_SIDE) for i in range(2)]
+        else:
+            quantiles = np.linspace(0.01, 0.99, MANIFOLD_SIDE)
+            axes = [np.asarray(jax.scipy.stats.norm.ppf(quantiles))] * 2
+        grid = np.stack(np.meshgrid(*axes), axis=-1).reshape(-1, 2).astype(np.float32)
+        joint = generative.joint(params.generative)
+        result["manifold"] = np.asarray(
+            jax.jit(jax.vmap(lambda z: joint.likelihood(z).mean()))(grid)
+        )
+    return result

@@ -1,0 +1,242 @@
+"""The typed configuration of one run, and the experiment file that it belongs to.
+
+An experiment is a Python file with a docstring (what, command, expected, measured), a `config`
+and `build(config, dataset) -> Experiment`.
+"""
+
+import ast
+import dataclasses
+import hashlib
+import importlib.util
+import json
+import sys
+import types
+import typing
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from vaejax import distributions, generative, inference, networks
+from vaejax.data import Binarization, Dataset
+from vaejax.errors import UserError
+from vaejax.evaluation import Evaluate
+from vaejax.training import Train
+from vaejax.types import GenerativeModel, InferenceNetwork, VariationalFamily
+
+
+class Experiment(NamedTuple):
+    """What an experiment file builds: p(x, z), q(z | x), and what is maximized."""
+
+    generative: GenerativeModel
+    inference: InferenceNetwork
+    objective: Callable  # (key, q, joint, x, step) -> Terms
+
+
+@dataclasses.dataclass(frozen=True)
+class Data:
+    """Data and protocol."""
+
+    name: str = "digits"
+    """digits, mnist, binarized_mnist, or the path of an .npz or .npy file."""
+    binarization: Binarization | None = None
+    """How grey values become binary; the data set's usual way unless given."""
+    validation: int | None = None
+    """Training examples held out for validation; the data set's usual number unless given."""
+
+
+@dataclasses.dataclass(frozen=True)
+class MLP:
+    """Two multilayer perceptrons, the decoder mirroring the encoder."""
+
+    latent_dim: int = 50
+    """Dimensions of z."""
+    hidden: tuple[int, ...] = (200, 200)
+    """Widths of the encoder's hidden layers; reversed in the decoder."""
+    activation: Literal["tanh", "relu", "elu", "softplus"] = "tanh"
+    """Nonlinearity."""
+    likelihood: Literal["bernoulli", "discretized_logistic", "gaussian"] = "bernoulli"
+    """p(x | z): for binary data; for grey values; for real values. Scales are learned."""
+
+    def __post_init__(self):
+        if self.latent_dim < 1:
+            raise UserError(f"--model.latent-dim must be at least 1; got {self.latent_dim}")
+        if any(width < 1 for width in self.hidden):
+            raise UserError(f"--model.hidden must be widths of at least 1; got {self.hidden}")
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """The base of every experiment's configuration."""
+
+    data: Data = dataclasses.field(default_factory=Data)
+    model: MLP = dataclasses.field(default_factory=MLP)
+    train: Train = dataclasses.field(default_factory=Train)
+    evaluate: Evaluate = dataclasses.field(default_factory=Evaluate)
+
+
+def mlp_pair(
+    model: MLP, dataset: Dataset, family: Callable[[int], VariationalFamily]
+) -> tuple[GenerativeModel, InferenceNetwork]:
+    """The one-layer model of Burda et al. (2016): p(z) = N(0, I), two MLPs, an output bias that
+    starts at the data's mean, and any q family; a point mass makes it an autoencoder."""
+    activation = {
+        "tanh": jnp.tanh,
+        "relu": jax.nn.relu,
+        "elu": jax.nn.elu,
+        "softplus": jax.nn.softplus,
+    }[model.activation]
+    check_support(model.likelihood, dataset)
+    mean = dataset.mean().astype(np.float32)
+    if model.likelihood == "bernoulli":
+        clipped = np.clip(mean, 0.001, 0.999)
+        output_shape, bias = dataset.shape, np.log(clipped / (1 - clipped))
+        likelihood: Callable = distributions.Bernoulli
+    else:
+        # The last layer gives a location and a log scale for each element of x.
+        spread = float(np.log(dataset.train.std() / (dataset.levels or 1.0) + 1e-3))
+        output_shape = (2, *dataset.shape)
+        bias = np.stack([mean, np.full_like(mean, spread)])
+        if model.likelihood == "gaussian":
+
+            def likelihood(out):
+                return distributions.DiagonalGaussian(out[0], out[1])
+        else:
+
+            def likelihood(out):
+                return distributions.DiscretizedLogistic(out[0], out[1], int(dataset.levels))
+
+    decoder = networks.MLP(model.hidden[::-1], output_shape, activation, bias)
+    q_family = family(model.latent_dim)
+    size = inference.parameter_count(q_family)
+    encoder = networks.MLP(model.hidden, (size,), activation)
+    return (
+        generative.latent_variable_model(
+            distributions.standard_normal(model.latent_dim), decoder, likelihood
+        ),
+        inference.amortized(q_family, encoder, dataset.shape),
+    )
+
+
+def check_support(likelihood: str, dataset: Dataset) -> None:
+    """Refuse a likelihood that is no density or probability on the data's values."""
+    allowed = {
+        "bernoulli": ("binary",),
+        "discretized_logistic": ("binary", "grey"),
+        "gaussian": ("real", "unit"),
+    }[likelihood]
+    if dataset.support in allowed:
+        return
+    advice = {
+        "binary": "--model.likelihood bernoulli",
+        "grey": "--data.binarization dynamic, or --model.likelihood discretized_logistic",
+        "unit": "--data.binarization dynamic, or --model.likelihood gaussian",
+        "real": "--model.likelihood gaussian",
+    }[dataset.support]
+    raise UserError(
+        f"the {likelihood} likelihood expects {' or '.join(allowed)} values; {dataset.name} with "
+        f"binarization {dataset.binarization} has {dataset.support} values: use {advice}"
+    )
+
+
+class ExperimentFile(NamedTuple):
+    """A loaded experiment file."""
+
+    name: str
+    path: Path
+    module: types.ModuleType
+
+    @property
+    def config(self) -> Config:
+        return self.module.config
+
+    def build(self, config: Config, dataset: Dataset) -> Experiment:
+        return self.module.build(config, dataset)
+
+
+def folders() -> list[Path]:
+    """Where experiment files are looked for by their stem: here, then with this package."""
+    package = Path(__file__).resolve().parent
+    candidates = [Path("experiments"), package.parent / "experiments", package / "experiments"]
+    return [folder for folder in candidates if folder.is_dir()]
+
+
+def find(name: str) -> Path:
+    """The path of an experiment given by its path or its stem."""
+    if name.endswith(".py"):
+        if Path(name).is_file():
+            return Path(name)
+        raise UserError(f"no experiment file {name}")
+    for folder in folders():
+        path = folder / f"{name}.py"
+        if path.is_file():
+            return path
+    known = sorted({path.stem for folder in folders() for path in folder.glob("*.py")})
+    raise UserError(
+        f"unknown experiment {name!r}: expected one of {', '.join(known)}, or the path of a .py file"
+    )
+
+
+def load(path: Path, name: str | None = None) -> ExperimentFile:
+    """Import an experiment file."""
+    name = name or path.stem
+    spec = importlib.util.spec_from_file_location(f"vaejax_experiment_{name}", path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look their module up there
+    try:
+        spec.loader.exec_module(module)
+    except UserError:
+        raise
+    except Exception as error:
+        raise UserError(
+            f"cannot import the experiment {path}: {type(error).__name__}: {error}"
+        ) from error
+    for attribute in ("config", "build"):
+        if not hasattr(module, attribute):
+            raise UserError(
+                f"{path} is no experiment: expected `config` and `build(config, dataset)`, "
+                f"found no `{attribute}`"
+            )
+    return ExperimentFile(name, path, module)
+
+
+def to_json(config: Config) -> dict[str, Any]:
+    return json.loads(json.dumps(dataclasses.asdict(config)))
+
+
+def from_json(kind: type, values: dict[str, Any]) -> Any:
+    """A configuration dataclass from `to_json`'s output.
+
+    Raises:
+      UserError: the fields are not those of this configuration.
+    """
+    hints = typing.get_type_hints(kind)
+    names = {field.name for field in dataclasses.fields(kind)}
+    if not isinstance(values, dict) or set(values) != names:
+        raise UserError(
+            f"the saved configuration of {kind.__name__} has fields "
+            f"{sorted(values) if isinstance(values, dict) else values}; expected {sorted(names)}: "
+            "it was made by another version of the experiment"
+        )
+    converted = {}
+    for name, value in values.items():
+        if dataclasses.is_dataclass(hints[name]):
+            value = from_json(hints[name], value)
+        elif isinstance(value, list):
+            value = tuple(value)
+        converted[name] = value
+    return kind(**converted)
+
+
+def identity(file: ExperimentFile, config: Config) -> str:
+    """Eight hex digits that change when the configuration or the experiment's code does (its
+    docstring aside)."""
+    tree = ast.parse(file.path.read_text())
+    if ast.get_docstring(tree) is not None:
+        tree.body = tree.body[1:]
+    content = json.dumps([file.name, to_json(config), ast.dump(tree)], sort_keys=True)
+    return hashlib.sha256(content.encode()).hexdigest()[:8]

@@ -1,0 +1,29 @@
+"""p(x, z) = p(z) p(x | z) with a fixed prior and a network as the decoder."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+
+from vaejax.types import Distribution, GenerativeModel, Joint
+
+
+def latent_variable_model(
+    prior: Distribution, network: Any, likelihood: Callable[[Any], Distribution]
+) -> GenerativeModel:
+    """p(x | z) = likelihood(network(z)).
+
+    Args:
+      prior: p(z).
+      network: anything with `init(key, z) -> theta` and `apply(theta, z) -> outputs`.
+      likelihood: outputs -> p(x | z), `distributions.Bernoulli` for example.
+    """
+
+    def init(key):
+        prior_key, network_key = jax.random.split(key)
+        return network.init(network_key, prior.sample(seed=prior_key))
+
+    def joint(theta):
+        return Joint(prior, lambda z: likelihood(network.apply(theta, z)))
+
+    return GenerativeModel(init, joint)

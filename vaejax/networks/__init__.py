@@ -1,0 +1,5 @@
+"""Functions with parameters: what turns z into the parameters of p(x | z), and x into lambda."""
+
+from vaejax.networks.mlp import MLP
+
+__all__ = ["MLP"]

@@ -1,0 +1,37 @@
+"""Multilayer perceptron, for one example of any shape to an output of any shape."""
+
+import math
+from collections.abc import Callable
+
+import flax.linen as nn
+import jax
+from jaxtyping import Array, Float
+
+
+class MLP(nn.Module):
+    """x -> W_L f(... f(W_1 x + b_1) ...) + b_L, with Glorot-uniform weights, zero biases.
+
+    `output_bias` starts the last bias elsewhere: at the data's mean logit, for a decoder
+    (Burda et al. 2016, in the authors' code).
+    """
+
+    hidden: tuple[int, ...]
+    output_shape: tuple[int, ...]
+    activation: Callable[[Array], Array] = jax.nn.tanh
+    output_bias: Float[Array, "..."] | float = 0.0
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
+        def bias_init(key, shape, dtype):
+            del key
+            return jax.numpy.broadcast_to(self.output_bias, self.output_shape).reshape(shape)
+
+        h = x.reshape(-1)
+        for size in self.hidden:
+            h = self.activation(nn.Dense(size, kernel_init=nn.initializers.glorot_uniform())(h))
+        h = nn.Dense(
+            math.prod(self.output_shape),
+            kernel_init=nn.initializers.glorot_uniform(),
+            bias_init=bias_init,
+        )(h)
+        return h.reshape(self.output_shape)

@@ -1,0 +1,14 @@
+"""Tables, figures and one HTML page, from the files of a run alone."""
+
+from vaejax.report.figures import draw, draw_samples
+from vaejax.report.page import write_page
+from vaejax.report.table import evaluation_rows, format_table, seeds_table
+
+__all__ = [
+    "draw",
+    "draw_samples",
+    "evaluation_rows",
+    "format_table",
+    "seeds_table",
+    "write_page",
+]

@@ -1,0 +1,154 @@
+"""PNG figures of one run, drawn from its files."""
+
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from vaejax.run_directory import RunDirectory
+
+_BLUE, _ORANGE, _GREY = "#1f5fa8", "#d9822b", "#666666"
+
+
+def draw(run: RunDirectory) -> list[tuple[Path, str]]:
+    """Draw every figure that the run's files allow; returns each with its caption."""
+    evaluation, arrays = run.read_json("evaluation.json"), run.read_arrays("evaluation.npz")
+    folder = run.file("figures")
+    folder.mkdir(exist_ok=True)
+    for stale in folder.glob("*.png"):
+        stale.unlink()
+    figures = []
+
+    def save(name, figure, caption):
+        path = folder / f"{name}.png"
+        figure.savefig(path, dpi=130, bbox_inches="tight")
+        plt.close(figure)
+        figures.append((path, caption))
+
+    if _is_image(arrays["originals"]):
+        save("reconstructions", *_reconstructions(arrays))
+        if "sample_means" in arrays:
+            save("samples", *_samples(arrays))
+        if "manifold" in arrays:
+            save("manifold", *_manifold(arrays, evaluation["point_mass"]))
+    if run.metrics():
+        save("training", *_training(run.metrics(), evaluation["point_mass"]))
+    if "kl_per_dimension" in arrays:
+        save("kl_per_dimension", *_kl_per_dimension(arrays["kl_per_dimension"]))
+    if arrays["code"].shape[1:] == (2,):
+        save("codes", *_codes(arrays))
+    return figures
+
+
+def draw_samples(path: Path, means: np.ndarray, samples: np.ndarray) -> None:
+    """Prior samples as one PNG."""
+    figure, _ = _samples({"sample_means": means, "samples": samples})
+    figure.savefig(path, dpi=130, bbox_inches="tight")
+    plt.close(figure)
+
+
+def _is_image(x: np.ndarray) -> bool:
+    return x.ndim == 3 or (x.ndim == 4 and x.shape[-1] in (1, 3))
+
+
+def mosaic(images: np.ndarray, columns: int) -> np.ndarray:
+    """(n, h, w) or (n, h, w, c) images side by side with a thin gap, values in [0, 1]."""
+    images = images[..., 0] if images.ndim == 4 and images.shape[-1] == 1 else images
+    rows = -(-len(images) // columns)
+    height, width = images.shape[1:3]
+    gap = max(1, height // 14)
+    canvas = np.ones((rows * (height + gap) - gap, columns * (width + gap) - gap, *images.shape[3:]))
+    for index, image in enumerate(images):
+        row, column = divmod(index, columns)
+        top, left = row * (height + gap), column * (width + gap)
+        canvas[top : top + height, left : left + width] = np.clip(image, 0, 1)
+    return canvas
+
+
+def _show(axes, images, columns, title):
+    # Ink on paper: 1 is black, and the gaps stay white.
+    canvas = mosaic(1.0 - images, columns)
+    axes.imshow(canvas, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+    axes.set_title(title, fontsize=10)
+    axes.axis("off")
+
+
+def _reconstructions(arrays):
+    originals, means = arrays["originals"][:40], arrays["reconstructions"][:40]
+    figure, axes = plt.subplots(1, 2, figsize=(9, 5))
+    _show(axes[0], originals, 8, "test examples x")
+    _show(axes[1], means, 8, "reconstructions E[x | z], z ~ q(z | x)")
+    return figure, "Test examples, and the decoder's mean at one draw of the code of each."
+
+
+def _samples(arrays):
+    means, samples = arrays["sample_means"][:64], arrays["samples"][:64]
+    figure, axes = plt.subplots(1, 2, figsize=(9, 4.8))
+    _show(axes[0], means, 8, "E[x | z],  z ~ p(z)")
+    _show(axes[1], samples, 8, "x ~ p(x | z),  z ~ p(z)")
+    return figure, "Samples of the model: the mean of p(x | z), and x itself, for z from the prior."
+
+
+def _manifold(arrays, point_mass):
+    images = arrays["manifold"]
+    side = int(round(len(images) ** 0.5))
+    grid = images.reshape(side, side, *images.shape[1:])[::-1].reshape(images.shape)
+    figure, axes = plt.subplots(figsize=(7, 7))
+    where = "over the codes' range" if point_mass else "at the prior's quantiles 0.01 to 0.99"
+    _show(axes, grid, side, f"E[x | z] on a grid of z {where}")
+    return figure, f"The two-dimensional latent space, decoded on a grid {where}."
+
+
+def _codes(arrays):
+    code, labels = arrays["code"], arrays.get("labels")
+    figure, axes = plt.subplots(figsize=(6, 5))
+    colour = {"c": labels, "cmap": "tab10"} if labels is not None else {"color": _BLUE}
+    points = axes.scatter(code[:, 0], code[:, 1], s=5, **colour)
+    if labels is not None:
+        figure.colorbar(points, ticks=np.unique(labels), label="label (never trained on)")
+    axes.set_xlabel("$z_1$")
+    axes.set_ylabel("$z_2$")
+    axes.set_aspect("equal")
+    axes.set_title("mean of q(z | x), test examples", fontsize=10)
+    return figure, "The test set, encoded."
+
+
+def _training(metrics, point_mass):
+    steps = [line["step"] for line in metrics]
+    figure, axes = plt.subplots(figsize=(7, 4))
+    axes.plot(steps, [-line["value"] for line in metrics], color=_BLUE, label="training")
+    held = [line for line in metrics if line.get("validation") is not None]
+    if held:
+        axes.plot(
+            [line["step"] for line in held],
+            [-line["validation"] for line in held],
+            "o-",
+            ms=3,
+            color=_ORANGE,
+            label="validation",
+        )
+    values = [-line["value"] for line in metrics]
+    late = values[len(values) // 20 :]
+    axes.set_ylim(min(late) - 0.05 * (max(late) - min(late)) - 1e-3, max(late) + 1e-3)
+    axes.set_xlabel("step")
+    axes.set_ylabel("minus the objective, nats")
+    axes.set_title("training", fontsize=10)
+    axes.grid(alpha=0.3)
+    axes.legend()
+    bound = "not a bound on log p(x)" if point_mass else "one draw of the noise an example"
+    return figure, f"The objective along training: mean over an epoch's batches ({bound})."
+
+
+def _kl_per_dimension(kl):
+    means = np.sort(kl.reshape(len(kl), -1).mean(axis=0))[::-1]
+    figure, axes = plt.subplots(figsize=(7, 3))
+    axes.bar(np.arange(len(means)), means, color=_BLUE)
+    axes.axhline(0, color=_GREY, lw=0.5)
+    axes.set_xlabel("latent dimension, sorted")
+    axes.set_ylabel("nats")
+    axes.set_title("KL(q(z_j | x) || p(z_j)), mean over examples", fontsize=10)
+    return figure, "What each latent dimension costs; those near 0 are not used."

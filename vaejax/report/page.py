@@ -1,0 +1,69 @@
+"""One self-contained HTML page of a run, from its files."""
+
+import base64
+import html
+import json
+from pathlib import Path
+
+from vaejax.report.table import HEADER, evaluation_rows, protocol_line
+from vaejax.run_directory import RunDirectory
+
+_STYLE = """
+body { font: 16px/1.5 system-ui, sans-serif; color: #222; max-width: 60rem; margin: 2rem auto;
+       padding: 0 1rem; }
+table { border-collapse: collapse; } td, th { padding: .2rem .8rem; text-align: right; }
+td:first-child, td:last-child, th:first-child, th:last-child { text-align: left; }
+tr { border-bottom: 1px solid #ddd; } figure { margin: 1.5rem 0; } img { max-width: 100%; }
+figcaption, .note { color: #555; } pre { background: #f5f5f5; padding: 1rem; overflow: auto; }
+.missing { border-left: 4px solid #d9822b; padding-left: 1rem; }
+"""
+
+_NO_PRIOR = """<div class="missing"><h2>What this model has no answer to</h2>
+<p>It is an autoencoder: its q(z | x) is a point mass, and training never asked for a p(z).
+So there is nothing to draw z from, hence <b>no samples</b>; and without p(z) there is no
+p(x) = &int; p(z) p(x | z) dz, hence <b>no log p(x)</b>, no bound on it and no KL. What it has is
+p(x | z) at the code of each x: reconstructions. The same two networks trained on the ELBO
+(<code>digits_vae</code>, <code>mnist_vae</code>) have both.</p></div>"""
+
+
+def write_page(run: RunDirectory, figures: list[tuple[Path, str]]) -> Path:
+    """Write report.html with its pictures inside; returns its path."""
+    evaluation = run.read_json("evaluation.json")
+    config, manifest = run.read_json("config.json"), run.read_json("manifest.json")
+    parts = [
+        f"<h1>{html.escape(config['experiment'])}, seed {config['seed']}</h1>",
+        f'<p class="note">{html.escape(protocol_line(evaluation))}</p>',
+        html_table(HEADER, evaluation_rows(evaluation)),
+        '<p class="note">+- MC: Monte Carlo standard error of the mean, from the sampling alone. '
+        "+- data: standard error over examples, as an estimate for the population. A bound is "
+        "not log p(x): how far it is from it is not known from this table.</p>",
+    ]
+    if evaluation["point_mass"]:
+        parts.append(_NO_PRIOR)
+    for path, caption in figures:
+        data = base64.b64encode(path.read_bytes()).decode()
+        parts.append(
+            f'<figure><img alt="{html.escape(caption)}" src="data:image/png;base64,{data}">'
+            f"<figcaption>{html.escape(caption)}</figcaption></figure>"
+        )
+    parts += [
+        "<h2>Configuration</h2>",
+        f"<pre>{html.escape(json.dumps(config['config'], indent=2))}</pre>",
+        "<h2>What produced it</h2>",
+        f"<pre>{html.escape(json.dumps(manifest, indent=2))}</pre>",
+    ]
+    page = (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        f"<title>{html.escape(run.name)}</title><style>{_STYLE}</style></head>"
+        f"<body>{''.join(parts)}</body></html>\n"
+    )
+    path = run.file("report.html")
+    path.write_text(page)
+    return path
+
+
+def html_table(header: list[str], rows: list[list[str]]) -> str:
+    def line(cells, tag):
+        return "<tr>" + "".join(f"<{tag}>{html.escape(cell)}</{tag}>" for cell in cells) + "</tr>"
+
+    return f"<table>{line(header, 'th')}{''.join(line(row, 'td') for row in rows)}</table>"

@@ -1,0 +1,120 @@
+"""Numbers with their protocol and their errors, as rows of text."""
+
+import math
+
+import numpy as np
+
+# What each measurement is called, its sign in the table, and what it says of itself.
+_ROWS = (
+    ("iwae", "-log p(x), IWAE-{K} bound", -1, "nats; an upper bound on -log p(x) in expectation"),
+    ("elbo", "-ELBO", -1, "nats; an upper bound on -log p(x)"),
+    ("reconstruction", "-E_q log p(x|z)", -1, "nats"),
+    ("kl", "KL(q(z|x) || p(z))", 1, "nats"),
+    ("squared_error", "||x - E[x|z]||^2", 1, "summed over the elements of x"),
+)
+
+
+def evaluation_rows(evaluation: dict) -> list[list[str]]:
+    """[what, value, Monte Carlo error, data-set error, unit] for each number measured."""
+    summary, rows = evaluation["summary"], []
+    for name, label, sign, unit in _ROWS:
+        if name not in summary:
+            continue
+        entry = summary[name]
+        if name == "reconstruction" and evaluation["point_mass"]:
+            label = "-log p(x|z) at the code"
+        rows.append(
+            [
+                label.format(K=evaluation["num_samples"]),
+                f"{sign * entry['mean']:.3f}",
+                _error(entry["std_error_monte_carlo"]),
+                _error(entry["std_error_data"]),
+                unit,
+            ]
+        )
+        if name == "iwae" and evaluation["support"] != "real":
+            dimensions = math.prod(evaluation["protocol"]["shape"])
+            bits = -entry["mean"] / math.log(2) / dimensions
+            rows.append(["  the same", f"{bits:.4f}", "", "", "bits/dim"])
+    if "active_units" in summary:
+        label = "codes that vary" if evaluation["point_mass"] else "active units"
+        rows.append(
+            [
+                label,
+                f"{summary['active_units']} of {summary['latent_dimensions']}",
+                "",
+                "",
+                "variance of E_q[z] over x above 0.01",
+            ]
+        )
+    if "khat_above_0.7" in summary:
+        rows.append(
+            [
+                "Pareto k-hat above 0.7",
+                f"{summary['khat_above_0.7']} of {summary['iwae']['n']}",
+                "",
+                "",
+                "examples whose IWAE error is not to be believed; the bound stays a bound",
+            ]
+        )
+    if evaluation["point_mass"]:
+        rows.append(["log p(x)", "not defined", "", "", "no p(z): q is a point mass"])
+    return rows
+
+
+HEADER = ["", "mean", "+- MC", "+- data", "unit, meaning"]
+
+
+def seeds_table(evaluations: list[dict]) -> list[list[str]]:
+    """[what, mean over seeds, standard error over seeds, unit] from several seeds' summaries."""
+    rows = []
+    for name, label, sign, unit in _ROWS:
+        values = [e["summary"][name]["mean"] for e in evaluations if name in e["summary"]]
+        if len(values) != len(evaluations):
+            continue
+        error = np.std(values, ddof=1) / math.sqrt(len(values))
+        rows.append(
+            [
+                label.format(K=evaluations[0]["num_samples"]),
+                f"{sign * np.mean(values):.3f}",
+                f"{error:.3f}",
+                unit,
+            ]
+        )
+    return rows
+
+
+def protocol_line(evaluation: dict) -> str:
+    """Data set, split, n, binarization, estimator, parameters: one line."""
+    p = evaluation["protocol"]
+    estimator = (
+        "no bound (point mass)"
+        if evaluation["point_mass"]
+        else f"K = {evaluation['num_samples']} samples of q an example"
+    )
+    return (
+        f"{p['data']} [{p['fingerprint']}], {evaluation['split']} split, "
+        f"n = {evaluation['n']}, binarization {p['binarization']} (train {p['train']:,}, "
+        f"validation {p['validation']:,}, test {p['test']:,}); {estimator}; "
+        f"{evaluation['parameters']} parameters, step {evaluation['step']:,}"
+    )
+
+
+def format_table(header: list[str], rows: list[list[str]]) -> str:
+    """Columns aligned: the first and the last to the left, the others to the right."""
+    table = [header, *rows]
+    widths = [max(len(row[i]) for row in table) for i in range(len(header))]
+    lines = []
+    for row in table:
+        cells = [
+            cell.ljust(width) if i in (0, len(header) - 1) else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        lines.append("  ".join(cells).rstrip())
+    return "\n".join(lines)
+
+
+def _error(value: float | None) -> str:
+    if value is None or not math.isfinite(value):
+        return "-"
+    return f"{value:.3f}" if value >= 0.0005 else f"{value:.0e}"

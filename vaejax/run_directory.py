@@ -1,0 +1,170 @@
+"""The folder of one seed's run: it explains itself, and nothing finished is overwritten.
+
+config.json  experiment.py  manifest.json  metrics.jsonl  checkpoints/
+evaluation.json  evaluation.npz  figures/*.png  report.html
+"""
+
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import time
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vaejax.errors import UserError
+
+_PACKAGES = ("vaejax", "jax", "jaxlib", "flax", "optax", "distrax", "orbax-checkpoint", "numpy")
+
+
+class RunDirectory:
+    """Paths and files of one run."""
+
+    def __init__(self, path: Path):
+        self.path = path
+
+    @property
+    def name(self) -> str:
+        """experiment/hash/seed, as far as the path has them."""
+        return "/".join(self.path.resolve().parts[-3:])
+
+    def file(self, name: str) -> Path:
+        return self.path / name
+
+    def create(self, experiment_source: Path, config: dict[str, Any], seed: int) -> None:
+        """Make the folder, or check that it was made by this very configuration.
+
+        Raises:
+          UserError: the folder holds another configuration.
+        """
+        wanted = {"experiment": experiment_source.stem, "seed": seed, "config": config}
+        existing = self.file("config.json")
+        if existing.exists():
+            found = self.read_json("config.json")
+            if found != wanted:
+                raise UserError(
+                    f"{self.path} was made by another configuration ({_difference(found, wanted)})"
+                    "; give another --out, or delete that folder"
+                )
+            return
+        self.path.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(experiment_source, self.file("experiment.py"))
+        self.write_json("config.json", wanted)
+
+    def read_json(self, name: str) -> dict[str, Any]:
+        try:
+            return json.loads(self.file(name).read_text())
+        except FileNotFoundError:
+            raise UserError(
+                f"{self.path} is no run directory of vaejax: it has no {name}; expected "
+                "<out>/<experiment>/<hash>/seed-<n>"
+            ) from None
+        except ValueError as error:
+            raise UserError(f"{self.file(name)} is damaged: {error}") from None
+
+    def write_json(self, name: str, content: dict[str, Any]) -> None:
+        """Beside, then renamed: never half a file."""
+        self._replace(name, lambda path: path.write_text(json.dumps(content, indent=2) + "\n"))
+
+    def write_arrays(self, name: str, arrays: dict[str, np.ndarray]) -> None:
+        def write(path):
+            with path.open("wb") as file:
+                np.savez_compressed(file, **arrays)
+
+        self._replace(name, write)
+
+    def _replace(self, name: str, write) -> None:
+        temporary = self.file(f".{name}.{os.getpid()}")
+        try:
+            write(temporary)
+            temporary.replace(self.file(name))
+        finally:
+            temporary.unlink(missing_ok=True)
+
+    def read_arrays(self, name: str) -> dict[str, np.ndarray]:
+        with np.load(self.file(name), allow_pickle=False) as file:
+            return dict(file)
+
+    def metrics(self) -> list[dict[str, Any]]:
+        """The lines of metrics.jsonl; a line that a crash cut short ends them."""
+        lines = []
+        try:
+            text = self.file("metrics.jsonl").read_text()
+        except FileNotFoundError:
+            return lines
+        for line in text.splitlines():
+            try:
+                lines.append(json.loads(line))
+            except ValueError:
+                break
+        return lines
+
+    def keep_metrics_up_to(self, step: int) -> None:
+        """Drop what was logged after the checkpoint that training goes on from."""
+        kept = [json.dumps(line) for line in self.metrics() if line["step"] <= step]
+        text = "".join(f"{line}\n" for line in kept)
+        self._replace("metrics.jsonl", lambda path: path.write_text(text))
+
+    def log(self, line: dict[str, Any]) -> None:
+        with self.file("metrics.jsonl").open("a") as file:
+            file.write(json.dumps(line) + "\n")
+
+    def is_evaluated(self) -> bool:
+        return self.file("evaluation.json").exists()
+
+
+def _difference(found: dict, wanted: dict) -> str:
+    a, b = _flat(found), _flat(wanted)
+    names = [name for name in sorted(a.keys() | b.keys()) if a.get(name) != b.get(name)]
+    return ", ".join(f"{name}: {a.get(name)} there, {b.get(name)} here" for name in names[:3])
+
+
+def _flat(tree: Any, prefix: str = "") -> dict[str, Any]:
+    if not isinstance(tree, dict):
+        return {prefix: tree}
+    return {k: v for name in tree for k, v in _flat(tree[name], f"{prefix}.{name}".strip(".")).items()}
+
+
+def versions() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            found[package] = "absent"
+    return found
+
+
+def git_commit(folder: Path) -> str | None:
+    """The commit of the checkout that holds a folder, marked where it has changes."""
+    try:
+        ask = ["git", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=40"]
+        result = subprocess.run(ask, capture_output=True, text=True, timeout=10)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return result.stdout.strip() or None if result.returncode == 0 else None
+
+
+def manifest(experiment_source: Path, protocol: dict[str, Any]) -> dict[str, Any]:
+    """What produced a run: versions, devices, precision, random numbers, code, data."""
+    import jax
+
+    return {
+        "versions": versions(),
+        "devices": [str(device) for device in jax.devices()],
+        "device_kind": jax.devices()[0].device_kind,
+        "matmul_precision": {
+            "training": str(jax.config.jax_default_matmul_precision or "default"),
+            "evaluation": "highest",
+        },
+        "prng": "threefry2x32",
+        "git": git_commit(experiment_source.resolve().parent),
+        "data": protocol,
+        "command": sys.argv[1:],
+        "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+    }

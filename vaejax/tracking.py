@@ -1,0 +1,39 @@
+"""Metrics to TensorBoard or Weights & Biases, for those who ask; metrics.jsonl is always kept."""
+
+from pathlib import Path
+from typing import Any, Literal
+
+from vaejax.errors import UserError
+
+Track = Literal["none", "tensorboard", "wandb"]
+
+
+class Tracker:
+    """Sends a run's metrics to one of them, or to none."""
+
+    def __init__(self, kind: Track, folder: Path, name: str, config: dict[str, Any]):
+        self._send, self.close = lambda step, values: None, lambda: None
+        try:
+            if kind == "tensorboard":
+                from tensorboardX import SummaryWriter
+
+                writer = SummaryWriter(str(folder / "tensorboard"))
+                self._send = lambda step, values: [
+                    writer.add_scalar(key, value, step) for key, value in values.items()
+                ]
+                self.close = writer.close
+            elif kind == "wandb":
+                import wandb
+
+                run = wandb.init(project="vaejax", name=name, dir=str(folder), config=config)
+                self._send = lambda step, values: run.log(values, step=step)
+                self.close = run.finish
+        except ImportError:
+            raise UserError(
+                f"--track {kind} needs a package that is not installed: "
+                "pip install 'vaejax[tracking]'"
+            ) from None
+
+    def log(self, line: dict[str, Any]) -> None:
+        numbers = {k: v for k, v in line.items() if k != "step" and v is not None}
+        self._send(line["step"], numbers)

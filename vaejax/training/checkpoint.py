@@ -1,0 +1,109 @@
+"""Checkpoints: the state to go on from and the best parameters so far, written atomically."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import jax
+import orbax.checkpoint as ocp
+
+from vaejax.errors import UserError
+from vaejax.training.loop import Best
+from vaejax.training.state import TrainState
+
+
+class Checkpoints:
+    """The folder of one seed's run: `<folder>/<step>`, of which the two newest are kept.
+
+    A checkpoint is written beside and renamed, so a crash at any moment leaves the last one whole.
+    """
+
+    def __init__(self, folder: Path):
+        self.folder = folder.resolve()
+
+    def _manager(self) -> ocp.CheckpointManager:
+        options = ocp.CheckpointManagerOptions(
+            max_to_keep=2, enable_async_checkpointing=False, cleanup_tmp_directories=True
+        )
+        return ocp.CheckpointManager(
+            self.folder, item_handlers=ocp.StandardCheckpointHandler(), options=options
+        )
+
+    def save(self, state: TrainState, best: Best) -> None:
+        """Raises UserError when the disk takes no more; what was saved before stays."""
+        try:
+            with self._manager() as manager:
+                manager.save(int(state.step), args=ocp.args.StandardSave(_tree(state, best)))
+        except (OSError, ValueError) as error:
+            if _no_space(error):
+                raise UserError(
+                    f"no space left to save a checkpoint in {self.folder}; earlier ones are "
+                    "whole: free some space and run the same command to go on"
+                ) from error
+            raise
+
+    def latest_step(self) -> int | None:
+        steps = [int(p.name) for p in self.folder.glob("*") if p.is_dir() and p.name.isdigit()]
+        return max(steps, default=None)
+
+    def restore(self, state: TrainState, best: Best) -> tuple[TrainState, Best]:
+        """The newest checkpoint; `state` and `best` say what is expected (arrays or shapes).
+
+        Raises:
+          UserError: it is damaged, or of another model.
+        """
+        step = self.latest_step()
+        if step is None:
+            raise UserError(f"no checkpoint in {self.folder}: train first")
+        expected = jax.tree.map(
+            lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), _tree(state, best)
+        )
+        try:
+            with self._manager() as manager:
+                found = manager.item_metadata(step)
+                shapes = [tuple(leaf.shape) for leaf in jax.tree.leaves(found)]
+                wanted = [leaf.shape for leaf in jax.tree.leaves(expected)]
+                if sorted(shapes) != sorted(wanted):
+                    raise UserError(
+                        f"the checkpoint {self.folder / str(step)} is of another model or "
+                        "optimizer: its arrays have other shapes; give the configuration that "
+                        "made it, or another --out"
+                    )
+                tree = manager.restore(step, args=ocp.args.StandardRestore(expected))
+        except UserError:
+            raise
+        except Exception as error:
+            earlier = [s for s in self._steps() if s < step]
+            advice = (
+                f"delete that folder to go on from step {max(earlier)}"
+                if earlier
+                else "delete it to start again"
+            )
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+            raise UserError(
+                f"cannot read the checkpoint {self.folder / str(step)}: {reason}; {advice}"
+            ) from error
+        restored = TrainState(*(tree["state"][name] for name in TrainState._fields))
+        key = jax.random.wrap_key_data(restored.key, impl="threefry2x32")
+        return restored._replace(key=key), Best(*(tree["best"][name] for name in Best._fields))
+
+    def _steps(self) -> list[int]:
+        return [int(p.name) for p in self.folder.glob("*") if p.name.isdigit()]
+
+    def delete(self) -> None:
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _tree(state: TrainState, best: Best) -> dict[str, Any]:
+    key = state.key
+    data = (
+        jax.random.key_data(key)
+        if isinstance(key, jax.Array)
+        else jax.eval_shape(jax.random.key_data, key)
+    )
+    return {"state": state._replace(key=data)._asdict(), "best": best._asdict()}
+
+
+def _no_space(error: BaseException) -> bool:
+    text = f"{error}"
+    return getattr(error, "errno", None) in (28, 122) or "No space left" in text

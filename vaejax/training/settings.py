@@ -1,0 +1,79 @@
+"""How a run is trained: the part of its configuration that this package reads."""
+
+import dataclasses
+from typing import Literal
+
+import optax
+
+from vaejax.errors import UserError
+
+
+@dataclasses.dataclass(frozen=True)
+class Train:
+    """Training: Adam on the mean over the batch."""
+
+    epochs: int = 200
+    """Passes over the training split; the last, incomplete batch of a pass is left out."""
+    steps: int | None = None
+    """Number of steps, in place of the passes."""
+    batch_size: int = 100
+    """Examples a step."""
+    learning_rate: float = 1e-3
+    """Adam's, at the start."""
+    schedule: Literal["constant", "cosine", "burda"] = "cosine"
+    """Learning rate: constant; cosine to 0; or eight stages, the i-th 3^i long at 10^(-i/7)."""
+    adam_beta1: float = 0.9
+    """Decay of Adam's first moment."""
+    adam_epsilon: float = 1e-8
+    """Added to Adam's denominator."""
+    validations: int = 50
+    """How often the validation split is measured over the run; the best parameters are kept."""
+
+    def __post_init__(self):
+        for name, valid, expected in (
+            ("epochs", self.epochs >= 1, "at least 1"),
+            ("steps", self.steps is None or self.steps >= 1, "at least 1"),
+            ("batch_size", self.batch_size >= 1, "at least 1"),
+            ("learning_rate", self.learning_rate > 0, "above 0"),
+            ("adam_beta1", 0 <= self.adam_beta1 < 1, "in [0, 1)"),
+            ("adam_epsilon", self.adam_epsilon > 0, "above 0"),
+            ("validations", self.validations >= 0, "0 or more"),
+        ):
+            if not valid:
+                option = name.replace("_", "-")
+                raise UserError(
+                    f"--train.{option} must be {expected}; got {getattr(self, name)}"
+                )
+
+    def steps_per_epoch(self, num_examples: int) -> int:
+        """Whole batches in one pass."""
+        if num_examples < self.batch_size:
+            raise UserError(
+                f"--train.batch-size {self.batch_size} is more than the {num_examples} training "
+                "examples: lower it"
+            )
+        return num_examples // self.batch_size
+
+    def total_steps(self, num_examples: int) -> int:
+        return self.steps or self.epochs * self.steps_per_epoch(num_examples)
+
+    def optimizer(self, num_examples: int) -> optax.GradientTransformation:
+        """Adam (Kingma & Ba 2015) on this schedule."""
+        total = self.total_steps(num_examples)
+        schedules = {
+            "constant": lambda: optax.constant_schedule(self.learning_rate),
+            "cosine": lambda: optax.cosine_decay_schedule(self.learning_rate, total),
+            "burda": lambda: burda_schedule(self.learning_rate, total),
+        }
+        return optax.adam(
+            schedules[self.schedule](), b1=self.adam_beta1, eps=self.adam_epsilon
+        )
+
+
+def burda_schedule(learning_rate: float, total_steps: int) -> optax.Schedule:
+    """Stage i = 0..7 lasts 3^i of 3,280 parts, at learning_rate * 10^(-i / 7) (Burda et al. 2016,
+    section 5: 3^i passes each, 3,280 in all, from 1e-3 to 1e-4)."""
+    starts = [round(total_steps * (3**i - 1) / (3**8 - 1)) for i in range(1, 8)]
+    return optax.join_schedules(
+        [optax.constant_schedule(learning_rate * 10 ** (-i / 7)) for i in range(8)], starts
+    )

@@ -1,0 +1,31 @@
+"""All that training carries from one step to the next."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Int
+
+from vaejax.types import GenerativeModel, InferenceNetwork, Key, Params
+
+
+class TrainState(NamedTuple):
+    """Step t's noise is fold_in(key's second half, t); epoch e's order fold_in(first half, e).
+    So (step, params, optimizer, key) and the data determine everything that follows."""
+
+    step: Int[Array, ""]
+    params: Params
+    optimizer: Any
+    key: Key
+
+
+def init_state(
+    key: Key,
+    generative: GenerativeModel,
+    inference: InferenceNetwork,
+    optimizer: optax.GradientTransformation,
+) -> TrainState:
+    generative_key, inference_key, train_key = jax.random.split(key, 3)
+    params = Params(generative.init(generative_key), inference.init(inference_key))
+    return TrainState(jnp.zeros((), jnp.int32), params, optimizer.init(params), train_key)

@@ -1,0 +1,79 @@
+"""The training step, and many of them in one compiled program."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Int, UInt8
+from jax.sharding import NamedSharding, PartitionSpec
+
+from vaejax.objectives import Terms
+from vaejax.training.state import TrainState
+from vaejax.types import GenerativeModel, InferenceNetwork, Key, Observation, Params
+
+Objective = Callable[..., Terms]  # (key, q, joint, x, step) -> Terms
+Observe = Callable[[Key, Array], Observation]  # a batch of stored arrays -> a batch of x
+
+
+def batch_terms(
+    generative: GenerativeModel, inference: InferenceNetwork, objective: Objective
+) -> Callable[[Params, Key, Observation, Any], Terms]:
+    """(params, key, xs, step) -> the objective's Terms for each example of a batch."""
+
+    def terms(params, key, xs, step):
+        joint = generative.joint(params.generative)
+
+        def one(key, x):
+            q = inference.posterior(params.inference, x, joint.prior)
+            return objective(key, q, joint, x, step)
+
+        return jax.vmap(one)(jax.random.split(key, jax.tree.leaves(xs)[0].shape[0]), xs)
+
+    return terms
+
+
+def epoch_order(state_key: Key, epoch: int, num_examples: int) -> Int[Array, " n"]:
+    """The order in which an epoch visits the examples."""
+    order_key, _ = jax.random.split(state_key)
+    return jax.random.permutation(jax.random.fold_in(order_key, epoch), num_examples)
+
+
+def make_steps(
+    generative: GenerativeModel,
+    inference: InferenceNetwork,
+    objective: Objective,
+    optimizer: optax.GradientTransformation,
+    observe: Observe,
+    batch_sharding: NamedSharding | None = None,
+) -> Callable[[TrainState, Int[Array, "steps batch"], UInt8[Array, "n ..."]], Any]:
+    """(state, indices, data) -> (state, Terms averaged over each step's batch).
+
+    `indices` gives the examples of each step. Drawing the batch, binarizing it and the gradient
+    step all happen on the device, in one `lax.scan`.
+    """
+    terms_of = batch_terms(generative, inference, objective)
+
+    def loss(params, key, xs, step):
+        terms = jax.tree.map(jnp.mean, terms_of(params, key, xs, step))
+        return -terms.value, terms
+
+    def one_step(state, indices, data):
+        _, step_key = jax.random.split(state.key)
+        observe_key, objective_key = jax.random.split(jax.random.fold_in(step_key, state.step))
+        raw = data[indices]
+        if batch_sharding is not None:
+            raw = jax.lax.with_sharding_constraint(raw, batch_sharding)
+        xs = observe(observe_key, raw)
+        gradient, terms = jax.grad(loss, has_aux=True)(
+            state.params, objective_key, xs, state.step
+        )
+        updates, optimizer_state = optimizer.update(gradient, state.optimizer, state.params)
+        params = optax.apply_updates(state.params, updates)
+        return TrainState(state.step + 1, params, optimizer_state, state.key), terms
+
+    def steps(state, indices, data):
+        return jax.lax.scan(lambda s, i: one_step(s, i, data), state, indices)
+
+    return steps
