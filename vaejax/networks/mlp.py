@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import flax.linen as nn
 import jax
+import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 
@@ -24,7 +25,8 @@ class MLP(nn.Module):
     def __call__(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
         def bias_init(key, shape, dtype):
             del key
-            return jax.numpy.broadcast_to(self.output_bias, self.output_shape).reshape(shape)
+            bias = jnp.asarray(self.output_bias, dtype)
+            return jnp.broadcast_to(bias, self.output_shape).reshape(shape)
 
         h = x.reshape(-1)
         for size in self.hidden:

@@ -79,7 +79,12 @@ class Trainer:
         steps = make_steps(
             generative, inference, objective, self.optimizer, dataset.observe, self.sharding
         )
-        self.steps = jax.jit(over_seeds(steps, (0, 0, None)), donate_argnums=0)
+        # Every output is a copy on each device, as the inputs are: one compilation serves all calls.
+        copy = replicated(self.sharding)
+        self.steps = jax.jit(
+            over_seeds(steps, (0, 0, None)), donate_argnums=0, out_shardings=copy
+        )
+        self._update_best = jax.jit(_update_best, out_shardings=copy)
         self._init = functools.partial(
             init_state, generative=generative, inference=inference, optimizer=self.optimizer
         )
@@ -92,7 +97,7 @@ class Trainer:
         states = [jax.jit(self._init)(key) for key in keys]
         states = jax.tree.map(lambda *leaves: jnp.stack(leaves), *states)
         return states, Best(
-            jnp.full(len(keys), -jnp.inf), jnp.zeros(len(keys), jnp.int32), states.params
+            jnp.full(len(keys), -jnp.inf, jnp.float32), jnp.zeros(len(keys), jnp.int32), states.params
         )
 
     @functools.cached_property
@@ -121,11 +126,11 @@ class Trainer:
         """
         copy = replicated(self.sharding)
         # Copies: the compiled steps overwrite their input.
-        states, best = jax.tree.map(jnp.copy, jax.device_put((states, best), copy))
+        states, best = jax.device_put(jax.tree.map(jnp.copy, (states, best)), copy)
         num_seeds = len(states.step)
         step = int(states.step[0])
         per_call = self.steps_per_call(num_seeds)
-        keys = jnp.copy(states.key)
+        keys = jax.device_put(jnp.copy(states.key), copy)
         while step < self.total_steps:
             epoch, position = divmod(step, self.steps_per_epoch)
             orders = _orders(keys, epoch, self.num_examples)
@@ -147,7 +152,7 @@ class Trainer:
                 value = None
                 if self._is_validation(step - count, step):
                     value = self._validate(states.params, keys)
-                    best = _update_best(best, value, states)
+                    best = self._update_best(best, value, states)
                     value = np.asarray(value)
                 yield Report(states, best, step, epoch, end_of_epoch, terms, value)
 
@@ -180,7 +185,6 @@ def _orders(keys, epoch, num_examples):
     return jax.vmap(lambda key: epoch_order(key, epoch, num_examples))(keys)
 
 
-@jax.jit
 def _update_best(best: Best, value: Float[Array, " seeds"], states: TrainState) -> Best:
     better = value > best.value
 

@@ -28,4 +28,6 @@ def init_state(
 ) -> TrainState:
     generative_key, inference_key, train_key = jax.random.split(key, 3)
     params = Params(generative.init(generative_key), inference.init(inference_key))
+    # A weak type would become strong after one step, and compile everything again.
+    params = jax.tree.map(lambda leaf: jax.lax.convert_element_type(leaf, leaf.dtype), params)
     return TrainState(jnp.zeros((), jnp.int32), params, optimizer.init(params), train_key)
