@@ -9,7 +9,7 @@ from vaejax.experiment import Config, Data, Experiment, mlp_pair
 from vaejax.inference import point_mass
 from vaejax.objectives import reconstruction
 
-config = Config(data=Data("mnist"))
+config = Config(data=Data("mnist", validation=0))
 
 
 def build(config, dataset):

@@ -26,9 +26,7 @@ class Iwae:
 
     def __post_init__(self):
         if self.num_samples < 1:
-            raise UserError(
-                f"--objective.num-samples must be at least 1; got {self.num_samples}"
-            )
+            raise UserError(f"--objective.num-samples must be at least 1; got {self.num_samples}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,7 +34,7 @@ class Config(experiment.Config):
     objective: Iwae = dataclasses.field(default_factory=Iwae)
 
 
-config = Config(data=Data("mnist"))
+config = Config(data=Data("mnist", validation=0))
 
 
 def build(config, dataset):

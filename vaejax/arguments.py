@@ -41,6 +41,8 @@ def _one_line(box: str) -> str:
     lines = [line.strip("│ ").strip() for line in box.splitlines()[1:]]
     text = " ".join(line for line in lines if line and not set(line) <= set("─╭╮╰╯│ "))
     text = re.sub(r"^[─╭╮╰╯ ]+", "", text)
-    return re.sub(r"\s+", " ", text).replace("For full helptext, see", "; see").replace(
-        "For full helptext, run", "; see"
+    return (
+        re.sub(r"\s+", " ", text)
+        .replace("For full helptext, see", "; see")
+        .replace("For full helptext, run", "; see")
     )

@@ -17,7 +17,8 @@ Latent-variable generative models in JAX: p(z), p(x|z), q(z|x), and what each nu
   doctor                 versions, devices, precision, where data and caches are
   bench EXPERIMENT       steps a second, and the share of this machine's matmul peak
 
-EXPERIMENT is a path to an experiment file or its stem; RUN a folder <out>/<experiment>/<hash>/seed-<n>.
+EXPERIMENT is a path to an experiment file or its stem; RUN a folder
+<out>/<experiment>/<hash>/seed-<n>.
 `vaejax run EXPERIMENT --help` lists every setting, with its type and default.
 """
 
@@ -60,8 +61,10 @@ def main(arguments: list[str] | None = None) -> int:
         return 130
     except OSError as error:
         if error.errno in (13, 28, 30, 122):  # access, no space, read-only, quota
-            return _fail(f"{error.filename or 'the disk'}: {error.strerror}; what was saved before "
-                         "is whole: mend that and run the same command to go on")
+            return _fail(
+                f"{error.filename or 'the disk'}: {error.strerror}; what was saved before "
+                "is whole: mend that and run the same command to go on"
+            )
         raise
 
 

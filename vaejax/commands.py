@@ -32,7 +32,7 @@ from vaejax.evaluation import pictures as make_pictures
 from vaejax.evaluation.pictures import is_point_mass
 from vaejax.experiment import Config, Experiment, ExperimentFile
 from vaejax.report.table import HEADER, protocol_line
-from vaejax.run_directory import RunDirectory, manifest, versions
+from vaejax.run_directory import RunDirectory, manifest, matmul_precision, versions
 from vaejax.tracking import Track, Tracker
 from vaejax.training import NonFiniteLoss, Trainer
 from vaejax.training.checkpoint import Checkpoints
@@ -138,13 +138,13 @@ def _set_up(command: str, arguments: list[str]) -> Setup:
 def _experiment_argument(command: str, arguments: list[str]) -> tuple[ExperimentFile, list[str]]:
     if not arguments or arguments[0].startswith("-"):
         if arguments and arguments[0] in ("-h", "--help"):
-            print(f"usage: vaejax {command} EXPERIMENT [settings]\n\n"
-                  f"vaejax {command} EXPERIMENT --help lists an experiment's settings; "
-                  "vaejax experiments lists the experiments.")
+            print(
+                f"usage: vaejax {command} EXPERIMENT [settings]\n\n"
+                f"vaejax {command} EXPERIMENT --help lists an experiment's settings; "
+                "vaejax experiments lists the experiments."
+            )
             raise SystemExit(0)
-        raise UserError(
-            f"vaejax {command} expects an experiment first: see vaejax experiments"
-        )
+        raise UserError(f"vaejax {command} expects an experiment first: see vaejax experiments")
     return experiments_module.load(experiments_module.find(arguments[0])), arguments[1:]
 
 
@@ -404,8 +404,12 @@ def _evaluate(loaded: Loaded, settings: Evaluate) -> None:
         )
     seconds = time.monotonic() - started
     bad = sorted(
-        {int(i) for name in ("iwae", "elbo", "reconstruction") if name in arrays
-         for i in np.flatnonzero(~np.isfinite(arrays[name]))}
+        {
+            int(i)
+            for name in ("iwae", "elbo", "reconstruction")
+            if name in arrays
+            for i in np.flatnonzero(~np.isfinite(arrays[name]))
+        }
     )
     if bad:
         raise UserError(
@@ -415,9 +419,7 @@ def _evaluate(loaded: Loaded, settings: Evaluate) -> None:
     labels = loaded.dataset.labels.get(settings.split)
     if labels is not None:
         arrays["labels"] = labels[: len(xs)]
-    arrays |= make_pictures(
-        stream(loaded.seed, _PICTURES), generative, inference, params, xs
-    )
+    arrays |= make_pictures(stream(loaded.seed, _PICTURES), generative, inference, params, xs)
     loaded.directory.write_arrays("evaluation.npz", arrays)
     loaded.directory.write_json(
         "evaluation.json",
@@ -458,9 +460,7 @@ def sample(arguments: list[str]) -> int:
             f"{loaded.directory.path} is an autoencoder: it has no p(z) to draw z from, so it has "
             "no samples; digits_vae and mnist_vae are the same networks with one"
         )
-    means, samples = prior_samples(
-        stream(options.seed, _SAMPLE), generative, params, options.count
-    )
+    means, samples = prior_samples(stream(options.seed, _SAMPLE), generative, params, options.count)
     loaded.directory.write_arrays("samples.npz", {"means": means, "samples": samples})
     print(f"{options.count} samples of {loaded.directory.name}, {which} parameters (step {step:,})")
     print(f"arrays: {loaded.directory.file('samples.npz')} (means = E[x|z], samples = x ~ p(x|z))")
@@ -534,9 +534,8 @@ def doctor(arguments: list[str]) -> int:
     print("versions:", ", ".join(f"{name} {version}" for name, version in versions().items()))
     print("devices:", ", ".join(f"{d} ({d.device_kind})" for d in jax.devices()))
     print("cores:", os.cpu_count())
-    print("matmul precision: training", jax.config.jax_default_matmul_precision or "default",
-          "(the device's own), evaluation highest")
-    print("random numbers: threefry2x32, partitionable", jax.config.jax_threefry_partitionable)
+    print(f"matmul precision: training {matmul_precision()}, evaluation highest")
+    print("random numbers: threefry2x32, the same on any number of devices")
     for name in ("XLA_FLAGS", "JAX_PLATFORMS", "TFDS_DATA_DIR"):
         print(f"{name}:", os.environ.get(name, "not set"))
     print("data:", data_dir(), "" if data_dir().is_dir() else "(not there yet)")
@@ -560,7 +559,8 @@ def bench(arguments: list[str]) -> int:
     use_compilation_cache()
     dataset = _load_data(config)
     trainer = Trainer(*file.build(config, dataset), dataset, config.train)
-    rates, peaks = [], []
+    rates: list[float] = []
+    peaks: list[float] = []
     states, best = trainer.start([stream(0, _TRAIN)])
     for report in trainer.run(states, best):
         started = time.perf_counter()
@@ -573,15 +573,19 @@ def bench(arguments: list[str]) -> int:
         now = time.perf_counter()
         rates.append(report.terms.value.shape[1] / (now - last - matmul_seconds))
         last = now
-        if len(rates) > 10:
+        if len(rates) > 7:
             break
     rate, peak = statistics.median(rates[1:]), statistics.median(peaks)
     used = rate * trainer.flops_per_step
-    print(f"{file.name}: {rate:,.1f} steps/s of batch {config.train.batch_size} "
-          f"({rate * config.train.batch_size:,.0f} examples/s), median of {len(rates) - 1} calls")
-    print(f"{trainer.flops_per_step / 1e6:,.0f} MFLOP a step as XLA counts them: "
-          f"{used / 1e9:,.1f} GFLOP/s, {used / peak:.0%} of this machine's float32 matmul peak "
-          f"({peak / 1e9:,.0f} GFLOP/s, 2048 x 2048)")
+    print(
+        f"{file.name}: {rate:,.1f} steps/s of batch {config.train.batch_size} "
+        f"({rate * config.train.batch_size:,.0f} examples/s), median of {len(rates) - 1} calls"
+    )
+    print(
+        f"{trainer.flops_per_step / 1e6:,.0f} MFLOP a step as XLA counts them: "
+        f"{used / 1e9:,.1f} GFLOP/s, {used / peak:.0%} of this machine's float32 matmul peak "
+        f"({peak / 1e9:,.0f} GFLOP/s, 2048 x 2048)"
+    )
     return 0
 
 

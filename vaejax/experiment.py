@@ -176,7 +176,8 @@ def find(name: str) -> Path:
             return path
     known = sorted({path.stem for folder in folders() for path in folder.glob("*.py")})
     raise UserError(
-        f"unknown experiment {name!r}: expected one of {', '.join(known)}, or the path of a .py file"
+        f"unknown experiment {name!r}: expected one of {', '.join(known)}, or the path of a file "
+        "ending in .py"
     )
 
 

@@ -92,7 +92,7 @@ class RunDirectory:
 
     def metrics(self) -> list[dict[str, Any]]:
         """The lines of metrics.jsonl; a line that a crash cut short ends them."""
-        lines = []
+        lines: list[dict[str, Any]] = []
         try:
             text = self.file("metrics.jsonl").read_text()
         except FileNotFoundError:
@@ -126,8 +126,9 @@ def _difference(found: dict, wanted: dict) -> str:
 
 def _flat(tree: Any, prefix: str = "") -> dict[str, Any]:
     if not isinstance(tree, dict):
-        return {prefix: tree}
-    return {k: v for name in tree for k, v in _flat(tree[name], f"{prefix}.{name}".strip(".")).items()}
+        return {prefix[1:]: tree}
+    branches = [_flat(branch, f"{prefix}.{name}") for name, branch in tree.items()]
+    return {key: value for branch in branches for key, value in branch.items()}
 
 
 def versions() -> dict[str, str]:
@@ -138,6 +139,13 @@ def versions() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             found[package] = "absent"
     return found
+
+
+def matmul_precision() -> str:
+    """What training multiplies matrices at: the device's own default unless JAX is told other."""
+    import jax
+
+    return str(getattr(jax.config, "jax_default_matmul_precision", None) or "default")
 
 
 def git_commit(folder: Path) -> str | None:
@@ -159,7 +167,7 @@ def manifest(experiment_source: Path, protocol: dict[str, Any]) -> dict[str, Any
         "devices": [str(device) for device in jax.devices()],
         "device_kind": jax.devices()[0].device_kind,
         "matmul_precision": {
-            "training": str(jax.config.jax_default_matmul_precision or "default"),
+            "training": matmul_precision(),
             "evaluation": "highest",
         },
         "prng": "threefry2x32",

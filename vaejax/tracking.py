@@ -1,5 +1,6 @@
 """Metrics to TensorBoard or Weights & Biases, for those who ask; metrics.jsonl is always kept."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,7 +13,8 @@ class Tracker:
     """Sends a run's metrics to one of them, or to none."""
 
     def __init__(self, kind: Track, folder: Path, name: str, config: dict[str, Any]):
-        self._send, self.close = lambda step, values: None, lambda: None
+        self._send: Callable[[int, dict[str, float]], object] = lambda step, values: None
+        self.close: Callable[[], object] = lambda: None
         try:
             if kind == "tensorboard":
                 from tensorboardX import SummaryWriter

@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
+import jax
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
 Key = PRNGKeyArray
 Latent = PyTree[Array]
 Observation = PyTree[Array]
 Parameters = PyTree[Array]
-Variational = PyTree[Array]
+Variational = Any  # a pytree of arrays
 
 
 class Distribution(Protocol):
@@ -28,6 +29,8 @@ class Distribution(Protocol):
     def sample_and_log_prob(self, *, seed: Key, sample_shape: Any = ()) -> Any: ...
 
     def kl_divergence(self, other_dist: Any) -> Any: ...
+
+    def mean(self) -> Any: ...
 
     @property
     def event_shape(self) -> Any: ...
@@ -45,8 +48,6 @@ class Joint(NamedTuple):
 
     def sample(self, key: Key) -> tuple[Latent, Observation]:
         """(z, x) with z ~ p(z), x ~ p(x | z); so z is an exact draw from p(z | x) for that x."""
-        import jax
-
         prior_key, likelihood_key = jax.random.split(key)
         z = self.prior.sample(seed=prior_key)
         return z, self.likelihood(z).sample(seed=likelihood_key)

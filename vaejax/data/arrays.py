@@ -1,45 +1,37 @@
 """A person's own arrays, from `.npz` or `.npy`; nothing in a file is ever executed."""
 
-import zipfile
 from pathlib import Path
 
 import numpy as np
 
-from vaejax.data.dataset import Binarization, Dataset
+from vaejax.data.dataset import Binarization, Dataset, held_out
 from vaejax.errors import UserError
 
 
 def load(path: Path, binarization: Binarization | None, validation: int | None) -> Dataset:
-    """`.npz` with `train`, `test` and perhaps `validation`; or one array (`.npy`, or the only
-    entry of an `.npz`), of which a fixed shuffle gives 80 % train, 10 % validation, 10 % test.
+    """`.npz` with `train`, `test` and perhaps `validation` (by default the last tenth of `train`);
+    or one array (`.npy`, or the only entry of an `.npz`, under any other name), of which a fixed
+    shuffle gives 80 % train, 10 % validation, 10 % test.
 
-    Values: 0/1; whole numbers 0..255 (intensity = value / 255); fractions in [0, 1]
-    (intensities); or any real numbers, for a Gaussian likelihood.
+    Arrays are (n, ...), with shapes that agree after the first axis. Values: 0/1; whole numbers
+    0..255 (intensity = value / 255); fractions in [0, 1] (intensities); or any real numbers, for a
+    Gaussian likelihood.
+
+    Raises:
+      UserError: no such file, or one that cannot be used: it says why.
     """
-    entries = {k: _checked(v, f"{path.name}[{k}]") for k, v in _read(path).items()}
-    if set(entries) - {"train", "validation", "test"}:
-        if len(entries) != 1:
-            raise UserError(
-                f"{path}: expected arrays named train, test and perhaps validation, or a single "
-                f"array; found {', '.join(sorted(entries))}"
-            )
-        entries = _divide(next(iter(entries.values())), path)
-    if not {"train", "test"} <= set(entries):
-        raise UserError(f"{path}: expected arrays train and test; found {', '.join(entries)}")
-    train, test = entries["train"], entries["test"]
-    if "validation" in entries:
-        held = entries["validation"]
+    splits, tenth = _splits(path)
+    train, test = splits["train"], splits["test"]
+    if "validation" in splits:
+        held = splits["validation"]
         if validation is not None and validation != len(held):
             raise UserError(
-                f"{path} has its own validation split of {len(held)}; drop --data.validation"
+                f"{path} has its own validation split of {len(held)} examples; got "
+                f"--data.validation {validation}: leave it out"
             )
     else:
-        validation = len(train) // 10 if validation is None else validation
-        if not 0 <= validation < len(train):
-            raise UserError(
-                f"--data.validation must be from 0 to {len(train) - 1}; got {validation}"
-            )
-        train, held = train[: len(train) - validation], train[len(train) - validation :]
+        cut = held_out(len(train), tenth if validation is None else validation)
+        train, held = train[:cut], train[cut:]
     for name, split in (("validation", held), ("test", test)):
         if split.shape[1:] != train.shape[1:]:
             raise UserError(
@@ -54,71 +46,67 @@ def load(path: Path, binarization: Binarization | None, validation: int | None) 
     return Dataset(path.stem, train, held, test, levels, binarization)
 
 
+def _splits(path: Path) -> tuple[dict[str, np.ndarray], int]:
+    """The arrays by split, and how many examples a tenth is."""
+    entries = _read(path)
+    single = len(entries) == 1 and not set(entries) <= {"train", "validation", "test"}
+    if not single and not {"train", "test"} <= set(entries) <= {"train", "validation", "test"}:
+        raise UserError(
+            f"{path}: expected arrays named train, test and perhaps validation, or a single "
+            f"array of another name; found {', '.join(sorted(entries)) or 'none'}"
+        )
+    for name, array in entries.items():
+        _check(array, f"{path}[{name}]")
+    if not single:
+        return entries, len(entries["train"]) // 10
+    (array,) = entries.values()
+    if len(array) < 10:
+        raise UserError(f"{path}: expected at least 10 examples to split; got {len(array)}")
+    array = array[np.random.RandomState(0).permutation(len(array))]
+    tenth = len(array) // 10
+    return {"train": array[:-tenth], "test": array[-tenth:]}, tenth
+
+
 def _read(path: Path) -> dict[str, np.ndarray]:
     if not path.is_file():
         raise UserError(f"no data file {path}: expected an existing .npz or .npy file")
     try:
-        with np.load(path, allow_pickle=False) if path.suffix == ".npz" else _Single(path) as file:
-            return {name: file[name] for name in file.files}
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-        pickled = "pickle" in str(error)
-        reason = "it holds pickled Python objects, which are not loaded" if pickled else str(error)
+        loaded = np.load(path, allow_pickle=False)
+        if isinstance(loaded, np.ndarray):
+            return {"array": loaded}
+        with loaded:
+            return {name: loaded[name] for name in loaded.files}
+    except Exception as error:  # a damaged file raises anything
+        reason = " ".join(str(error).split()) or type(error).__name__
+        if "allow_pickle" in reason:
+            reason = "it is no plain NumPy file, and Python objects are not loaded"
         raise UserError(
-            f"cannot read {path}: {' '.join(reason.split())}; save plain numeric arrays with "
-            "numpy.savez"
+            f"cannot read {path}: {reason}; save plain numeric arrays with numpy.savez"
         ) from None
 
 
-class _Single:
-    """An `.npy` file read as an `.npz` of one entry."""
-
-    files = ("array",)
-
-    def __init__(self, path: Path):
-        self.array = np.load(path, allow_pickle=False)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        return None
-
-    def __getitem__(self, name):
-        return self.array
-
-
-def _checked(array: np.ndarray, what: str) -> np.ndarray:
-    if not (np.issubdtype(array.dtype, np.number) or array.dtype == np.bool_):
-        raise UserError(f"{what}: expected numbers; got dtype {array.dtype}")
-    if np.iscomplexobj(array):
-        raise UserError(f"{what}: expected real numbers; got dtype {array.dtype}")
+def _check(array: np.ndarray, what: str) -> None:
+    dtype = getattr(array, "dtype", "bytes")  # what is no array in an .npz comes as bytes
+    if not (np.issubdtype(dtype, np.number) or dtype == np.bool_) or np.iscomplexobj(array):
+        raise UserError(f"{what}: expected real numbers; got dtype {dtype}: convert them")
     if array.ndim < 2:
-        looks = "; it looks like labels" if np.issubdtype(array.dtype, np.integer) else ""
+        looks = "; it looks like labels" if np.issubdtype(dtype, np.integer) else ""
         raise UserError(
             f"{what}: expected examples along the first axis and at least one more axis; got "
             f"shape {array.shape}{looks}: give the images or feature vectors"
         )
     if array.size == 0:
-        raise UserError(f"{what}: expected at least one example; got shape {array.shape}")
-    bad = ~np.isfinite(array).reshape(len(array), -1).all(axis=1)
-    if bad.any():
         raise UserError(
-            f"{what}: {bad.sum()} of {len(array)} examples have NaN or infinite values, first at "
-            f"index {int(np.argmax(bad))}: remove or fill them"
+            f"{what}: expected at least one example of at least one value; got shape "
+            f"{array.shape}: leave it out or fill it"
         )
-    return array
-
-
-def _divide(array: np.ndarray, path: Path) -> dict[str, np.ndarray]:
-    if len(array) < 10:
-        raise UserError(f"{path}: expected at least 10 examples to split; got {len(array)}")
-    array = array[np.random.RandomState(0).permutation(len(array))]
-    tenth = len(array) // 10
-    return {
-        "train": array[: -2 * tenth],
-        "validation": array[-2 * tenth : -tenth],
-        "test": array[-tenth:],
-    }
+    with np.errstate(over="ignore"):
+        finite = np.isfinite(array.astype(np.float32)).reshape(len(array), -1).all(axis=1)
+    if not finite.all():
+        raise UserError(
+            f"{what}: {np.sum(~finite)} of {len(array)} examples have values that are NaN or "
+            f"infinite in float32, first at index {int(np.argmin(finite))}: remove or fill them"
+        )
 
 
 def _scale(values: np.ndarray) -> tuple[float | None, type]:

@@ -1,16 +1,21 @@
 """MNIST through TensorFlow Datasets, without TensorFlow.
 
 A directory prepared by anyone (`TFDS_DATA_DIR`, array_record) is read as it is. Where there is
-none, the builders below download the published files, verify them and prepare one.
+none, the builders of `vaejax.data.builders` fetch the published files, verify them and prepare
+one. Either way the rows come in the order of TFDS, which is shuffled, not that of the files.
 """
 
-import gzip
+import contextlib
 import hashlib
+import io
 import json
 import os
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import PIL.Image
 
 from vaejax.cache import cache_folder
 from vaejax.errors import UserError
@@ -24,16 +29,20 @@ MNIST_FILES = {  # MD5 of the uncompressed files, as published
 }
 BINARIZED_URL = "http://www.cs.toronto.edu/~larocheh/public/datasets/binarized_mnist/"
 BINARIZED_FILES = {  # SHA-256, as TensorFlow Datasets records them
-    "binarized_mnist_train.amat": "ad693b29f94c14277b095f5238ddefbbdaaae0939789dd2f4f0205278cee3e4d",
-    "binarized_mnist_valid.amat": "1de3d397c40fe8eeb33dafd4099a1f665ec01e96d9be234aaeeac8a34930e2e2",
-    "binarized_mnist_test.amat": "e6687bfea3f820c174f33b7865140b2a2dd2930ef786f35d45795fc193b5ab2c",
+    f"binarized_mnist_{split}.amat": checksum
+    for split, checksum in (
+        ("train", "ad693b29f94c14277b095f5238ddefbbdaaae0939789dd2f4f0205278cee3e4d"),
+        ("valid", "1de3d397c40fe8eeb33dafd4099a1f665ec01e96d9be234aaeeac8a34930e2e2"),
+        ("test", "e6687bfea3f820c174f33b7865140b2a2dd2930ef786f35d45795fc193b5ab2c"),
+    )
 }
 SPLITS = {"mnist": ("train", "test"), "binarized_mnist": ("train", "validation", "test")}
 
 
 def data_dir() -> Path:
     """`$TFDS_DATA_DIR`, by default where TensorFlow Datasets keeps its data."""
-    return Path(os.environ.get("TFDS_DATA_DIR") or Path.home() / "tensorflow_datasets")
+    folder = os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
+    return Path(folder).expanduser()
 
 
 def whereabouts(name: str) -> str:
@@ -46,24 +55,41 @@ def whereabouts(name: str) -> str:
 
 
 def load(name: str) -> dict[str, np.ndarray]:
-    """Images uint8 (n, 28, 28) by split, and `<split>_labels` where there are labels."""
-    folder = _prepared(name) or _prepare(name)
-    cached = cache_folder() / "data" / f"{name}-{_identity(folder)}.npz"
-    if cached.is_file():
-        try:
-            with np.load(cached, allow_pickle=False) as file:
-                return dict(file)
-        except Exception:  # a damaged cache is only slower: decode again
-            cached.unlink(missing_ok=True)
-    arrays = _decode(name, folder)
-    _write_cache(cached, arrays)
+    """Images uint8 (n, 28, 28) by split, and `<split>_labels` int32 (n,) where there are labels.
+
+    Raises:
+      UserError: the files cannot be fetched, are not the published ones, or the prepared folder
+        cannot be written or read.
+    """
+    folder = _prepared(name)
+    arrays = _read_cache(_cached(name, folder)) if folder else None
+    if arrays is None:
+        print(f"preparing {name} (once)…", file=sys.stderr, flush=True)
+        with _quiet():
+            folder = folder or _prepare(name)
+            arrays = _decode(name, folder)
+        _write_cache(_cached(name, folder), arrays)
     return arrays
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """TFDS without its progress bars, announcements and warnings; what it raises is kept."""
+    from absl import logging
+
+    verbosity, silence = logging.get_verbosity(), io.StringIO()
+    logging.set_verbosity(logging.ERROR)
+    try:
+        with contextlib.redirect_stdout(silence), contextlib.redirect_stderr(silence):
+            yield
+    finally:
+        logging.set_verbosity(verbosity)
 
 
 def _prepared(name: str) -> Path | None:
     """The newest array_record version of the data set: TFDS's own, or one made by `_prepare`."""
     for builder in (name, f"vaejax_{name}"):
-        for info in sorted((data_dir() / builder).glob("*/dataset_info.json"), reverse=True):
+        for info in sorted((data_dir() / builder).glob("[0-9]*/dataset_info.json"), reverse=True):
             try:
                 file_format = json.loads(info.read_text()).get("fileFormat")
             except (OSError, ValueError):
@@ -73,48 +99,32 @@ def _prepared(name: str) -> Path | None:
     return None
 
 
-def _identity(folder: Path) -> str:
-    """Changes when the prepared files do."""
+def _cached(name: str, folder: Path) -> Path:
+    """Where the decoded arrays are kept: another place when the prepared files change."""
     digest = hashlib.sha256(str(folder.resolve()).encode())
     for file in sorted(folder.iterdir()):
         stat = file.stat()
         digest.update(f"{file.name}{stat.st_size}{stat.st_mtime_ns}".encode())
-    return digest.hexdigest()[:16]
+    return cache_folder() / "data" / f"{name}-{digest.hexdigest()[:16]}.npz"
 
 
-def _decode(name: str, folder: Path) -> dict[str, np.ndarray]:
-    import tensorflow_datasets as tfds
-
-    arrays = {}
+def _read_cache(path: Path) -> dict[str, np.ndarray] | None:
     try:
-        builder = tfds.builder_from_directory(folder)
-        for split in SPLITS[name]:
-            source = builder.as_data_source(split=split)
-            rows = [source[i] for i in range(len(source))]
-            arrays[split] = np.stack([row["image"] for row in rows]).reshape(-1, 28, 28)
-            if "label" in rows[0]:
-                arrays[f"{split}_labels"] = np.array([row["label"] for row in rows], np.int32)
-    except Exception as error:
-        raise UserError(
-            f"cannot read the data set prepared in {folder}: {_first_line(error)}; delete that "
-            "folder to have it prepared again"
-        ) from error
-    return arrays
+        with np.load(path, allow_pickle=False) as file:
+            return dict(file)
+    except Exception:  # absent or damaged: decode again, nothing worse
+        return None
 
 
 def _write_cache(path: Path, arrays: dict[str, np.ndarray]) -> None:
     temporary = path.with_name(f"{path.stem}-{os.getpid()}.tmp.npz")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        np.savez(temporary, **arrays)
+        np.savez(temporary, **arrays)  # type: ignore[arg-type]
         temporary.replace(path)
     except OSError:  # without a cache the next start decodes again, nothing worse
-        temporary.unlink(missing_ok=True)
-
-
-def _first_line(error: BaseException) -> str:
-    text = str(error).strip() or type(error).__name__
-    return text.splitlines()[0]
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def _prepare(name: str) -> Path:
@@ -127,28 +137,43 @@ def _prepare(name: str) -> Path:
     except UserError:
         raise
     except Exception as error:
-        url = MNIST_URL if name == "mnist" else BINARIZED_URL
+        if folder := _prepared(name):  # by another process, meanwhile
+            return folder
         raise UserError(
-            f"could not fetch {name} from {url} into {data_dir()}: {_first_line(error)}; check the "
-            "network, or point TFDS_DATA_DIR at a folder where it is prepared as array_record"
+            f"cannot prepare {name} in {data_dir()}: {_first_line(error)}; check that the folder "
+            "can be written and has room, or point TFDS_DATA_DIR elsewhere"
         ) from error
     return Path(builder.data_dir)
 
 
-def verified(path: Path, name: str, expected: str) -> bytes:
-    """The content of a downloaded file, uncompressed; deleted if its checksum is wrong, so that
-    the next try downloads it again."""
-    content = path.read_bytes()
-    algorithm = hashlib.md5 if len(expected) == 32 else hashlib.sha256
+def _decode(name: str, folder: Path) -> dict[str, np.ndarray]:
+    import tensorflow_datasets as tfds
+
+    arrays = {}
     try:
-        content = gzip.decompress(content) if name.endswith(".gz") else content
-        actual = algorithm(content).hexdigest()
-    except (OSError, EOFError, ValueError):
-        actual = "not a gzip file"
-    if actual != expected:
-        path.unlink(missing_ok=True)
+        builder = tfds.builder_from_directory(folder)
+        png = isinstance(builder.info.features["image"], tfds.features.Image)
+        decoders = {"image": tfds.decode.SkipDecoding()} if png else None
+        for split in SPLITS[name]:
+            source = builder.as_data_source(split=split, decoders=decoders)
+            rows = source.__getitems__(list(range(len(source))))
+            images = [_open_png(row["image"]) if png else row["image"] for row in rows]
+            arrays[split] = np.stack(images).reshape(-1, 28, 28)
+            if "label" in rows[0]:
+                arrays[f"{split}_labels"] = np.array([row["label"] for row in rows], np.int32)
+    except Exception as error:
         raise UserError(
-            f"{name} has the wrong checksum: expected {expected}, got {actual}; the download was "
-            "deleted: try again, or check for a proxy that answers in the server's place"
-        )
-    return content
+            f"cannot read the data set prepared in {folder}: {_first_line(error)}; delete that "
+            "folder to have it prepared again"
+        ) from error
+    return arrays
+
+
+def _open_png(content: bytes) -> np.ndarray:
+    """What TFDS does with an image, without its search for the format and its bookkeeping."""
+    return np.asarray(PIL.Image.open(io.BytesIO(content), formats=("PNG",)), np.uint8)
+
+
+def _first_line(error: BaseException) -> str:
+    text = str(error).strip() or type(error).__name__
+    return text.splitlines()[0]

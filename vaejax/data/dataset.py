@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 import hashlib
-from typing import Literal
+from typing import Literal, get_args
 
 import jax
 import jax.numpy as jnp
@@ -42,13 +42,18 @@ class Dataset:
     labels: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self):
+        if self.binarization not in get_args(Binarization):
+            raise UserError(
+                f"binarization must be one of {', '.join(get_args(Binarization))}; got "
+                f"{self.binarization!r}"
+            )
         stored_binary = self.levels == 1 and self.train.dtype == np.uint8
         if self.binarization == "static" and not stored_binary:
             raise UserError(
                 f"binarization static expects stored values 0 and 1; {self.name} has grey or real "
                 "values: use --data.binarization dynamic or threshold"
             )
-        if self.binarization in ("dynamic", "threshold") and stored_binary:
+        if self.binarization != "static" and stored_binary:
             raise UserError(
                 f"{self.name} is binary already, so binarization {self.binarization} has nothing "
                 "to do: use --data.binarization static"
@@ -76,11 +81,12 @@ class Dataset:
 
     def observe(self, key: Key, stored: Array) -> Float[Array, "batch ..."]:
         """A batch of x from a batch of stored training values. Pure; runs inside the step."""
+        levels = self.levels or 1.0
         if self.binarization == "dynamic":
-            return binarize(key, stored, self.levels)
+            return binarize(key, stored, levels)
         if self.binarization == "threshold":
-            return (stored * 2.0 > self.levels).astype(jnp.float32)
-        return stored.astype(jnp.float32) / (self.levels or 1.0)
+            return (stored * 2.0 > levels).astype(jnp.float32)
+        return stored.astype(jnp.float32) / levels
 
     def split(self, name: Split) -> np.ndarray:
         """The observations of a split for evaluation: made once, the same for every run.
@@ -93,9 +99,6 @@ class Dataset:
         for index, name in enumerate(("train", "validation", "test")):
             stored = getattr(self, name)
             key = jax.random.fold_in(jax.random.key(_EVALUATION_SEED, impl="threefry2x32"), index)
-            if len(stored) == 0:
-                splits[name] = np.zeros(stored.shape, np.uint8)
-                continue
             x = np.asarray(jax.jit(self.observe)(key, stored))
             splits[name] = x.astype(np.uint8) if self.support == "binary" else x
         return splits
@@ -126,3 +129,17 @@ class Dataset:
             "binarization": self.binarization,
             "fingerprint": self.fingerprint,
         }
+
+
+def held_out(num_train: int, validation: int) -> int:
+    """Where the validation examples begin, counted from the end of the training split.
+
+    Raises:
+      UserError: they would be fewer than none, or all.
+    """
+    if not 0 <= validation < num_train:
+        raise UserError(
+            f"--data.validation must be from 0 to {num_train - 1} (of {num_train} training "
+            f"examples); got {validation}"
+        )
+    return num_train - validation

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from vaejax.data import arrays, catalogue
-from vaejax.data.dataset import Binarization, Dataset
+from vaejax.data.dataset import Binarization, Dataset, held_out
 from vaejax.errors import UserError
 
 
@@ -45,8 +45,9 @@ def load(
       name: `digits`, `mnist`, `binarized_mnist`, or the path of an `.npz` or `.npy` file.
       binarization: by default the data set's usual one; for files `static` for 0/1 values,
         `dynamic` for intensities, `none` for other real values.
-      validation: how many training examples are held out; those at the end of the training
-        split. `binarized_mnist` has a published validation split, and takes only its size.
+      validation: how many training examples are held out: the last ones of the training split
+        (for `mnist` in the order of TensorFlow Datasets, which is shuffled). `binarized_mnist`
+        has a published validation split, and takes only its size.
 
     Raises:
       UserError: no such data set; or values, shapes or sizes that cannot be used.
@@ -66,9 +67,7 @@ def load(
                 f"binarized_mnist has a published validation split of {len(splits['validation'])} "
                 f"images; --data.validation {validation} would change it"
             )
-        return Dataset(
-            name, splits["train"], splits["validation"], splits["test"], 1, binarization
-        )
+        return Dataset(name, splits["train"], splits["validation"], splits["test"], 1, binarization)
     if name == "digits":
         from sklearn.datasets import load_digits
 
@@ -90,13 +89,3 @@ def load(
         binarization,
         {"train": train[1][:cut], "validation": train[1][cut:], "test": test[1]},
     )
-
-
-def held_out(num_train: int, validation: int) -> int:
-    """Where the validation examples begin, counted from the end of the training split."""
-    if not 0 <= validation < num_train:
-        raise UserError(
-            f"--data.validation must be from 0 to {num_train - 1} (of {num_train} training "
-            f"examples); got {validation}"
-        )
-    return num_train - validation

@@ -18,7 +18,7 @@ def effective_sample_size(log_w: Float[Array, " k"]) -> Float[Array, ""]:
 
 
 def std_error_of_log_mean(log_w: Float[Array, " k"]) -> Float[Array, ""]:
-    """Delta method: sd(w) / (mean(w) sqrt(K)) = sqrt((K / ESS - 1) / (K - 1)); infinite at K = 1."""
+    """Delta method: sd(w) / (mean(w) sqrt(K)) = sqrt((K / ESS - 1) / (K - 1)); inf at K = 1."""
     k = log_w.shape[0]
     if k == 1:
         return jnp.full((), jnp.inf)

@@ -61,7 +61,8 @@ def mosaic(images: np.ndarray, columns: int) -> np.ndarray:
     rows = -(-len(images) // columns)
     height, width = images.shape[1:3]
     gap = max(1, height // 14)
-    canvas = np.ones((rows * (height + gap) - gap, columns * (width + gap) - gap, *images.shape[3:]))
+    size = rows * (height + gap) - gap, columns * (width + gap) - gap
+    canvas = np.ones((*size, *images.shape[3:]))
     for index, image in enumerate(images):
         row, column = divmod(index, columns)
         top, left = row * (height + gap), column * (width + gap)

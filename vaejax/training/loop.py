@@ -12,8 +12,8 @@ from jaxtyping import Array, Float, Int
 
 from vaejax.data import Dataset
 from vaejax.objectives import Terms
-from vaejax.training.settings import Train
 from vaejax.sharding import batch_sharding, replicated
+from vaejax.training.settings import Train
 from vaejax.training.state import TrainState, init_state
 from vaejax.training.step import Objective, batch_terms, epoch_order, make_steps
 from vaejax.types import GenerativeModel, InferenceNetwork, Key, Observation, Params
@@ -79,11 +79,9 @@ class Trainer:
         steps = make_steps(
             generative, inference, objective, self.optimizer, dataset.observe, self.sharding
         )
-        # Every output is a copy on each device, as the inputs are: one compilation serves all calls.
+        # Outputs are copied to each device, as inputs are: one compilation serves all calls.
         copy = replicated(self.sharding)
-        self.steps = jax.jit(
-            over_seeds(steps, (0, 0, None)), donate_argnums=0, out_shardings=copy
-        )
+        self.steps = jax.jit(over_seeds(steps, (0, 0, None)), donate_argnums=0, out_shardings=copy)
         self._update_best = jax.jit(_update_best, out_shardings=copy)
         self._init = functools.partial(
             init_state, generative=generative, inference=inference, optimizer=self.optimizer
@@ -96,9 +94,8 @@ class Trainer:
         """Initial states, one a key, stacked."""
         states = [jax.jit(self._init)(key) for key in keys]
         states = jax.tree.map(lambda *leaves: jnp.stack(leaves), *states)
-        return states, Best(
-            jnp.full(len(keys), -jnp.inf, jnp.float32), jnp.zeros(len(keys), jnp.int32), states.params
-        )
+        value = jnp.full(len(keys), -jnp.inf, jnp.float32)
+        return states, Best(value, jnp.zeros(len(keys), jnp.int32), states.params)
 
     @functools.cached_property
     def flops_per_step(self) -> float:
@@ -135,9 +132,7 @@ class Trainer:
             epoch, position = divmod(step, self.steps_per_epoch)
             orders = _orders(keys, epoch, self.num_examples)
             while position < self.steps_per_epoch and step < self.total_steps:
-                count = min(
-                    per_call, self.steps_per_epoch - position, self.total_steps - step
-                )
+                count = min(per_call, self.steps_per_epoch - position, self.total_steps - step)
                 batch = self.settings.batch_size
                 indices = orders[:, position * batch : (position + count) * batch]
                 indices = indices.reshape(num_seeds, count, batch)

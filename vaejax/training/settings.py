@@ -41,9 +41,7 @@ class Train:
         ):
             if not valid:
                 option = name.replace("_", "-")
-                raise UserError(
-                    f"--train.{option} must be {expected}; got {getattr(self, name)}"
-                )
+                raise UserError(f"--train.{option} must be {expected}; got {getattr(self, name)}")
 
     def steps_per_epoch(self, num_examples: int) -> int:
         """Whole batches in one pass."""
@@ -65,9 +63,7 @@ class Train:
             "cosine": lambda: optax.cosine_decay_schedule(self.learning_rate, total),
             "burda": lambda: burda_schedule(self.learning_rate, total),
         }
-        return optax.adam(
-            schedules[self.schedule](), b1=self.adam_beta1, eps=self.adam_epsilon
-        )
+        return optax.adam(schedules[self.schedule](), b1=self.adam_beta1, eps=self.adam_epsilon)
 
 
 def burda_schedule(learning_rate: float, total_steps: int) -> optax.Schedule:

@@ -6,8 +6,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import optax
+from jax.sharding import NamedSharding
 from jaxtyping import Array, Int, UInt8
-from jax.sharding import NamedSharding, PartitionSpec
 
 from vaejax.objectives import Terms
 from vaejax.training.state import TrainState
@@ -66,9 +66,7 @@ def make_steps(
         if batch_sharding is not None:
             raw = jax.lax.with_sharding_constraint(raw, batch_sharding)
         xs = observe(observe_key, raw)
-        gradient, terms = jax.grad(loss, has_aux=True)(
-            state.params, objective_key, xs, state.step
-        )
+        gradient, terms = jax.grad(loss, has_aux=True)(state.params, objective_key, xs, state.step)
         updates, optimizer_state = optimizer.update(gradient, state.optimizer, state.params)
         params = optax.apply_updates(state.params, updates)
         return TrainState(state.step + 1, params, optimizer_state, state.key), terms

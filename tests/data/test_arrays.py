@@ -1,0 +1,274 @@
+"""A person's own .npz and .npy files: what is made of good ones, what is said of bad ones."""
+
+import io
+import os
+import zipfile
+
+import numpy as np
+import pytest
+
+from vaejax.data import load
+from vaejax.errors import UserError
+
+RNG = np.random.RandomState(0)
+GREY = RNG.randint(0, 256, (40, 4, 4)).astype(np.uint8)
+BINARY = (GREY > 127).astype(np.uint8)
+REAL = RNG.normal(size=(40, 3)).astype(np.float32)
+
+
+@pytest.fixture
+def save(tmp_path):
+    """Writes an .npz of the named arrays, or an .npy of the one given; returns its path."""
+
+    def save(array=None, **arrays):
+        path = tmp_path / ("own.npz" if array is None else "own.npy")
+        np.save(path, array) if array is not None else np.savez(path, **arrays)
+        return str(path)
+
+    return save
+
+
+def refusal(name, **settings):
+    """The one line that a person sees."""
+    with pytest.raises(UserError) as caught:
+        load(name, **settings)
+    line = str(caught.value)
+    assert "\n" not in line
+    assert len(line) < 400
+    return line
+
+
+@pytest.mark.parametrize(
+    ("values", "levels", "dtype", "binarization", "support"),
+    [
+        (BINARY, 1, np.uint8, "static", "binary"),
+        (BINARY.astype(bool), 1, np.uint8, "static", "binary"),
+        (BINARY.astype(np.float64), 1, np.uint8, "static", "binary"),
+        (GREY, 255, np.uint8, "dynamic", "binary"),
+        (GREY.astype(np.int64), 255, np.uint8, "dynamic", "binary"),
+        (GREY.astype(np.float32), 255, np.uint8, "dynamic", "binary"),
+        (GREY / 255, 1, np.float32, "dynamic", "binary"),
+        (REAL, None, np.float32, "none", "real"),
+        (REAL.astype(np.float64), None, np.float32, "none", "real"),
+        (GREY.astype(np.int64) - 128, None, np.float32, "none", "real"),
+        (GREY.astype(np.int64) * 2, None, np.float32, "none", "real"),
+    ],
+)
+def test_what_the_values_mean(save, values, levels, dtype, binarization, support):
+    data = load(save(train=values[:30], test=values[30:]))
+    assert (data.name, data.levels, data.binarization) == ("own", levels, binarization)
+    assert data.support == support
+    assert data.shape == values.shape[1:]
+    for split, expected in (
+        (data.train, values[:27]),
+        (data.validation, values[27:30]),
+        (data.test, values[30:]),
+    ):
+        assert split.dtype == dtype
+        np.testing.assert_array_equal(split, expected.astype(dtype))
+
+
+def test_other_protocols(save):
+    assert load(save(train=GREY, test=GREY), binarization="none").support == "grey"
+    assert load(save(train=GREY / 255, test=GREY / 255), binarization="none").support == "unit"
+    assert load(save(train=GREY, test=GREY), binarization="threshold").support == "binary"
+
+
+def test_an_own_validation_split(save):
+    data = load(save(train=BINARY[:20], validation=BINARY[20:27], test=BINARY[27:]))
+    assert [len(data.train), len(data.validation), len(data.test)] == [20, 7, 13]
+    np.testing.assert_array_equal(data.validation, BINARY[20:27])
+    path = save(train=BINARY[:20], validation=BINARY[20:27], test=BINARY[27:])
+    assert len(load(path, validation=7).validation) == 7
+
+
+@pytest.mark.parametrize("validation", [0, 1, 29])
+def test_a_chosen_number_of_validation_examples(save, validation):
+    data = load(save(train=BINARY[:30], test=BINARY[30:]), validation=validation)
+    np.testing.assert_array_equal(data.train, BINARY[: 30 - validation])
+    np.testing.assert_array_equal(data.validation, BINARY[30 - validation : 30])
+    assert data.split("validation").shape == (validation, 4, 4)
+
+
+def test_a_single_array_is_divided_once_and_for_all(save):
+    rows = np.arange(95 * 2).reshape(95, 2)
+    from_npy, from_npz = load(save(rows)), load(save(anything=rows))
+    assert [len(from_npy.split(s)) for s in ("train", "validation", "test")] == [77, 9, 9]
+    assert from_npy.fingerprint == from_npz.fingerprint
+    parts = np.concatenate([from_npy.train, from_npy.validation, from_npy.test])
+    np.testing.assert_array_equal(np.sort(parts[:, 0]), rows[:, 0])
+    assert not np.array_equal(np.sort(from_npy.test[:, 0]), rows[-9:, 0])  # it is shuffled
+    fewer = load(save(rows), validation=3)
+    assert len(fewer.validation) == 3
+    np.testing.assert_array_equal(fewer.test, from_npy.test)
+
+
+def test_missing_file(tmp_path):
+    line = refusal(str(tmp_path / "absent.npz"))
+    assert "absent.npz" in line
+    assert "expected an existing .npz or .npy file" in line
+    (tmp_path / "folder.npz").mkdir()
+    assert "expected an existing" in refusal(str(tmp_path / "folder.npz"))
+
+
+@pytest.mark.parametrize("name", ["mnits", "data.csv", ""])
+def test_wrong_name(name):
+    line = refusal(name)
+    assert repr(name) in line
+    assert "expected digits, mnist, binarized_mnist, or a .npz or .npy file" in line
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 1e300])
+def test_values_that_are_not_finite(save, bad):
+    values = REAL.astype(np.float64)
+    values[7, 1] = values[9, 0] = bad
+    line = refusal(save(train=REAL, test=values))
+    assert "[test]: 2 of 40 examples have values that are NaN or infinite" in line
+    assert "first at index 7: remove or fill them" in line
+
+
+def test_labels_where_images_should_be(save):
+    line = refusal(save(train=np.arange(30) % 10, test=BINARY))
+    assert "own.npz[train]" in line
+    assert "got shape (30,); it looks like labels: give the images or feature vectors" in line
+    assert "got shape ()" in refusal(save(train=np.array(3), test=BINARY))
+
+
+class Trap:
+    """Unpickled, it creates a file."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.path),)
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".npy"])
+@pytest.mark.parametrize("how", ["object array", "bare pickle"])
+def test_nothing_in_a_file_is_executed(tmp_path, suffix, how):
+    sprung, path = tmp_path / "sprung", tmp_path / f"trap{suffix}"
+    trap = np.array([[Trap(sprung)] * 2] * 20, dtype=object)
+    if how == "bare pickle":
+        path.write_bytes(trap.dumps())
+    elif suffix == ".npz":
+        np.savez(path, train=BINARY, test=trap)
+    else:
+        np.save(path, trap)
+    line = refusal(str(path))
+    assert "Python objects are not loaded; save plain numeric arrays with numpy.savez" in line
+    assert not sprung.exists()
+    trusting = np.load(path, allow_pickle=True)  # the trap is one
+    if isinstance(trusting, np.lib.npyio.NpzFile):
+        trusting["test"]
+    assert sprung.exists()
+
+
+@pytest.mark.parametrize("kept", [0, 1, 100, 0.5, 0.99])
+@pytest.mark.parametrize("write", [np.savez, np.savez_compressed])
+def test_truncated_npz(tmp_path, write, kept):
+    path = tmp_path / "own.npz"
+    write(path, train=REAL, test=REAL)
+    content = path.read_bytes()
+    path.write_bytes(content[: kept if isinstance(kept, int) else int(kept * len(content))])
+    line = refusal(str(path))
+    assert f"cannot read {path}" in line
+    assert "save plain numeric arrays with numpy.savez" in line
+
+
+def test_damaged_content(tmp_path, save):
+    path = tmp_path / "own.npz"
+    np.savez_compressed(path, train=REAL, test=REAL)
+    content = bytearray(path.read_bytes())
+    content[200:260] = bytes(60)
+    path.write_bytes(content)
+    assert f"cannot read {path}" in refusal(str(path))
+    path = tmp_path / "own.npy"
+    np.save(path, REAL)
+    path.write_bytes(path.read_bytes()[:-5])
+    assert f"cannot read {path}" in refusal(str(path))
+
+
+def test_a_header_that_asks_for_more_than_there_is(tmp_path):
+    buffer = io.BytesIO()
+    np.lib.format.write_array_header_1_0(
+        buffer, {"descr": "<f8", "fortran_order": False, "shape": (1 << 50, 8)}
+    )
+    path = tmp_path / "own.npy"
+    path.write_bytes(buffer.getvalue())
+    assert f"cannot read {path}" in refusal(str(path))
+
+
+def test_the_other_kind_of_file_under_a_name(tmp_path, save):
+    os.rename(save(BINARY), tmp_path / "one.npz")
+    os.rename(save(train=BINARY, test=BINARY), tmp_path / "three.npy")
+    assert load(str(tmp_path / "one.npz")).binarization == "static"
+    assert load(str(tmp_path / "three.npy")).binarization == "static"
+
+
+def test_an_entry_that_is_no_array(tmp_path, save):
+    path = save(train=BINARY)
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("test", "some text")
+    assert "own.npz[test]: expected real numbers; got dtype bytes" in refusal(path)
+
+
+@pytest.mark.parametrize(
+    "values", [np.full((40, 3), "7"), np.full((40, 3), 1j), np.full((40, 3), np.datetime64("2020"))]
+)
+def test_values_that_are_no_real_numbers(save, values):
+    line = refusal(save(train=values, test=values))
+    assert f"own.npz[train]: expected real numbers; got dtype {values.dtype}" in line
+
+
+@pytest.mark.parametrize("shape", [(0, 3), (40, 0)])
+def test_empty(save, shape):
+    line = refusal(save(train=REAL, test=np.zeros(shape)))
+    assert "own.npz[test]: expected at least one example" in line
+    assert f"got shape {shape}" in line
+
+
+def test_too_few_to_divide(save):
+    assert "expected at least 10 examples to split; got 9" in refusal(save(REAL[:9]))
+
+
+def test_shapes_that_disagree(save):
+    line = refusal(save(train=GREY, test=GREY[:, :3]))
+    assert "train has examples of shape (4, 4), test of (3, 4): they must agree" in line
+    line = refusal(save(train=GREY, validation=GREY[:, :2], test=GREY))
+    assert "validation of (2, 4)" in line
+
+
+@pytest.mark.parametrize(
+    ("names", "found"),
+    [
+        (["train", "tset"], "train, tset"),
+        (["train", "test", "labels"], "labels, test, train"),
+        (["train"], "train"),
+        (["test", "validation"], "test, validation"),
+        ([], "none"),
+    ],
+)
+def test_names_of_arrays(save, names, found):
+    line = refusal(save(**dict.fromkeys(names, BINARY)))
+    assert "expected arrays named train, test and perhaps validation, or a single array" in line
+    assert line.endswith(f"found {found}")
+
+
+@pytest.mark.parametrize("validation", [-1, 40, 1000])
+def test_validation_out_of_range(save, validation):
+    line = refusal(save(train=BINARY, test=BINARY), validation=validation)
+    assert "--data.validation must be from 0 to 39 (of 40 training examples)" in line
+    assert f"got {validation}" in line
+
+
+def test_validation_against_an_own_split(save):
+    line = refusal(save(train=BINARY, validation=BINARY, test=BINARY), validation=10)
+    assert "has its own validation split of 40 examples; got --data.validation 10" in line
+
+
+def test_binarization_that_does_not_fit(save):
+    grey, real, binary = ({"train": x, "test": x} for x in (GREY, REAL, BINARY))
+    assert "dynamic or threshold" in refusal(save(**grey), binarization="static")
+    assert "--data.binarization none" in refusal(save(**real), binarization="dynamic")
+    assert "use --data.binarization static" in refusal(save(**binary), binarization="dynamic")

@@ -1,0 +1,334 @@
+"""The command line as a person meets it: what it prints, writes, refuses, and survives."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from vaejax.cli import COMMANDS, main
+
+SMALL = (
+    "--model.hidden 16 --model.latent-dim 2 --train.epochs 3 --train.validations 3 "
+    "--evaluate.num-samples 50"
+).split()
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """Two seeds of a tiny VAE and a tiny autoencoder, run once for all tests of this file."""
+    out = tmp_path_factory.mktemp("runs")
+    assert main(["run", "digits_vae", *SMALL, "--seeds", "0", "1", "--out", str(out)]) == 0
+    assert main(["run", "digits_ae", *SMALL, "--out", str(out)]) == 0
+    return out
+
+
+def folder(out: Path, experiment: str, seed: int = 0) -> Path:
+    (found,) = out.glob(f"{experiment}/*/seed-{seed}")
+    return found
+
+
+def refused(capsys, arguments, *words):
+    """Exit code 2 and one line on stderr, holding each of the words."""
+    capsys.readouterr()
+    assert main(arguments) == 2
+    error = capsys.readouterr().err.strip().splitlines()
+    error = [line for line in error if line.startswith("vaejax: ")]
+    assert len(error) == 1
+    for word in words:
+        assert word in error[0], error[0]
+
+
+def test_help_is_quick_and_names_every_command():
+    started = time.perf_counter()
+    result = subprocess.run(
+        [sys.executable, "-m", "vaejax.cli", "--help"], capture_output=True, text=True, check=True
+    )
+    assert time.perf_counter() - started < 1.0
+    assert all(f"  {command} " in result.stdout for command in COMMANDS)
+
+
+def test_a_run_explains_itself(runs):
+    for seed in (0, 1):
+        run = folder(runs, "digits_vae", seed)
+        config = json.loads((run / "config.json").read_text())
+        assert config["seed"] == seed
+        assert config["config"]["model"]["hidden"] == [16]
+        manifest = json.loads((run / "manifest.json").read_text())
+        assert manifest["data"]["train"] == 1300
+        assert manifest["prng"] == "threefry2x32"
+        lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+        assert [line["step"] for line in lines] == [13, 26, 39]
+        figures = {path.stem for path in (run / "figures").glob("*.png")}
+        assert figures == {
+            "reconstructions",
+            "samples",
+            "manifold",
+            "codes",
+            "training",
+            "kl_per_dimension",
+        }
+        page = (run / "report.html").read_text()
+        assert "data:image/png;base64" in page
+        assert "http" not in page.replace("http-equiv", "")
+
+
+def test_the_summary_is_that_of_the_arrays(runs):
+    """evaluation.json against means and errors computed here from evaluation.npz."""
+    run = folder(runs, "digits_vae")
+    evaluation = json.loads((run / "evaluation.json").read_text())
+    arrays = np.load(run / "evaluation.npz")
+    entry = evaluation["summary"]["iwae"]
+    values = arrays["iwae"].astype(np.float64)
+    assert entry["n"] == len(values) == 297
+    assert abs(entry["mean"] - values.mean()) < 1e-9
+    assert abs(entry["std_error_data"] - np.std(values, ddof=1) / 297**0.5) < 1e-9
+    assert entry["mean"] >= evaluation["summary"]["elbo"]["mean"]
+
+
+def test_an_autoencoder_says_what_it_has_no_answer_to(runs, capsys):
+    run = folder(runs, "digits_ae")
+    evaluation = json.loads((run / "evaluation.json").read_text())
+    assert evaluation["point_mass"]
+    assert not {"iwae", "elbo", "kl"} & set(evaluation["summary"])
+    page = (run / "report.html").read_text()
+    assert "no log p(x)" in page
+    assert not (run / "figures" / "samples.png").exists()
+    refused(capsys, ["sample", str(run)], "autoencoder", "no p(z)")
+
+
+def test_a_finished_run_is_reported_not_redone(runs, capsys):
+    run = folder(runs, "digits_vae")
+    before = {path: path.stat().st_mtime_ns for path in run.rglob("*") if path.is_file()}
+    arguments = ["run", "digits_vae", *SMALL, "--seeds", "0", "1", "--out", str(runs)]
+    capsys.readouterr()
+    assert main(arguments) == 0
+    assert {path: path.stat().st_mtime_ns for path in run.rglob("*") if path.is_file()} == before
+    printed = capsys.readouterr().out
+    assert "Over 2 seeds" in printed
+    assert "IWAE-50" in printed
+
+
+def test_evaluate_again_with_other_settings(runs, capsys):
+    run = str(folder(runs, "digits_vae", 1))
+    assert (
+        main(["evaluate", run, "--evaluate.split", "validation", "--evaluate.examples", "20"]) == 0
+    )
+    assert "validation split, n = 20" in capsys.readouterr().out
+    refused(capsys, ["evaluate", run, "--evaluate.examples", "100000"], "100000", "297")
+
+
+def test_sample_writes_draws_of_the_model(runs, capsys):
+    run = folder(runs, "digits_vae")
+    assert main(["sample", str(run), "--count", "30"]) == 0
+    arrays = np.load(run / "samples.npz")
+    assert arrays["samples"].shape == (30, 8, 8)
+    assert set(np.unique(arrays["samples"])) <= {0.0, 1.0}
+    first = arrays["samples"]
+    assert main(["sample", str(run), "--count", "30", "--seed", "1"]) == 0
+    assert (np.load(run / "samples.npz")["samples"] != first).any()
+
+
+def test_report_needs_only_files(runs):
+    run = folder(runs, "digits_vae")
+    (run / "report.html").unlink()
+    assert main(["report", str(run)]) == 0
+    assert (run / "report.html").exists()
+
+
+def test_lists_and_doctor(capsys, monkeypatch, tmp_path):
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
+    for command, words in (
+        ("experiments", ("digits_vae", "Expected:", "mnist_iwae")),
+        ("data", ("digits", "1300", "would fetch", "binarized_mnist")),
+        ("doctor", ("jaxlib", "devices", "cache", str(tmp_path))),
+    ):
+        assert main([command]) == 0
+        printed = capsys.readouterr().out
+        assert all(word in printed for word in words)
+
+
+def test_bench_reports_a_share_of_the_matmul_peak(capsys):
+    assert main(["bench", "digits_vae", *SMALL[:4]]) == 0
+    printed = capsys.readouterr().out
+    assert "steps/s" in printed
+    assert "matmul peak" in printed
+
+
+def test_what_a_person_can_get_wrong(capsys, tmp_path):
+    out = ["--out", str(tmp_path / "runs")]
+    refused(capsys, ["walk"], "unknown command 'walk'", "run")
+    refused(capsys, ["run"], "expects an experiment")
+    refused(capsys, ["run", "mnist_vea"], "mnist_vea", "mnist_vae")
+    refused(capsys, ["run", "digits_vae", "--train.epoch", "3"], "--train.epoch", "--train.epochs")
+    refused(capsys, ["run", "digits_vae", "--train.epochs", "many"], "--train.epochs", "many")
+    refused(capsys, ["run", "digits_vae", "--train.epochs", "0"], "--train.epochs", "at least 1")
+    refused(capsys, ["run", "digits_vae", "--train.schedule", "fast"], "fast", "cosine")
+    refused(capsys, ["run", "digits_vae", "--seeds", "1", "1"], "--seeds", "different")
+    refused(capsys, ["run", "digits_vae", "--train.batch-size", "5000"], "5000", "1300")
+    refused(capsys, ["run", "digits_vae", "--data.name", "cifar"], "cifar", "mnist")
+    refused(
+        capsys,
+        ["run", "digits_vae", "--data.binarization", "none", *out],
+        "bernoulli",
+        "binarization",
+        "discretized_logistic",
+    )
+    refused(capsys, ["run", "digits_vae", "--data.binarization", "static"], "static", "0 and 1")
+    refused(capsys, ["evaluate", str(tmp_path)], "no run directory")
+    broken = tmp_path / "broken.py"
+    broken.write_text("config = 3\n")
+    refused(capsys, ["run", str(broken)], "no experiment", "build")
+    broken.write_text("import a_module_that_is_not_there\n")
+    refused(capsys, ["run", str(broken)], "a_module_that_is_not_there")
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_run_directory_of_another_configuration(runs, capsys):
+    run = folder(runs, "digits_ae")
+    config = json.loads((run / "config.json").read_text())
+    original = (run / "config.json").read_text()
+    config["config"]["train"]["learning_rate"] = 0.5
+    (run / "config.json").write_text(json.dumps(config))
+    arguments = ["run", "digits_ae", *SMALL, "--out", str(runs)]
+    refused(capsys, arguments, "another configuration", "learning_rate: 0.5 there, 0.001 here")
+    (run / "config.json").write_text(original)
+
+
+def test_other_data_than_a_run_was_trained_on(tmp_path, capsys):
+    path = tmp_path / "mine.npz"
+    random = np.random.RandomState(0)
+    arrays = {
+        name: random.randint(0, 2, (200, 8, 8)).astype(np.uint8) for name in ("train", "test")
+    }
+    np.savez(path, **arrays)
+    arguments = ["run", "digits_vae", *SMALL, "--data.name", str(path), "--out", str(tmp_path)]
+    assert main(arguments) == 0
+    run = folder(tmp_path, "digits_vae")
+    arrays["test"] = 1 - arrays["test"]
+    np.savez(path, **arrays)
+    refused(capsys, ["evaluate", str(run)], "fingerprint", "comparable")
+
+
+def test_grey_and_real_data_with_their_own_likelihoods(tmp_path):
+    """Discretized logistic on grey digits, Gaussian on real vectors: the whole command."""
+    grey = ["--data.binarization", "none", "--model.likelihood", "discretized_logistic"]
+    assert main(["run", "digits_vae", *SMALL, *grey, "--out", str(tmp_path)]) == 0
+    path = tmp_path / "real.npy"
+    np.save(path, np.random.RandomState(0).randn(2000, 5))
+    real = ["--data.name", str(path), "--model.likelihood", "gaussian"]
+    assert main(["run", "digits_vae", *SMALL, *real, "--out", str(tmp_path / "real")]) == 0
+    evaluation = json.loads(
+        (folder(tmp_path / "real", "digits_vae") / "evaluation.json").read_text()
+    )
+    # White noise: no model does better than its entropy, 5/2 log(2 pi e) = 7.09 nats.
+    entry = evaluation["summary"]["iwae"]
+    assert -entry["mean"] > 7.09 - 4 * entry["std_error_data"]
+
+
+def test_a_diverging_run_names_the_step_and_keeps_a_checkpoint(tmp_path, capsys):
+    arguments = [
+        "run",
+        "digits_vae",
+        *SMALL,
+        "--train.learning-rate",
+        "1e12",
+        "--out",
+        str(tmp_path),
+    ]
+    refused(capsys, arguments, "seed 0", "stopped being finite at step", "--train.learning-rate")
+    assert list((folder(tmp_path, "digits_vae") / "checkpoints").glob("*/"))
+
+
+def start(arguments, log, **environment):
+    return subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            "import vaejax.commands as c; c.CHECKPOINT_SECONDS = 0.0; "
+            f"import sys; from vaejax.cli import main; sys.exit(main({arguments!r}))",
+        ],
+        stdout=log,
+        stderr=subprocess.STDOUT,
+        env={**os.environ, **environment},
+    )
+
+
+def wait_for(condition, process, seconds=120):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert process.poll() is None, "the run ended before it could be stopped"
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+def test_stopped_and_gone_on_gives_the_same_bits(tmp_path, how):
+    """A run stopped in the middle, then continued, against one never stopped: every metric and
+    every per-example measurement is equal, bit for bit."""
+    settings = ["digits_vae", *SMALL[:4], "--train.epochs", "120", "--evaluate.num-samples", "20"]
+    assert main(["run", *settings, "--out", str(tmp_path / "whole")]) == 0
+    arguments = ["run", *settings, "--out", str(tmp_path / "cut")]
+    with (tmp_path / "log").open("w+") as log:
+        process = start(arguments, log)
+        checkpoints = lambda: list(tmp_path.glob("cut/*/*/seed-0/checkpoints/[1-9]*/_CHECKPOINT*"))  # noqa: E731
+        wait_for(lambda: len(checkpoints()) > 0, process)
+        process.send_signal(how)
+        code = process.wait()
+        log.seek(0)
+        text = log.read()
+    assert code == (-signal.SIGKILL if how == signal.SIGKILL else 128 + signal.SIGINT)
+    if how == signal.SIGINT:
+        assert "run the same command to go on" in text
+    assert main(arguments) == 0
+    whole, cut = (folder(tmp_path / name, "digits_vae") for name in ("whole", "cut"))
+
+    def metrics(run):
+        lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+        return [{k: v for k, v in line.items() if k != "steps_per_second"} for line in lines]
+
+    # The epoch that was cut logs only its second half; the others agree exactly.
+    ours, theirs = metrics(cut), metrics(whole)
+    assert [line["step"] for line in ours] == [line["step"] for line in theirs]
+    assert sum(a != b for a, b in zip(ours, theirs, strict=True)) <= 1
+    a, b = np.load(whole / "evaluation.npz"), np.load(cut / "evaluation.npz")
+    for name in a.files:
+        np.testing.assert_array_equal(a[name], b[name])
+
+
+DEVICES = """
+import sys, jax, numpy as np
+from tests.pairs import digits_pair, elbo_objective, grey_digits
+from vaejax.training import Train, Trainer
+from vaejax.evaluation import evaluate
+pair = digits_pair()
+dataset = grey_digits()
+trainer = Trainer(*pair, elbo_objective, dataset, Train(epochs=2, batch_size=16, validations=2))
+*_, report = trainer.run(*trainer.start([jax.random.key(0)]))
+params = jax.tree.map(lambda leaf: leaf[0], report.states.params)
+params = jax.device_put(jax.device_get(params))
+arrays = evaluate(jax.random.key(1), *pair, params, dataset.split("validation"), num_samples=30)
+leaves = {f"p{i}": np.asarray(leaf) for i, leaf in enumerate(jax.tree.leaves(params))}
+np.savez(sys.argv[1], used=len(trainer.sharding.device_set), values=report.terms.value,
+         validation=report.validation, **leaves, **arrays)
+"""
+
+
+def test_one_and_eight_devices_agree(tmp_path):
+    """The same random numbers, the same results to reduction order."""
+    results = []
+    for count in (1, 8):
+        path = tmp_path / f"{count}.npz"
+        flags = f"--xla_force_host_platform_device_count={count}"
+        environment = {**os.environ, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}
+        subprocess.run([sys.executable, "-c", DEVICES, str(path)], check=True, env=environment)
+        results.append(np.load(path))
+    one, eight = results
+    assert (one["used"], eight["used"]) == (1, 8)
+    for name in set(one.files) - {"used", "khat"}:
+        np.testing.assert_allclose(one[name], eight[name], rtol=2e-4, atol=2e-4, err_msg=name)
