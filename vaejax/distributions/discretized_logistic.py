@@ -24,8 +24,10 @@ class DiscretizedLogistic(distrax.Distribution):
         return self.loc.shape
 
     def mean(self) -> Float[Array, "..."]:
-        """The logistic's location, held inside [0, 1]."""
-        return jnp.clip(self.loc, 0.0, 1.0)
+        """E[x] = 1/levels sum_k P(x > k / levels), k = 0..levels - 1."""
+        edges = (jnp.arange(self.levels) + 0.5) / self.levels
+        above = (self.loc[..., None] - edges) * jnp.exp(-self.log_scale)[..., None]
+        return jnp.mean(jax.nn.sigmoid(above), axis=-1)
 
     def _sample_n(self, key, n):
         uniform = jax.random.logistic(key, (n, *self.loc.shape), self.loc.dtype)

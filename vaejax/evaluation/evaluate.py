@@ -11,7 +11,7 @@ import numpy as np
 from vaejax.distributions import DiagonalGaussian, PointMass
 from vaejax.errors import UserError
 from vaejax.marginal_likelihood import importance_sampling
-from vaejax.sharding import batch_sharding, replicated
+from vaejax.sharding import map_examples
 from vaejax.types import GenerativeModel, InferenceNetwork, Key, Params
 
 # Two numbers a sample and an example are kept while a batch is measured: this many at most.
@@ -57,12 +57,11 @@ def evaluate(
 
     Example i uses fold_in(key, i): no value depends on batches or devices.
     """
-    n = len(xs)
-    size = max(1, min(_BATCH, n, _MAX_WEIGHTS // num_samples))
-    sharding = batch_sharding(size)
+    if num_samples < 1:
+        raise ValueError(f"num_samples must be at least 1; got {num_samples}")
+    size = min(_BATCH, max(1, _MAX_WEIGHTS // num_samples))
 
     def one(params, index, x):
-        x = x.astype(jnp.float32)
         joint = generative.joint(params.generative)
         q = inference.posterior(params.inference, x, joint.prior)
         code = q.mean()
@@ -84,18 +83,4 @@ def evaluate(
             row["kl_per_dimension"] = q.kl_per_dimension(joint.prior)
         return row
 
-    @jax.jit
-    def batch(params, indices, xs):
-        indices, xs = jax.lax.with_sharding_constraint((indices, xs), sharding)
-        return jax.vmap(one, (None, 0, 0))(params, indices, xs)
-
-    params = jax.device_put(params, replicated(sharding))
-    rows = []
-    with jax.default_matmul_precision("highest"):
-        for start in range(0, n, size):
-            indices = np.minimum(np.arange(start, start + size), n - 1)  # the last batch is padded
-            result = batch(params, indices, xs[indices])
-            count = min(size, n - start)
-            rows.append(jax.tree.map(lambda leaf, count=count: np.asarray(leaf)[:count], result))
-            progress(count)
-    return {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
+    return map_examples(one, params, xs, size, progress=progress)

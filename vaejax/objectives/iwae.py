@@ -15,7 +15,10 @@ def iwae(key: Key, q: Distribution, joint: Joint, x: Observation, *, num_samples
 
     Raises:
       TypeError: q is a point mass: there are no weights.
+      ValueError: num_samples below 1.
     """
+    if num_samples < 1:
+        raise ValueError(f"num_samples must be at least 1; got {num_samples}")
     z, log_q = q.sample_and_log_prob(seed=key, sample_shape=(num_samples,))
     reconstruction = jax.vmap(lambda z: joint.likelihood(z).log_prob(x))(z)
     kl = log_q - jax.vmap(joint.prior.log_prob)(z)
