@@ -5,9 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from tests.pairs import elbo_objective, linear_gaussian
 
 import vaejax
+from tests.pairs import elbo_objective, linear_gaussian
 from vaejax import inference
 from vaejax.training import NonFiniteLoss, Train, init_state, make_steps
 from vaejax.training.settings import burda_schedule

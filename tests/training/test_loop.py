@@ -3,8 +3,8 @@
 import jax
 import numpy as np
 import pytest
-from tests.pairs import digits_pair, elbo_objective, grey_digits
 
+from tests.pairs import digits_pair, elbo_objective, grey_digits
 from vaejax.errors import UserError
 from vaejax.training import Train, Trainer
 from vaejax.training.checkpoint import Checkpoints
@@ -128,5 +128,5 @@ def test_checkpoints_that_cannot_be_used(trainer, tmp_path):
     for file in (tmp_path / "damaged" / "0").rglob("*"):
         if file.is_file() and file.stat().st_size > 100:
             file.write_bytes(b"junk")
-    with pytest.raises(UserError, match="cannot read the checkpoint .*; delete it to start again"):
+    with pytest.raises(UserError, match=r"cannot read the checkpoint .*; delete it to start again"):
         damaged.restore(*shapes)

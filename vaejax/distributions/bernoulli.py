@@ -39,9 +39,10 @@ class Bernoulli(distrax.Distribution):
         return (uniform < jax.nn.sigmoid(self.logits)).astype(self.logits.dtype)
 
     def log_prob(self, value: Float[Array, "..."]) -> Float[Array, ""]:
-        terms = value * self.logits - softplus(self.logits)
         # XLA's CPU backend fuses the elementwise work into a sum over one axis, not over several.
-        return jnp.sum(terms.reshape(*terms.shape[: terms.ndim - self.logits.ndim], -1), axis=-1)
+        value = value.reshape(*value.shape[: value.ndim - self.logits.ndim], -1)
+        logits = self.logits.reshape(-1)
+        return jnp.sum(value * logits - softplus(logits), axis=-1)
 
     def mean(self) -> Float[Array, "..."]:
         return jax.nn.sigmoid(self.logits)

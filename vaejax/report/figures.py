@@ -96,7 +96,7 @@ def _samples(arrays):
 
 def _manifold(arrays, point_mass):
     images = arrays["manifold"]
-    side = int(round(len(images) ** 0.5))
+    side = round(len(images) ** 0.5)
     grid = images.reshape(side, side, *images.shape[1:])[::-1].reshape(images.shape)
     figure, axes = plt.subplots(figsize=(7, 7))
     where = "over the codes' range" if point_mass else "at the prior's quantiles 0.01 to 0.99"

@@ -65,7 +65,9 @@ def make_steps(
         raw = data[indices]
         if batch_sharding is not None:
             raw = jax.lax.with_sharding_constraint(raw, batch_sharding)
-        xs = observe(observe_key, raw)
+        # Without the barrier XLA fuses the binarization into everything that reads x, and repeats
+        # it for every one of K samples.
+        xs = jax.lax.optimization_barrier(observe(observe_key, raw))
         gradient, terms = jax.grad(loss, has_aux=True)(state.params, objective_key, xs, state.step)
         updates, optimizer_state = optimizer.update(gradient, state.optimizer, state.params)
         params = optax.apply_updates(state.params, updates)
