@@ -8,10 +8,14 @@ import sys
 import time
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 
+from tests.pairs import digits_pair, elbo_objective, grey_digits
 from vaejax.cli import COMMANDS, main
+from vaejax.training import Train, Trainer
+from vaejax.training.checkpoint import Checkpoints
 
 SMALL = (
     "--model.hidden 16 --model.latent-dim 2 --train.epochs 3 --train.validations 3 "
@@ -40,6 +44,7 @@ def refused(capsys, arguments, *words):
     error = capsys.readouterr().err.strip().splitlines()
     error = [line for line in error if line.startswith("vaejax: ")]
     assert len(error) == 1
+    assert "---" not in error[0]
     for word in words:
         assert word in error[0], error[0]
 
@@ -123,6 +128,20 @@ def test_evaluate_again_with_other_settings(runs, capsys):
     refused(capsys, ["evaluate", run, "--evaluate.examples", "100000"], "100000", "297")
 
 
+def test_a_run_reports_its_own_settings_after_another_evaluation(runs, capsys):
+    """`evaluate` with other settings does not end up in what `run` says, nor in its seed mean."""
+    arguments = ["run", "digits_vae", *SMALL, "--seeds", "0", "1", "--out", str(runs)]
+    assert main(arguments) == 0
+    before = capsys.readouterr().out
+    assert main(["evaluate", str(folder(runs, "digits_vae")), "--evaluate.num-samples", "1"]) == 0
+    capsys.readouterr()
+    assert main(arguments) == 0
+    assert capsys.readouterr().out == before
+    assert main([*arguments, "--evaluate.num-samples", "30"]) == 0
+    assert "IWAE-30" in capsys.readouterr().out
+    assert main(arguments) == 0
+
+
 def test_sample_writes_draws_of_the_model(runs, capsys):
     run = folder(runs, "digits_vae")
     assert main(["sample", str(run), "--count", "30"]) == 0
@@ -170,7 +189,11 @@ def test_what_a_person_can_get_wrong(capsys, tmp_path):
     refused(capsys, ["run", "digits_vae", "--train.epochs", "0"], "--train.epochs", "at least 1")
     refused(capsys, ["run", "digits_vae", "--train.schedule", "fast"], "fast", "cosine")
     refused(capsys, ["run", "digits_vae", "--seeds", "1", "1"], "--seeds", "different")
-    refused(capsys, ["run", "digits_vae", "--train.batch-size", "5000"], "5000", "1300")
+    refused(capsys, ["run", "digits_vae", "--train.batch-size", "5000", *out], "5000", "1300")
+    refused(capsys, ["run", "digits_vae", "--evaluate.examples", "5000", *out], "5000", "297")
+    refused(capsys, ["run", "digits_vae", "--seeds", "4294967296", *out], "2^32")
+    (tmp_path / "file").write_text("")
+    refused(capsys, ["run", "digits_vae", "--out", str(tmp_path / "file")], "Not a directory")
     refused(capsys, ["run", "digits_vae", "--data.name", "cifar"], "cifar", "mnist")
     refused(
         capsys,
@@ -187,6 +210,18 @@ def test_what_a_person_can_get_wrong(capsys, tmp_path):
     broken.write_text("import a_module_that_is_not_there\n")
     refused(capsys, ["run", str(broken)], "a_module_that_is_not_there")
     assert not (tmp_path / "runs").exists()
+
+
+def test_damaged_files_of_a_run(runs, capsys):
+    run = folder(runs, "digits_ae")
+    content = (run / "evaluation.npz").read_bytes()
+    (run / "evaluation.npz").write_bytes(content[: len(content) // 2])
+    refused(capsys, ["report", str(run)], "evaluation.npz is damaged", "vaejax evaluate")
+    (run / "evaluation.npz").write_bytes(content)
+    original = (run / "config.json").read_text()
+    (run / "config.json").write_text('{"seed": 0}')
+    refused(capsys, ["sample", str(run)], "config.json is damaged")
+    (run / "config.json").write_text(original)
 
 
 def test_a_run_directory_of_another_configuration(runs, capsys):
@@ -213,6 +248,7 @@ def test_other_data_than_a_run_was_trained_on(tmp_path, capsys):
     arrays["test"] = 1 - arrays["test"]
     np.savez(path, **arrays)
     refused(capsys, ["evaluate", str(run)], "fingerprint", "comparable")
+    refused(capsys, arguments, "fingerprint", "--out")
 
 
 def test_grey_and_real_data_with_their_own_likelihoods(tmp_path):
@@ -271,7 +307,7 @@ def wait_for(condition, process, seconds=120):
 def test_stopped_and_gone_on_gives_the_same_bits(tmp_path, how):
     """A run stopped in the middle, then continued, against one never stopped: every metric and
     every per-example measurement is equal, bit for bit."""
-    settings = ["digits_vae", *SMALL[:4], "--train.epochs", "120", "--evaluate.num-samples", "20"]
+    settings = ["digits_vae", *SMALL[:4], "--train.epochs", "50", "--evaluate.num-samples", "20"]
     assert main(["run", *settings, "--out", str(tmp_path / "whole")]) == 0
     arguments = ["run", *settings, "--out", str(tmp_path / "cut")]
     with (tmp_path / "log").open("w+") as log:
@@ -304,14 +340,19 @@ def test_stopped_and_gone_on_gives_the_same_bits(tmp_path, how):
 DEVICES = """
 import sys, jax, numpy as np
 from tests.pairs import digits_pair, elbo_objective, grey_digits
+from pathlib import Path
 from vaejax.training import Train, Trainer
+from vaejax.training.checkpoint import Checkpoints
 from vaejax.evaluation import evaluate
 pair = digits_pair()
 dataset = grey_digits()
 trainer = Trainer(*pair, elbo_objective, dataset, Train(epochs=2, batch_size=16, validations=2))
-*_, report = trainer.run(*trainer.start([jax.random.key(0)]))
+start = trainer.start([jax.random.key(0)])
+*_, report = trainer.run(*start)
 params = jax.tree.map(lambda leaf: leaf[0], report.states.params)
 params = jax.device_put(jax.device_get(params))
+first = lambda tree: jax.tree.map(lambda leaf: leaf[0], tree)
+Checkpoints(Path(sys.argv[1] + ".checkpoint")).save(*first((report.states, report.best)))
 arrays = evaluate(jax.random.key(1), *pair, params, dataset.split("validation"), num_samples=30)
 leaves = {f"p{i}": np.asarray(leaf) for i, leaf in enumerate(jax.tree.leaves(params))}
 np.savez(sys.argv[1], used=len(trainer.sharding.device_set), values=report.terms.value,
@@ -330,5 +371,12 @@ def test_one_and_eight_devices_agree(tmp_path):
         results.append(np.load(path))
     one, eight = results
     assert (one["used"], eight["used"]) == (1, 8)
+    # A checkpoint of eight devices is read on the one that this process has.
+    dataset, settings = grey_digits(), Train(epochs=2, batch_size=16, validations=2)
+    trainer = Trainer(*digits_pair(), elbo_objective, dataset, settings)
+    shapes = jax.tree.map(lambda leaf: leaf[0], trainer.start([jax.random.key(0)]))
+    state, _ = Checkpoints(tmp_path / "8.npz.checkpoint").restore(*shapes)
+    for i, leaf in enumerate(jax.tree.leaves(state.params)):
+        np.testing.assert_array_equal(leaf, eight[f"p{i}"])
     for name in set(one.files) - {"used", "khat"}:
         np.testing.assert_allclose(one[name], eight[name], rtol=2e-4, atol=2e-4, err_msg=name)

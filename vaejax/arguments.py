@@ -2,9 +2,7 @@
 
 import contextlib
 import io
-import os
 import re
-import sys
 from typing import Any, TypeVar
 
 import tyro
@@ -22,7 +20,6 @@ def parse(kind: type[T], arguments: list[str], *, prog: str, default: Any) -> T:
       SystemExit: 0, after `--help`.
     """
     complaint = io.StringIO()
-    width = os.environ.get("COLUMNS")
     try:
         with contextlib.redirect_stderr(complaint):
             return tyro.cli(kind, args=arguments, prog=prog, default=default)
@@ -30,19 +27,11 @@ def parse(kind: type[T], arguments: list[str], *, prog: str, default: Any) -> T:
         if not stop.code:
             raise
         raise UserError(_one_line(complaint.getvalue())) from None
-    finally:
-        if width is None:
-            os.environ.pop("COLUMNS", None)
-        sys.stderr.flush()
 
 
 def _one_line(box: str) -> str:
     """The words of a framed message, without frame, rules and title."""
-    lines = [line.strip("│ ").strip() for line in box.splitlines()[1:]]
-    text = " ".join(line for line in lines if line and not set(line) <= set("─╭╮╰╯│ "))
-    text = re.sub(r"^[─╭╮╰╯ ]+", "", text)
-    return (
-        re.sub(r"\s+", " ", text)
-        .replace("For full helptext, see", "; see")
-        .replace("For full helptext, run", "; see")
-    )
+    lines = [re.sub(r"[─╭╮╰╯│|+]|-{3,}", " ", line).strip() for line in box.splitlines()[1:]]
+    text = re.sub(r"\s+", " ", " ".join(lines)).strip()
+    text = re.sub(r"Error parsing \w+(\.\w+)*: ", "", text) if "must be" in text else text
+    return re.sub(r" ?For full helptext, (?:see|run)", "; see", text)

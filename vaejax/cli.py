@@ -50,22 +50,25 @@ def main(arguments: list[str] | None = None) -> int:
     if not arguments or arguments[0] not in COMMANDS:
         given = f"unknown command {arguments[0]!r}" if arguments else "no command"
         return _fail(f"{given}: expected one of {', '.join(COMMANDS)}; see vaejax --help")
-    from vaejax import commands
     from vaejax.errors import UserError
 
     try:
+        from vaejax import commands
+
         return getattr(commands, arguments[0])(arguments[1:]) or 0
     except UserError as error:
         return _fail(str(error))
     except KeyboardInterrupt:
+        print("vaejax: stopped; what was saved before is whole", file=sys.stderr)
         return 130
+    except BrokenPipeError:
+        sys.stderr.close()  # whoever read the output has seen enough
+        return 0
     except OSError as error:
-        if error.errno in (13, 28, 30, 122):  # access, no space, read-only, quota
-            return _fail(
-                f"{error.filename or 'the disk'}: {error.strerror}; what was saved before "
-                "is whole: mend that and run the same command to go on"
-            )
-        raise
+        return _fail(
+            f"{error.filename or 'the disk'}: {error.strerror or error}; what was saved before is "
+            "whole: mend that and run the same command to go on"
+        )
 
 
 def _fail(message: str) -> int:

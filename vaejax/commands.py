@@ -5,6 +5,7 @@ import contextlib
 import dataclasses
 import os
 import re
+import shlex
 import signal
 import statistics
 import sys
@@ -33,7 +34,7 @@ from vaejax.evaluation.pictures import is_point_mass
 from vaejax.experiment import Config, Experiment, ExperimentFile
 from vaejax.report.table import HEADER, protocol_line
 from vaejax.run_directory import RunDirectory, manifest, matmul_precision, versions
-from vaejax.tracking import Track, Tracker
+from vaejax.tracking import Track, Tracker, check_installed
 from vaejax.training import NonFiniteLoss, Trainer
 from vaejax.training.checkpoint import Checkpoints
 from vaejax.types import Params
@@ -41,8 +42,10 @@ from vaejax.types import Params
 # Seconds between two checkpoints: a tenth of a second every twenty.
 CHECKPOINT_SECONDS = 20.0
 
-# Independent streams of a run's key.
-_TRAIN, _EVALUATE, _PICTURES, _SAMPLE = range(4)
+_BENCH_CALLS = 7
+
+# Independent streams of a run's key, apart from those of the data protocol's own key.
+_TRAIN, _EVALUATE, _PICTURES, _SAMPLE = range(1001, 1005)
 
 
 def stream(seed: int, purpose: int):
@@ -52,6 +55,8 @@ def stream(seed: int, purpose: int):
 
 def use_compilation_cache() -> None:
     """Compiled programs are kept, so that a second run starts at once."""
+    if os.environ.get("JAX_COMPILATION_CACHE_DIR"):
+        return
     jax.config.update("jax_compilation_cache_dir", str(cache_folder() / "jax"))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", 0)
@@ -69,15 +74,16 @@ def run(arguments: list[str]) -> int:
     evaluations = []
     for directory in setup.directories:
         loaded = Loaded(directory, setup.file, setup.config, setup.dataset, setup.experiment)
-        if not directory.is_evaluated():
+        if not _is_evaluated_with(directory, setup.config.evaluate, setup.dataset):
             _evaluate(loaded, setup.config.evaluate)
-        if not directory.file("report.html").exists():
+        if not directory.is_reported():
             _report(directory)
         evaluations.append(directory.read_json("evaluation.json"))
     for directory, evaluation in zip(setup.directories, evaluations, strict=True):
         _print_evaluation(directory, evaluation)
     if len(evaluations) > 1:
-        print(f"\nOver {len(evaluations)} seeds, mean and standard error over seeds:")
+        print(f"\nOver {len(evaluations)} seeds, mean and standard error over seeds; each seed:")
+        print(protocol_line(evaluations[0], seed=False))
         header = ["", "mean", "+- seeds", "unit, meaning"]
         print(reports.format_table(header, reports.seeds_table(evaluations)))
     return 0
@@ -121,17 +127,22 @@ def _set_up(command: str, arguments: list[str]) -> Setup:
     )
     if not options.seeds or len(set(options.seeds)) != len(options.seeds):
         raise UserError(f"--seeds expects one or more different whole numbers; got {options.seeds}")
-    if min(options.seeds) < 0:
-        raise UserError(f"--seeds expects numbers of 0 or more; got {min(options.seeds)}")
+    if min(options.seeds) < 0 or max(options.seeds) >= 2**32:
+        raise UserError(f"--seeds expects whole numbers from 0 to 2^32 - 1; got {options.seeds}")
     config = _absolute_data(options.config)
     use_compilation_cache()
     dataset = _load_data(config)
     experiment = file.build(config, dataset)
+    config.train.steps_per_epoch(len(dataset.train))
+    _evaluated_examples(config.evaluate, dataset)
+    check_installed(options.track)
     base = options.out / file.name / experiments_module.identity(file, config)
     directories = [RunDirectory(base / f"seed-{seed}") for seed in options.seeds]
     saved = experiments_module.to_json(config)
     for directory, seed in zip(directories, options.seeds, strict=True):
         directory.create(file.path, saved, seed)
+        if directory.file("manifest.json").exists():
+            _check_fingerprint(directory, dataset)
     return Setup(file, config, options.seeds, options.track, dataset, experiment, directories)
 
 
@@ -151,7 +162,7 @@ def _experiment_argument(command: str, arguments: list[str]) -> tuple[Experiment
 def _absolute_data(config: Config) -> Config:
     name = config.data.name
     if name.endswith((".npz", ".npy")):
-        name = str(Path(name).resolve())
+        name = str(Path(name).expanduser().resolve())
     return dataclasses.replace(config, data=dataclasses.replace(config.data, name=name))
 
 
@@ -243,7 +254,7 @@ def _train_together(setup, trainer: Trainer, checkpoints, members: list[int], st
                     bar.close()
                     print(
                         f"stopped at step {report.step:,} of {trainer.total_steps:,} and saved; "
-                        f"run the same command to go on: vaejax {' '.join(sys.argv[1:])}",
+                        f"run the same command to go on: vaejax {shlex.join(sys.argv[1:])}",
                         file=sys.stderr,
                     )
                     return 128 + stop.signal
@@ -340,25 +351,37 @@ class Loaded(NamedTuple):
 
 
 def _load_run(arguments: list[str], command: str) -> tuple[Loaded, list[str]]:
+    if arguments and arguments[0] in ("-h", "--help"):
+        print(f"usage: vaejax {command} RUN [settings]\n\nvaejax {command} RUN --help lists them.")
+        raise SystemExit(0)
     if not arguments or arguments[0].startswith("-"):
         raise UserError(
             f"vaejax {command} expects a run directory first: <out>/<experiment>/<hash>/seed-<n>"
         )
     directory = RunDirectory(Path(arguments[0]))
     saved = directory.read_json("config.json")
+    if not {"experiment", "seed", "config"} <= set(saved):
+        raise UserError(
+            f"{directory.file('config.json')} is damaged: expected experiment, seed "
+            f"and config; found {', '.join(saved)}"
+        )
     file = experiments_module.load(directory.file("experiment.py"), saved["experiment"])
     config = experiments_module.from_json(type(file.config), saved["config"])
     use_compilation_cache()
     dataset = _load_data(config)
+    _check_fingerprint(directory, dataset)
+    loaded = Loaded(directory, file, config, dataset, file.build(config, dataset))
+    return loaded, arguments[1:]
+
+
+def _check_fingerprint(directory: RunDirectory, dataset: Dataset) -> None:
     expected = directory.read_json("manifest.json")["data"]["fingerprint"]
     if dataset.fingerprint != expected:
         raise UserError(
-            f"{directory.path} was trained on {config.data.name} with fingerprint {expected}; here "
-            f"it has {dataset.fingerprint}: its numbers would not be comparable. Point at the "
-            "data it was trained on"
+            f"{directory.path} was trained on {dataset.name} with fingerprint {expected}; here it "
+            f"has {dataset.fingerprint}: its numbers would not be comparable. Point at the data it "
+            "was trained on, or give another --out"
         )
-    loaded = Loaded(directory, file, config, dataset, file.build(config, dataset))
-    return loaded, arguments[1:]
 
 
 def evaluate(arguments: list[str]) -> int:
@@ -378,19 +401,32 @@ def evaluate(arguments: list[str]) -> int:
     return 0
 
 
+def _evaluated_examples(settings: Evaluate, dataset: Dataset) -> int:
+    """How many examples these settings measure."""
+    present = len(getattr(dataset, settings.split))
+    if present == 0:
+        raise UserError(f"the {settings.split} split is empty: choose another --evaluate.split")
+    if settings.examples is not None and settings.examples > present:
+        raise UserError(
+            f"--evaluate.examples {settings.examples} is more than the {present} of the "
+            f"{settings.split} split"
+        )
+    return settings.examples or present
+
+
+def _is_evaluated_with(directory: RunDirectory, settings: Evaluate, dataset: Dataset) -> bool:
+    """Whether the run's measurements are those that these settings would make."""
+    if not directory.is_evaluated():
+        return False
+    found = directory.read_json("evaluation.json")
+    wanted = settings.split, _evaluated_examples(settings, dataset), settings.num_samples
+    return (found["split"], found["n"], found["num_samples"]) == wanted
+
+
 def _evaluate(loaded: Loaded, settings: Evaluate) -> None:
     generative, inference, _ = loaded.experiment
     params, step, which = loaded.params()
-    xs = loaded.dataset.split(settings.split)
-    if settings.examples is not None:
-        if settings.examples > len(xs):
-            raise UserError(
-                f"--evaluate.examples {settings.examples} is more than the {len(xs)} of the "
-                f"{settings.split} split"
-            )
-        xs = xs[: settings.examples]
-    if len(xs) == 0:
-        raise UserError(f"the {settings.split} split is empty: choose another --evaluate.split")
+    xs = loaded.dataset.split(settings.split)[: _evaluated_examples(settings, loaded.dataset)]
     started = time.monotonic()
     with _progress_bar(len(xs), unit="example", what="evaluate") as bar:
         arrays = measure(
@@ -420,6 +456,8 @@ def _evaluate(loaded: Loaded, settings: Evaluate) -> None:
     if labels is not None:
         arrays["labels"] = labels[: len(xs)]
     arrays |= make_pictures(stream(loaded.seed, _PICTURES), generative, inference, params, xs)
+    # The summary last: without it the run counts as not evaluated, whatever else there is.
+    loaded.directory.file("evaluation.json").unlink(missing_ok=True)
     loaded.directory.write_arrays("evaluation.npz", arrays)
     loaded.directory.write_json(
         "evaluation.json",
@@ -464,7 +502,7 @@ def sample(arguments: list[str]) -> int:
     loaded.directory.write_arrays("samples.npz", {"means": means, "samples": samples})
     print(f"{options.count} samples of {loaded.directory.name}, {which} parameters (step {step:,})")
     print(f"arrays: {loaded.directory.file('samples.npz')} (means = E[x|z], samples = x ~ p(x|z))")
-    if samples.ndim == 3:
+    if reports.is_image(samples):
         picture = loaded.directory.file("samples.png")
         reports.draw_samples(picture, means, samples)
         print(f"picture: {picture}")
@@ -473,8 +511,11 @@ def sample(arguments: list[str]) -> int:
 
 def report(arguments: list[str]) -> int:
     """Figures and page, from the files alone: no model is loaded."""
-    if not arguments:
-        raise UserError("vaejax report expects a run directory")
+    if arguments in (["-h"], ["--help"]):
+        print("usage: vaejax report RUN")
+        return 0
+    if len(arguments) != 1:
+        raise UserError(f"vaejax report expects one run directory; got {len(arguments)} arguments")
     directory = RunDirectory(Path(arguments[0]))
     directory.read_json("config.json")
     if not directory.is_evaluated():
@@ -507,7 +548,13 @@ def experiments(arguments: list[str]) -> int:
             if path.stem in seen:
                 continue
             seen.add(path.stem)
-            text = ast.get_docstring(ast.parse(path.read_text())) or ""
+            try:
+                tree = ast.parse(path.read_text())
+            except (SyntaxError, UnicodeDecodeError):
+                continue  # a file of somebody's, in a folder of the same name
+            if not any(isinstance(n, ast.FunctionDef) and n.name == "build" for n in tree.body):
+                continue
+            text = ast.get_docstring(tree) or ""
             print(f"{path.stem}  ({path})")
             print(f"  {text.splitlines()[0] if text else ''}")
             for line in re.findall(r"^(?:Command|Expected|Measured): .*$", text, re.MULTILINE):
@@ -559,32 +606,29 @@ def bench(arguments: list[str]) -> int:
     use_compilation_cache()
     dataset = _load_data(config)
     trainer = Trainer(*file.build(config, dataset), dataset, config.train)
-    rates: list[float] = []
-    peaks: list[float] = []
-    states, best = trainer.start([stream(0, _TRAIN)])
-    for report in trainer.run(states, best):
-        started = time.perf_counter()
+    count = trainer.steps_per_call(1)
+    batch = config.train.batch_size
+    indices = jax.random.randint(stream(0, _SAMPLE), (1, count, batch), 0, len(dataset.train))
+    states, _ = trainer.start([stream(0, _TRAIN)])
+    rates, peaks = [], []
+    for _ in range(_BENCH_CALLS + 1):
         peaks.append(_matmul_flops())
-        matmul_seconds = time.perf_counter() - started
-        if len(rates) == 0 and len(peaks) == 1:
-            last = time.perf_counter()
-            rates.append(float("nan"))  # the first call compiles
-            continue
-        now = time.perf_counter()
-        rates.append(report.terms.value.shape[1] / (now - last - matmul_seconds))
-        last = now
-        if len(rates) > 7:
-            break
-    rate, peak = statistics.median(rates[1:]), statistics.median(peaks)
+        started = time.perf_counter()
+        states, terms = trainer.steps(states, indices, trainer.data)
+        jax.block_until_ready(terms)
+        rates.append(count / (time.perf_counter() - started))
+    rates, peaks = rates[1:], peaks[1:]  # the first call compiles
+    rate, peak = statistics.median(rates), statistics.median(peaks)
     used = rate * trainer.flops_per_step
     print(
-        f"{file.name}: {rate:,.1f} steps/s of batch {config.train.batch_size} "
-        f"({rate * config.train.batch_size:,.0f} examples/s), median of {len(rates) - 1} calls"
+        f"{file.name} on {jax.devices()[0].device_kind}: {rate:,.1f} steps/s of batch {batch} "
+        f"({rate * batch:,.0f} examples/s), median of {len(rates)} calls of {count} steps, "
+        f"{min(rates):,.1f} to {max(rates):,.1f}"
     )
     print(
         f"{trainer.flops_per_step / 1e6:,.0f} MFLOP a step as XLA counts them: "
         f"{used / 1e9:,.1f} GFLOP/s, {used / peak:.0%} of this machine's float32 matmul peak "
-        f"({peak / 1e9:,.0f} GFLOP/s, 2048 x 2048)"
+        f"({peak / 1e9:,.0f} GFLOP/s, median of {len(peaks)} at 2048 x 2048)"
     )
     return 0
 

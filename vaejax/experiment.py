@@ -107,12 +107,18 @@ def mlp_pair(
         else:
 
             def likelihood(out):
-                return distributions.DiscretizedLogistic(out[0], out[1], int(dataset.levels))
+                # A scale below a hundredth of a grey level only makes probabilities underflow.
+                log_scale = jnp.maximum(out[1], -jnp.log(100.0 * dataset.levels))
+                return distributions.DiscretizedLogistic(out[0], log_scale, int(dataset.levels))
 
     decoder = networks.MLP(model.hidden[::-1], output_shape, activation, bias)
     q_family = family(model.latent_dim)
     size = inference.parameter_count(q_family)
-    encoder = networks.MLP(model.hidden, (size,), activation)
+    standardize: dict[str, Any] = {}
+    if dataset.support == "real":  # so that no unit of x saturates the first layer
+        spread_of_x = jnp.asarray(dataset.train.std(axis=0) + 1e-6)
+        standardize = {"input_shift": jnp.asarray(mean), "input_scale": spread_of_x}
+    encoder = networks.MLP(model.hidden, (size,), activation, **standardize)
     return (
         generative.latent_variable_model(
             distributions.standard_normal(model.latent_dim), decoder, likelihood
@@ -125,7 +131,7 @@ def check_support(likelihood: str, dataset: Dataset) -> None:
     """Refuse a likelihood that is no density or probability on the data's values."""
     allowed = {
         "bernoulli": ("binary",),
-        "discretized_logistic": ("binary", "grey"),
+        "discretized_logistic": ("grey",),
         "gaussian": ("real", "unit"),
     }[likelihood]
     if dataset.support in allowed:
@@ -230,14 +236,18 @@ def from_json(kind: type, values: dict[str, Any]) -> Any:
         elif isinstance(value, list):
             value = tuple(value)
         converted[name] = value
-    return kind(**converted)
+    try:
+        return kind(**converted)
+    except TypeError as error:
+        raise UserError(f"the saved configuration is damaged: {error}") from None
 
 
 def identity(file: ExperimentFile, config: Config) -> str:
-    """Eight hex digits that change when the configuration or the experiment's code does (its
-    docstring aside)."""
+    """Eight hex digits that change with whatever changes the trained model: the configuration
+    (evaluation aside) and the experiment's code (docstring aside)."""
     tree = ast.parse(file.path.read_text())
     if ast.get_docstring(tree) is not None:
         tree.body = tree.body[1:]
-    content = json.dumps([file.name, to_json(config), ast.dump(tree)], sort_keys=True)
+    trained = {k: v for k, v in to_json(config).items() if k != "evaluate"}
+    content = json.dumps([file.name, trained, ast.dump(tree)], sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()[:8]

@@ -37,7 +37,8 @@ class RunDirectory:
         return self.path / name
 
     def create(self, experiment_source: Path, config: dict[str, Any], seed: int) -> None:
-        """Make the folder, or check that it was made by this very configuration.
+        """Make the folder, or check that it was made by this very configuration (how it is
+        evaluated aside).
 
         Raises:
           UserError: the folder holds another configuration.
@@ -46,9 +47,10 @@ class RunDirectory:
         existing = self.file("config.json")
         if existing.exists():
             found = self.read_json("config.json")
-            if found != wanted:
+            difference = _difference(_trained_by(found), _trained_by(wanted))
+            if difference:
                 raise UserError(
-                    f"{self.path} was made by another configuration ({_difference(found, wanted)})"
+                    f"{self.path} was made by another configuration ({difference})"
                     "; give another --out, or delete that folder"
                 )
             return
@@ -87,8 +89,18 @@ class RunDirectory:
             temporary.unlink(missing_ok=True)
 
     def read_arrays(self, name: str) -> dict[str, np.ndarray]:
-        with np.load(self.file(name), allow_pickle=False) as file:
-            return dict(file)
+        try:
+            with np.load(self.file(name), allow_pickle=False) as file:
+                return dict(file)
+        except FileNotFoundError:
+            raise UserError(f"{self.file(name)} is missing: vaejax evaluate {self.path}") from None
+        except Exception as error:
+            raise UserError(
+                f"{self.file(name)} is damaged ({error}): vaejax evaluate {self.path} makes it anew"
+            ) from None
+
+    def write_text(self, name: str, text: str) -> None:
+        self._replace(name, lambda path: path.write_text(text))
 
     def metrics(self) -> list[dict[str, Any]]:
         """The lines of metrics.jsonl; a line that a crash cut short ends them."""
@@ -116,6 +128,18 @@ class RunDirectory:
 
     def is_evaluated(self) -> bool:
         return self.file("evaluation.json").exists()
+
+    def is_reported(self) -> bool:
+        """Whether the page was written after the measurements that it shows."""
+        page, evaluation = self.file("report.html"), self.file("evaluation.json")
+        return page.exists() and page.stat().st_mtime_ns >= evaluation.stat().st_mtime_ns
+
+
+def _trained_by(content: dict) -> dict:
+    config = content.get("config", {})
+    if not isinstance(config, dict):
+        return content
+    return content | {"config": {k: v for k, v in config.items() if k != "evaluate"}}
 
 
 def _difference(found: dict, wanted: dict) -> str:

@@ -1,5 +1,6 @@
 """Metrics to TensorBoard or Weights & Biases, for those who ask; metrics.jsonl is always kept."""
 
+import importlib.util
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
@@ -9,32 +10,44 @@ from vaejax.errors import UserError
 Track = Literal["none", "tensorboard", "wandb"]
 
 
+def check_installed(kind: Track) -> None:
+    """Raises UserError where the tracker's package is missing."""
+    package = {"none": None, "tensorboard": "tensorboardX", "wandb": "wandb"}[kind]
+    if package is not None and importlib.util.find_spec(package) is None:
+        raise UserError(
+            f"--track {kind} needs {package}, which is not installed: "
+            "pip install 'vaejax[tracking]'"
+        )
+
+
 class Tracker:
     """Sends a run's metrics to one of them, or to none."""
 
     def __init__(self, kind: Track, folder: Path, name: str, config: dict[str, Any]):
         self._send: Callable[[int, dict[str, float]], object] = lambda step, values: None
         self.close: Callable[[], object] = lambda: None
-        try:
-            if kind == "tensorboard":
-                from tensorboardX import SummaryWriter
+        if kind == "tensorboard":
+            from tensorboardX import SummaryWriter
 
-                writer = SummaryWriter(str(folder / "tensorboard"))
-                self._send = lambda step, values: [
-                    writer.add_scalar(key, value, step) for key, value in values.items()
-                ]
-                self.close = writer.close
-            elif kind == "wandb":
-                import wandb
+            writer = SummaryWriter(str(folder / "tensorboard"))
+            self._send = lambda step, values: [
+                writer.add_scalar(key, value, step) for key, value in values.items()
+            ]
+            self.close = writer.close
+        elif kind == "wandb":
+            import wandb
 
-                run = wandb.init(project="vaejax", name=name, dir=str(folder), config=config)
-                self._send = lambda step, values: run.log(values, step=step)
-                self.close = run.finish
-        except ImportError:
-            raise UserError(
-                f"--track {kind} needs a package that is not installed: "
-                "pip install 'vaejax[tracking]'"
-            ) from None
+            # The same id on every start: going on continues the same record.
+            run = wandb.init(
+                project="vaejax",
+                id=name.replace("/", "-"),
+                resume="allow",
+                name=name,
+                dir=str(folder),
+                config=config,
+            )
+            self._send = lambda step, values: run.log(values, step=step)
+            self.close = run.finish
 
     def log(self, line: dict[str, Any]) -> None:
         numbers = {k: v for k, v in line.items() if k != "step" and v is not None}

@@ -272,3 +272,11 @@ def test_binarization_that_does_not_fit(save):
     assert "dynamic or threshold" in refusal(save(**grey), binarization="static")
     assert "--data.binarization none" in refusal(save(**real), binarization="dynamic")
     assert "use --data.binarization static" in refusal(save(**binary), binarization="dynamic")
+
+
+def test_whole_numbers_of_an_unknown_scale_are_not_guessed(tmp_path):
+    """scikit-learn's digits, 0..16, would become at most 6 % ink as eight-bit intensities."""
+    path = tmp_path / "sixteen.npy"
+    np.save(path, np.arange(17).repeat(10).reshape(-1, 5))
+    with pytest.raises(UserError, match="whole numbers from 0 to 16.*scale is not known"):
+        load(str(path))

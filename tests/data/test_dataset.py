@@ -157,6 +157,7 @@ def test_protocol_is_what_numbers_are_compared_by():
         "validation": 10,
         "test": 10,
         "shape": [5, 5],
+        "levels": 255,
         "binarization": "dynamic",
         "fingerprint": dataset("grey", "dynamic").fingerprint,
     }

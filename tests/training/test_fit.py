@@ -75,7 +75,7 @@ def test_a_step_is_adam_on_the_mean_gradient():
     steps = make_steps(model, q, elbo_objective, optimizer, lambda key, raw: raw)
     after, terms = jax.jit(steps)(state, jnp.arange(8).reshape(1, 8), xs)
 
-    step_key = jax.random.fold_in(jax.random.split(state.key)[1], 0)
+    step_key = jax.random.fold_in(jax.random.split(state.key, 3)[1], 0)
     keys = jax.random.split(jax.random.split(step_key)[1], 8)
 
     def loss(params):

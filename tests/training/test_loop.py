@@ -6,7 +6,7 @@ import pytest
 
 from tests.pairs import digits_pair, elbo_objective, grey_digits
 from vaejax.errors import UserError
-from vaejax.training import Train, Trainer
+from vaejax.training import NonFiniteLoss, Train, Trainer
 from vaejax.training.checkpoint import Checkpoints
 
 SETTINGS = Train(epochs=4, batch_size=16, validations=4)
@@ -74,6 +74,32 @@ def test_seeds_together_are_the_seeds_alone(trainer):
     assert (first != second).all()
 
 
+def test_what_is_best_does_not_depend_on_the_calls(trainer, monkeypatch):
+    """Validations at the same steps, whether a call makes one step or an epoch's four."""
+    start = trainer.start([jax.random.key(0)])
+
+    def validations():
+        return [(r.step, float(r.validation[0])) for r in trainer.run(*start) if r.validation]
+
+    whole = validations()
+    monkeypatch.setattr(trainer, "steps_per_call", lambda num_seeds: 1)
+    assert validations() == whole
+    assert [step for step, _ in whole] == [4, 8, 12, 16]
+
+
+def test_broken_parameters_are_not_reported(trainer, monkeypatch):
+    """An update that is not finite ends the run even where the loss before it was."""
+    compiled = trainer.steps
+
+    def broken(states, indices, data):
+        states, terms = compiled(states, indices, data)
+        return states._replace(params=jax.tree.map(lambda a: a * np.nan, states.params)), terms
+
+    monkeypatch.setattr(trainer, "steps", broken)
+    with pytest.raises(NonFiniteLoss, match="at step 3"):
+        next(trainer.run(*trainer.start([jax.random.key(0)])))
+
+
 def test_best_is_the_highest_validation(trainer):
     seen, reports = [], trainer.run(*trainer.start([jax.random.key(5)]))
     for report in reports:
@@ -104,7 +130,8 @@ def test_validation_is_the_mean_over_all_examples_even_when_batches_do_not_fit()
     xs = dataset.split("validation").astype(np.float32)
     values = []
     for batch in range(2):
-        keys = jax.random.split(jax.random.fold_in(run_key, batch), 500)
+        key = jax.random.fold_in(jax.random.split(run_key, 3)[2], batch)
+        keys = jax.random.split(key, 500)
         part = xs[batch * 500 : (batch + 1) * 500]
         values += [float(one(key, x)) for key, x in zip(keys, part, strict=False)]
     assert len(values) == 501
@@ -128,5 +155,5 @@ def test_checkpoints_that_cannot_be_used(trainer, tmp_path):
     for file in (tmp_path / "damaged" / "0").rglob("*"):
         if file.is_file() and file.stat().st_size > 100:
             file.write_bytes(b"junk")
-    with pytest.raises(UserError, match=r"cannot read the checkpoint .*; delete it to start again"):
+    with pytest.raises(UserError, match=r"cannot read the checkpoint .*delete it to start again"):
         damaged.restore(*shapes)

@@ -112,8 +112,17 @@ def _check(array: np.ndarray, what: str) -> None:
 def _scale(values: np.ndarray) -> tuple[float | None, type]:
     """(levels, dtype to store): see `Dataset.levels`."""
     low, high = values.min(), values.max()
-    if low >= 0 and high <= 255 and (values == np.round(values)).all():
-        return (1, np.uint8) if high <= 1 else (255, np.uint8)
+    whole = low >= 0 and (values == np.round(values)).all()
+    if whole and high <= 1:
+        return 1, np.uint8
+    if whole and 128 <= high <= 255:  # eight bits, all of them in use
+        return 255, np.uint8
+    if whole and high < 128:
+        raise UserError(
+            f"whole numbers from {low:g} to {high:g}: intensities go up to 255 (as fractions, to "
+            "1), so their scale is not known; divide by the value that means full intensity, "
+            "or, if they are no intensities, standardize them to real values"
+        )
     if low >= 0 and high <= 1:
         return 1.0, np.float32
     return None, np.float32

@@ -126,6 +126,7 @@ class Dataset:
             "validation": len(self.validation),
             "test": len(self.test),
             "shape": list(self.shape),
+            "levels": self.levels,
             "binarization": self.binarization,
             "fingerprint": self.fingerprint,
         }

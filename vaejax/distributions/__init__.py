@@ -1,6 +1,6 @@
 """What p and q are made of: distrax, and what it lacks. The only import of distrax."""
 
-from distrax import Distribution, Independent, MixtureSameFamily, Transformed
+from distrax import Distribution
 
 from vaejax.distributions.bernoulli import Bernoulli
 from vaejax.distributions.diagonal_gaussian import DiagonalGaussian, standard_normal
@@ -12,9 +12,6 @@ __all__ = [
     "DiagonalGaussian",
     "DiscretizedLogistic",
     "Distribution",
-    "Independent",
-    "MixtureSameFamily",
     "PointMass",
-    "Transformed",
     "standard_normal",
 ]

@@ -30,8 +30,8 @@ class DiscretizedLogistic(distrax.Distribution):
         return jnp.mean(jax.nn.sigmoid(above), axis=-1)
 
     def _sample_n(self, key, n):
-        uniform = jax.random.logistic(key, (n, *self.loc.shape), self.loc.dtype)
-        x = self.loc + jnp.exp(self.log_scale) * uniform
+        noise = jax.random.logistic(key, (n, *self.loc.shape), self.loc.dtype)
+        x = self.loc + jnp.exp(self.log_scale) * noise
         return jnp.clip(jnp.round(x * self.levels), 0, self.levels) / self.levels
 
     def log_prob(self, value: Float[Array, "..."]) -> Float[Array, ""]:

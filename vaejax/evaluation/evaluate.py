@@ -50,9 +50,9 @@ def evaluate(
     """Per-example arrays, by name, in nats unless said otherwise.
 
     For a q with a density: `iwae` (the K-sample bound), `iwae_std_error`, `ess`, `khat`, `elbo`
-    (mean log weight over the same K draws), `elbo_std_error`, `reconstruction`, `kl`,
-    `kl_per_dimension` where q and the prior are diagonal Gaussians. For a point mass:
-    `reconstruction` = log p(x | z) at its z, and nothing that needs a density.
+    (mean log weight over the same K draws) and its parts `reconstruction` and `kl`, each with its
+    `_std_error`; `kl_per_dimension` where q and the prior are diagonal Gaussians. For a point
+    mass: `reconstruction` = log p(x | z) at its z, and nothing that needs a density.
     For both: `code`, the mean of q, and `squared_error`, ||x - E[x | z = code]||^2.
 
     Example i uses fold_in(key, i): no value depends on batches or devices.

@@ -36,7 +36,8 @@ def prior_samples(
         likelihood = joint.likelihood(joint.prior.sample(seed=prior_key))
         return likelihood.mean(), likelihood.sample(seed=likelihood_key)
 
-    means, samples = jax.jit(jax.vmap(one))(jax.random.split(key, count))
+    keys = jax.random.split(key, count)
+    means, samples = jax.jit(lambda keys: jax.lax.map(one, keys, batch_size=500))(keys)
     return np.asarray(means), np.asarray(samples)
 
 

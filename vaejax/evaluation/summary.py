@@ -29,12 +29,12 @@ def mean_and_errors(values: np.ndarray, monte_carlo: np.ndarray | None = None) -
 
 
 def summarize(arrays: dict[str, np.ndarray]) -> dict:
-    """Per-example arrays of `evaluate` -> means with errors; units in the keys' protocol."""
-    errors = {"iwae": "iwae_std_error", "elbo": "elbo_std_error"}
+    """Per-example arrays of `evaluate`, in nats -> their means with both errors; how many latent
+    dimensions are used; how many examples have a k-hat above 0.7."""
     summary: dict = {}
     for name in ("iwae", "elbo", "reconstruction", "kl", "squared_error"):
         if name in arrays:
-            summary[name] = mean_and_errors(arrays[name], arrays.get(errors.get(name, "")))
+            summary[name] = mean_and_errors(arrays[name], arrays.get(f"{name}_std_error"))
     if "khat" in arrays:
         summary["khat_above_0.7"] = int(np.sum(arrays["khat"] > 0.7))
         summary["ess_median"] = float(np.median(arrays["ess"]))

@@ -30,8 +30,8 @@ def importance_sampling(
     Sample k uses fold_in(key, k): the value does not depend on `chunk_size`, which bounds memory
     (the decoder runs on so many z at a time; 8 bytes a sample are kept).
 
-    `diagnostics` holds the ELBO (mean log weight), its Monte Carlo error, and its parts
-    `reconstruction` = mean log p(x | z) and `kl` = mean log q(z) - log p(z), in nats.
+    `diagnostics` holds the ELBO (mean log weight) and its parts `reconstruction` = mean log
+    p(x | z) and `kl` = mean log q(z) - log p(z), in nats, each with its Monte Carlo `_std_error`.
 
     Raises:
       TypeError: q is a point mass.
@@ -62,8 +62,16 @@ def importance_sampling(
         khat=pareto_khat(log_w),
         diagnostics={
             "elbo": jnp.mean(log_w),
-            "elbo_std_error": jnp.std(log_w) / math.sqrt(max(num_samples - 1, 1)),
+            "elbo_std_error": _std_error(log_w),
             "reconstruction": jnp.mean(reconstruction),
+            "reconstruction_std_error": _std_error(reconstruction),
             "kl": jnp.mean(kl),
+            "kl_std_error": _std_error(kl),
         },
     )
+
+
+def _std_error(values):
+    """Of their mean: sd / sqrt(K); infinite at K = 1, where it is unknown."""
+    k = values.shape[0]
+    return jnp.std(values) / math.sqrt(k - 1) if k > 1 else jnp.full((), jnp.inf)

@@ -13,13 +13,15 @@ class MLP(nn.Module):
     """x -> W_L f(... f(W_1 x + b_1) ...) + b_L, with Glorot-uniform weights, zero biases.
 
     `output_bias` starts the last bias elsewhere: at the data's mean logit, for a decoder
-    (Burda et al. 2016, in the authors' code).
+    (Burda et al. 2016, in the authors' code). `input_shift` and `input_scale` standardize x first.
     """
 
     hidden: tuple[int, ...]
     output_shape: tuple[int, ...]
     activation: Callable[[Array], Array] = jax.nn.tanh
     output_bias: Float[Array, "..."] | float = 0.0
+    input_shift: Float[Array, "..."] | float = 0.0
+    input_scale: Float[Array, "..."] | float = 1.0
 
     @nn.compact
     def __call__(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
@@ -28,7 +30,7 @@ class MLP(nn.Module):
             bias = jnp.asarray(self.output_bias, dtype)
             return jnp.broadcast_to(bias, self.output_shape).reshape(shape)
 
-        h = x.reshape(-1)
+        h = ((x - self.input_shift) / self.input_scale).reshape(-1)
         for size in self.hidden:
             h = self.activation(nn.Dense(size, kernel_init=nn.initializers.glorot_uniform())(h))
         h = nn.Dense(

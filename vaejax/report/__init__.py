@@ -1,6 +1,6 @@
 """Tables, figures and one HTML page, from the files of a run alone."""
 
-from vaejax.report.figures import draw, draw_samples
+from vaejax.report.figures import draw, draw_samples, is_image
 from vaejax.report.page import write_page
 from vaejax.report.table import evaluation_rows, format_table, seeds_table
 
@@ -9,6 +9,7 @@ __all__ = [
     "draw_samples",
     "evaluation_rows",
     "format_table",
+    "is_image",
     "seeds_table",
     "write_page",
 ]

@@ -29,8 +29,8 @@ def draw(run: RunDirectory) -> list[tuple[Path, str]]:
         plt.close(figure)
         figures.append((path, caption))
 
-    if _is_image(arrays["originals"]):
-        save("reconstructions", *_reconstructions(arrays))
+    if is_image(arrays["originals"]):
+        save("reconstructions", *_reconstructions(arrays, evaluation["split"]))
         if "sample_means" in arrays:
             save("samples", *_samples(arrays))
         if "manifold" in arrays:
@@ -40,7 +40,7 @@ def draw(run: RunDirectory) -> list[tuple[Path, str]]:
     if "kl_per_dimension" in arrays:
         save("kl_per_dimension", *_kl_per_dimension(arrays["kl_per_dimension"]))
     if arrays["code"].shape[1:] == (2,):
-        save("codes", *_codes(arrays))
+        save("codes", *_codes(arrays, evaluation["split"]))
     return figures
 
 
@@ -51,7 +51,7 @@ def draw_samples(path: Path, means: np.ndarray, samples: np.ndarray) -> None:
     plt.close(figure)
 
 
-def _is_image(x: np.ndarray) -> bool:
+def is_image(x: np.ndarray) -> bool:
     return x.ndim == 3 or (x.ndim == 4 and x.shape[-1] in (1, 3))
 
 
@@ -71,19 +71,26 @@ def mosaic(images: np.ndarray, columns: int) -> np.ndarray:
 
 
 def _show(axes, images, columns, title):
+    low, high = images.min(), images.max()
+    if low < 0 or high > 1:  # real values: their range is what is shown
+        images, title = (images - low) / (high - low), f"{title}, {low:.3g} to {high:.3g}"
+    colour = images.ndim == 4 and images.shape[-1] == 3
     # Ink on paper: 1 is black, and the gaps stay white.
-    canvas = mosaic(1.0 - images, columns)
+    canvas = mosaic(images if colour else 1.0 - images, columns)
     axes.imshow(canvas, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
     axes.set_title(title, fontsize=10)
     axes.axis("off")
 
 
-def _reconstructions(arrays):
+def _reconstructions(arrays, split):
     originals, means = arrays["originals"][:40], arrays["reconstructions"][:40]
     figure, axes = plt.subplots(1, 2, figsize=(9, 5))
-    _show(axes[0], originals, 8, "test examples x")
+    _show(axes[0], originals, 8, f"{split} examples x")
     _show(axes[1], means, 8, "reconstructions E[x | z], z ~ q(z | x)")
-    return figure, "Test examples, and the decoder's mean at one draw of the code of each."
+    return (
+        figure,
+        f"{split.title()} examples, and the decoder's mean at a draw of the code of each.",
+    )
 
 
 def _samples(arrays):
@@ -100,11 +107,11 @@ def _manifold(arrays, point_mass):
     grid = images.reshape(side, side, *images.shape[1:])[::-1].reshape(images.shape)
     figure, axes = plt.subplots(figsize=(7, 7))
     where = "over the codes' range" if point_mass else "at the prior's quantiles 0.01 to 0.99"
-    _show(axes, grid, side, f"E[x | z] on a grid of z {where}")
+    _show(axes, grid, side, f"E[x | z] on a grid of z {where}: $z_1$ rightwards, $z_2$ upwards")
     return figure, f"The two-dimensional latent space, decoded on a grid {where}."
 
 
-def _codes(arrays):
+def _codes(arrays, split):
     code, labels = arrays["code"], arrays.get("labels")
     figure, axes = plt.subplots(figsize=(6, 5))
     colour = {"c": labels, "cmap": "tab10"} if labels is not None else {"color": _BLUE}
@@ -114,8 +121,8 @@ def _codes(arrays):
     axes.set_xlabel("$z_1$")
     axes.set_ylabel("$z_2$")
     axes.set_aspect("equal")
-    axes.set_title("mean of q(z | x), test examples", fontsize=10)
-    return figure, "The test set, encoded."
+    axes.set_title(f"mean of q(z | x), {split} examples", fontsize=10)
+    return figure, f"The {split} examples, encoded."
 
 
 def _training(metrics, point_mass):
@@ -132,8 +139,8 @@ def _training(metrics, point_mass):
             color=_ORANGE,
             label="validation",
         )
-    values = [-line["value"] for line in metrics]
-    late = values[len(values) // 20 :]
+    late = [-line["value"] for line in metrics[len(metrics) // 20 :]]
+    late += [-line["validation"] for line in held[len(held) // 20 :]]
     axes.set_ylim(min(late) - 0.05 * (max(late) - min(late)) - 1e-3, max(late) + 1e-3)
     axes.set_xlabel("step")
     axes.set_ylabel("minus the objective, nats")

@@ -57,9 +57,8 @@ def write_page(run: RunDirectory, figures: list[tuple[Path, str]]) -> Path:
         f"<title>{html.escape(run.name)}</title><style>{_STYLE}</style></head>"
         f"<body>{''.join(parts)}</body></html>\n"
     )
-    path = run.file("report.html")
-    path.write_text(page)
-    return path
+    run.write_text("report.html", page)
+    return run.file("report.html")
 
 
 def html_table(header: list[str], rows: list[list[str]]) -> str:

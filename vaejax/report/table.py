@@ -32,10 +32,14 @@ def evaluation_rows(evaluation: dict) -> list[list[str]]:
                 unit,
             ]
         )
-        if name == "iwae" and evaluation["support"] != "real":
-            dimensions = math.prod(evaluation["protocol"]["shape"])
-            bits = -entry["mean"] / math.log(2) / dimensions
-            rows.append(["  the same", f"{bits:.4f}", "", "", "bits/dim"])
+        # A density of real values changes with their units: bits are for discrete ones.
+        if name == "iwae" and evaluation["support"] in ("binary", "grey"):
+            unit = math.log(2) * math.prod(evaluation["protocol"]["shape"])
+            errors = [
+                _error(error and error / unit, 5)
+                for error in (entry["std_error_monte_carlo"], entry["std_error_data"])
+            ]
+            rows.append(["  the same", f"{-entry['mean'] / unit:.5f}", *errors, "bits/dim"])
     if "active_units" in summary:
         label = "codes that vary" if evaluation["point_mass"] else "active units"
         rows.append(
@@ -51,7 +55,9 @@ def evaluation_rows(evaluation: dict) -> list[list[str]]:
         rows.append(
             [
                 "Pareto k-hat above 0.7",
-                f"{summary['khat_above_0.7']} of {summary['iwae']['n']}",
+                f"{summary['khat_above_0.7']} of {summary['iwae']['n']}"
+                if evaluation["num_samples"] >= 25
+                else "needs K of 25",
                 "",
                 "",
                 "examples whose IWAE error is not to be believed; the bound stays a bound",
@@ -84,19 +90,20 @@ def seeds_table(evaluations: list[dict]) -> list[list[str]]:
     return rows
 
 
-def protocol_line(evaluation: dict) -> str:
-    """Data set, split, n, binarization, estimator, parameters: one line."""
+def protocol_line(evaluation: dict, *, seed: bool = True) -> str:
+    """Data set, split, n, binarization, estimator and, of one seed, its parameters: one line."""
     p = evaluation["protocol"]
     estimator = (
         "no bound (point mass)"
         if evaluation["point_mass"]
         else f"K = {evaluation['num_samples']} samples of q an example"
     )
+    parameters = f"; {evaluation['parameters']} parameters, step {evaluation['step']:,}"
     return (
         f"{p['data']} [{p['fingerprint']}], {evaluation['split']} split, "
         f"n = {evaluation['n']}, binarization {p['binarization']} (train {p['train']:,}, "
-        f"validation {p['validation']:,}, test {p['test']:,}); {estimator}; "
-        f"{evaluation['parameters']} parameters, step {evaluation['step']:,}"
+        f"validation {p['validation']:,}, test {p['test']:,}); {estimator}"
+        f"{parameters if seed else ''}"
     )
 
 
@@ -114,7 +121,7 @@ def format_table(header: list[str], rows: list[list[str]]) -> str:
     return "\n".join(lines)
 
 
-def _error(value: float | None) -> str:
+def _error(value: float | None, digits: int = 3) -> str:
     if value is None or not math.isfinite(value):
         return "-"
-    return f"{value:.3f}" if value >= 0.0005 else f"{value:.0e}"
+    return f"{value:.{digits}f}" if value >= 0.5 * 10**-digits else f"{value:.0e}"

@@ -1,10 +1,14 @@
 """Checkpoints: the state to go on from and the best parameters so far, written atomically."""
 
+import contextlib
+import logging
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
 import orbax.checkpoint as ocp
 
 from vaejax.errors import UserError
@@ -32,9 +36,13 @@ class Checkpoints:
     def save(self, state: TrainState, best: Best) -> None:
         """Raises UserError when the disk takes no more; what was saved before stays."""
         try:
-            with self._manager() as manager:
-                manager.save(int(state.step), args=ocp.args.StandardSave(_tree(state, best)))
+            with _quiet(), self._manager() as manager:
+                # Host arrays: what is saved does not depend on the devices that hold it.
+                tree = jax.tree.map(np.asarray, _tree(state, best))
+                manager.save(int(state.step), args=ocp.args.StandardSave(tree))
         except (OSError, ValueError) as error:
+            for unfinished in self.folder.glob("*.orbax-checkpoint-tmp*"):
+                shutil.rmtree(unfinished, ignore_errors=True)
             if _no_space(error):
                 raise UserError(
                     f"no space left to save a checkpoint in {self.folder}; earlier ones are "
@@ -43,8 +51,7 @@ class Checkpoints:
             raise
 
     def latest_step(self) -> int | None:
-        steps = [int(p.name) for p in self.folder.glob("*") if p.is_dir() and p.name.isdigit()]
-        return max(steps, default=None)
+        return max(self._steps(), default=None)
 
     def restore(self, state: TrainState, best: Best) -> tuple[TrainState, Best]:
         """The newest checkpoint; `state` and `best` say what is expected (arrays or shapes).
@@ -55,11 +62,13 @@ class Checkpoints:
         step = self.latest_step()
         if step is None:
             raise UserError(f"no checkpoint in {self.folder}: train first")
+        here = jax.sharding.SingleDeviceSharding(jax.devices()[0])
         expected = jax.tree.map(
-            lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), _tree(state, best)
+            lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=here),
+            _tree(state, best),
         )
         try:
-            with self._manager() as manager:
+            with _quiet(), self._manager() as manager:
                 found = manager.item_metadata(step)
                 shapes = [tuple(leaf.shape) for leaf in jax.tree.leaves(found)]
                 wanted = [leaf.shape for leaf in jax.tree.leaves(expected)]
@@ -75,9 +84,9 @@ class Checkpoints:
         except Exception as error:
             earlier = [s for s in self._steps() if s < step]
             advice = (
-                f"delete that folder to go on from step {max(earlier)}"
+                f"if its files are damaged, delete that folder to go on from step {max(earlier)}"
                 if earlier
-                else "delete it to start again"
+                else "if its files are damaged, delete it to start again"
             )
             reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
             raise UserError(
@@ -88,10 +97,7 @@ class Checkpoints:
         return restored._replace(key=key), Best(*(tree["best"][name] for name in Best._fields))
 
     def _steps(self) -> list[int]:
-        return [int(p.name) for p in self.folder.glob("*") if p.name.isdigit()]
-
-    def delete(self) -> None:
-        shutil.rmtree(self.folder, ignore_errors=True)
+        return [int(p.name) for p in self.folder.glob("*") if p.is_dir() and p.name.isdigit()]
 
 
 def _tree(state: TrainState, best: Best) -> dict[str, Any]:
@@ -106,4 +112,15 @@ def _tree(state: TrainState, best: Best) -> dict[str, Any]:
 
 def _no_space(error: BaseException) -> bool:
     text = f"{error}"
-    return getattr(error, "errno", None) in (28, 122) or "No space left" in text
+    return getattr(error, "errno", None) in (27, 28, 122) or "No space left" in text
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Orbax logs what it then raises; a person needs it once."""
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logging.disable(before)

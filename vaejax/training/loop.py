@@ -15,7 +15,13 @@ from vaejax.objectives import Terms
 from vaejax.sharding import batch_sharding, replicated
 from vaejax.training.settings import Train
 from vaejax.training.state import TrainState, init_state
-from vaejax.training.step import Objective, batch_terms, epoch_order, make_steps
+from vaejax.training.step import (
+    Objective,
+    batch_terms,
+    epoch_order,
+    make_steps,
+    validation_key,
+)
 from vaejax.types import GenerativeModel, InferenceNetwork, Key, Observation, Params
 
 # A call of this many floating-point operations takes a second or two: long enough to hide the
@@ -75,7 +81,7 @@ class Trainer:
         self.total_steps = settings.total_steps(self.num_examples)
         self.optimizer = settings.optimizer(self.num_examples)
         self.sharding = batch_sharding(settings.batch_size)
-        self._data = jax.device_put(dataset.train, replicated(self.sharding))
+        self.data = jax.device_put(dataset.train, replicated(self.sharding))
         steps = make_steps(
             generative, inference, objective, self.optimizer, dataset.observe, self.sharding
         )
@@ -103,7 +109,7 @@ class Trainer:
         state = jax.eval_shape(self._init, jax.random.key(0))
         stacked = jax.tree.map(lambda s: jax.ShapeDtypeStruct((1, *s.shape), s.dtype), state)
         indices = jax.ShapeDtypeStruct((1, 1, self.settings.batch_size), jnp.int32)
-        cost = self.steps.lower(stacked, indices, self._data).cost_analysis()
+        cost = self.steps.lower(stacked, indices, self.data).cost_analysis()
         return float((cost or {}).get("flops", 0.0))
 
     def steps_per_call(self, num_seeds: int) -> int:
@@ -128,35 +134,47 @@ class Trainer:
         step = int(states.step[0])
         per_call = self.steps_per_call(num_seeds)
         keys = jax.device_put(jnp.copy(states.key), copy)
+        validations = self._validation_steps()
         while step < self.total_steps:
             epoch, position = divmod(step, self.steps_per_epoch)
             orders = _orders(keys, epoch, self.num_examples)
             while position < self.steps_per_epoch and step < self.total_steps:
-                count = min(per_call, self.steps_per_epoch - position, self.total_steps - step)
+                # Validations happen at fixed steps: what is best does not depend on the calls.
+                to_validation = next((v - step for v in validations if v > step), per_call)
+                count = min(
+                    per_call,
+                    self.steps_per_epoch - position,
+                    self.total_steps - step,
+                    to_validation,
+                )
                 batch = self.settings.batch_size
                 indices = orders[:, position * batch : (position + count) * batch]
                 indices = indices.reshape(num_seeds, count, batch)
-                states, terms = self.steps(states, indices, self._data)
+                states, terms = self.steps(states, indices, self.data)
                 terms = jax.tree.map(np.asarray, terms)
                 finite = np.isfinite(terms.value)
                 if not finite.all():
                     seed, offset = np.argwhere(~finite)[0]
                     raise NonFiniteLoss(int(seed), step + int(offset))
+                intact = np.asarray(_all_finite(states.params))
+                if not intact.all():
+                    raise NonFiniteLoss(int(np.argmin(intact)), step + count - 1)
                 step, position = step + count, position + count
                 end_of_epoch = position == self.steps_per_epoch or step == self.total_steps
                 value = None
-                if self._is_validation(step - count, step):
+                if step in validations:
                     value = self._validate(states.params, keys)
                     best = self._update_best(best, value, states)
                     value = np.asarray(value)
                 yield Report(states, best, step, epoch, end_of_epoch, terms, value)
 
-    def _is_validation(self, before: int, after: int) -> bool:
-        """Whether the run passes one of its evenly spaced validations between two steps."""
-        count = self.settings.validations
+    def _validation_steps(self) -> list[int]:
+        """The steps after which the validation split is measured: evenly spaced, the last one
+        among them."""
+        count = min(self.settings.validations, self.total_steps)
         if count == 0 or len(self.dataset.validation) == 0:
-            return False
-        return after * count // self.total_steps > before * count // self.total_steps
+            return []
+        return [-(-i * self.total_steps // count) for i in range(1, count + 1)]
 
 
 def over_seeds(function, in_axes):
@@ -178,6 +196,16 @@ def over_seeds(function, in_axes):
 @functools.partial(jax.jit, static_argnums=2)
 def _orders(keys, epoch, num_examples):
     return jax.vmap(lambda key: epoch_order(key, epoch, num_examples))(keys)
+
+
+@jax.jit
+def _all_finite(params: Params):
+    """Of each seed, whether its parameters are: a step may break them after its loss was fine."""
+    finite = [
+        jnp.all(jnp.isfinite(leaf), axis=tuple(range(1, leaf.ndim)))
+        for leaf in jax.tree.leaves(params)
+    ]
+    return jnp.all(jnp.stack(finite), axis=0)
 
 
 def _update_best(best: Best, value: Float[Array, " seeds"], states: TrainState) -> Best:
@@ -207,7 +235,7 @@ def _validation(terms_of, dataset: Dataset, step: int):
         def batch(total, inputs):
             index, xs, weight = inputs
             xs = jax.lax.with_sharding_constraint(xs, sharding).astype(jnp.float32)
-            terms = terms_of(params, jax.random.fold_in(key, index), xs, step)
+            terms = terms_of(params, jax.random.fold_in(validation_key(key), index), xs, step)
             return total + jnp.sum(terms.value * weight), None
 
         inputs = jnp.arange(batches), padded, jnp.asarray(weight, jnp.float32)
@@ -228,11 +256,11 @@ def fit(
     batch_size: int = 100,
     optimizer: optax.GradientTransformation | None = None,
 ) -> tuple[Params, Float[Array, " steps"]]:
-    """Train a pair on an array of observations: the loop above without data sets or files.
+    """Train a pair on observations in memory: the same step, without data sets or files.
 
     Args:
       objective: (key, q, joint, x, step) -> Terms, for one example.
-      xs: observations along the first axis.
+      xs: observations along the first axis of every leaf; they reach the model as float32.
       num_steps: gradient steps; each draws `batch_size` examples, in a new order every epoch.
       optimizer: Adam at 1e-3 unless given.
 
@@ -241,22 +269,26 @@ def fit(
 
     Raises:
       NonFiniteLoss: the loss became NaN or infinite.
+      ValueError: num_steps or batch_size out of range.
     """
+    n = len(jax.tree.leaves(xs)[0])
+    if num_steps < 1 or not 1 <= batch_size <= n:
+        raise ValueError(
+            f"expected num_steps of at least 1 and batch_size from 1 to the {n} examples; got "
+            f"{num_steps} and {batch_size}"
+        )
     optimizer = optimizer or optax.adam(1e-3)
     state = init_state(key, generative, inference, optimizer)
-    n = len(jax.tree.leaves(xs)[0])
-    per_epoch = Train(batch_size=batch_size).steps_per_epoch(n)
-    order = jnp.concatenate(
-        [
-            epoch_order(state.key, epoch, n)[: per_epoch * batch_size]
-            for epoch in range(-(-num_steps // per_epoch))
-        ]
-    )
+    per_epoch = n // batch_size
+    orders = [epoch_order(state.key, epoch, n) for epoch in range(-(-num_steps // per_epoch))]
+    order = jnp.concatenate([order[: per_epoch * batch_size] for order in orders])
     indices = order.reshape(-1, batch_size)[:num_steps]
-    steps = make_steps(
-        generative, inference, objective, optimizer, lambda key, raw: raw.astype(jnp.float32)
-    )
-    state, terms = jax.jit(steps)(state, indices, jnp.asarray(xs))
+
+    def observe(key, stored):
+        return jax.tree.map(lambda leaf: leaf.astype(jnp.float32), stored)
+
+    steps = make_steps(generative, inference, objective, optimizer, observe)
+    state, terms = jax.jit(steps)(state, indices, jax.tree.map(jnp.asarray, xs))
     finite = np.isfinite(np.asarray(terms.value))
     if not finite.all():
         raise NonFiniteLoss(0, int(np.argmin(finite)))

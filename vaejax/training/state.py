@@ -11,8 +11,9 @@ from vaejax.types import GenerativeModel, InferenceNetwork, Key, Params
 
 
 class TrainState(NamedTuple):
-    """Step t's noise is fold_in(key's second half, t); epoch e's order fold_in(first half, e).
-    So (step, params, optimizer, key) and the data determine everything that follows."""
+    """`key` is split in three: epoch e's order is fold_in(the first, e), step t's noise
+    fold_in(the second, t), the third is the validation's. So (step, params, optimizer, key) and
+    the data determine everything that follows."""
 
     step: Int[Array, ""]
     params: Params

@@ -36,8 +36,13 @@ def batch_terms(
 
 def epoch_order(state_key: Key, epoch: int, num_examples: int) -> Int[Array, " n"]:
     """The order in which an epoch visits the examples."""
-    order_key, _ = jax.random.split(state_key)
+    order_key, _, _ = jax.random.split(state_key, 3)
     return jax.random.permutation(jax.random.fold_in(order_key, epoch), num_examples)
+
+
+def validation_key(state_key: Key) -> Key:
+    """The key of the validation's noise: the same at every validation of a run."""
+    return jax.random.split(state_key, 3)[2]
 
 
 def make_steps(
@@ -60,9 +65,9 @@ def make_steps(
         return -terms.value, terms
 
     def one_step(state, indices, data):
-        _, step_key = jax.random.split(state.key)
+        _, step_key, _ = jax.random.split(state.key, 3)
         observe_key, objective_key = jax.random.split(jax.random.fold_in(step_key, state.step))
-        raw = data[indices]
+        raw = jax.tree.map(lambda leaf: leaf[indices], data)
         if batch_sharding is not None:
             raw = jax.lax.with_sharding_constraint(raw, batch_sharding)
         # Without the barrier XLA fuses the binarization into everything that reads x, and repeats
