@@ -22,6 +22,7 @@ jax.config.update("jax_platforms", "cpu")  # before anything asks for a device
 
 HERE = Path(__file__).resolve().parent
 BATCH = 100
+QUIET = 0.05  # the most that other programs may use of the machine
 
 
 def load_data() -> Dataset:
@@ -47,23 +48,65 @@ def trainer(pair, dataset: Dataset) -> Trainer:
     return Trainer(*pair, dataset, settings)
 
 
-def interleave(runs: dict[str, Callable[[], float]], repetitions: int) -> dict[str, np.ndarray]:
-    """Work a second, by repetition. Each run does some work, waits for it and says how much.
-    Round robin, each time beginning with another, so that a busy moment hits all alike."""
+class Others:
+    """The share of the processors that other programs have used since this was made, 0 to 1.
+    NaN where the system does not say."""
+
+    def __init__(self):
+        self.started = self._now()
+
+    def share(self) -> float:
+        wall, all_programs, own = np.subtract(self._now(), self.started)
+        return float(max(all_programs - own, 0.0) / (wall * (os.cpu_count() or 1)))
+
+    @staticmethod
+    def _now() -> tuple[float, float, float]:
+        try:
+            ticks = [int(t) for t in Path("/proc/stat").read_text().split("\n")[0].split()[1:]]
+            busy = (sum(ticks[:8]) - ticks[3] - ticks[4]) / os.sysconf("SC_CLK_TCK")
+        except OSError:
+            busy = float("nan")
+        return time.perf_counter(), busy, time.process_time()
+
+
+def quietest(shares: list[float], repetitions: int) -> np.ndarray:
+    """The repetitions to keep: those during which other programs ran least."""
+    return np.sort(np.argsort(shares, kind="stable")[:repetitions])
+
+
+def enough(shares: list[float], repetitions: int) -> bool:
+    """Whether `repetitions` were quiet, or five times as many have been tried."""
+    quiet = sum(not share > QUIET for share in shares)
+    print(f"{quiet}/{repetitions}", end=" ", file=sys.stderr, flush=True)
+    return quiet >= repetitions or len(shares) >= 5 * repetitions
+
+
+def interleave(
+    runs: dict[str, Callable[[], float]], repetitions: int
+) -> tuple[dict[str, np.ndarray], float]:
+    """Work a second, by repetition, and the greatest share of other programs meanwhile.
+
+    Each run does some work, waits for it and says how much. Round robin, each time beginning with
+    another. A repetition that other programs disturb is made again.
+    """
     rates: dict[str, list[float]] = {name: [] for name in runs}
+    shares: list[float] = []
     names = list(runs)
-    for repetition in range(repetitions):
-        turn = repetition % len(names)
+    while not enough(shares, repetitions):
+        others, turn = Others(), len(shares) % len(names)
         for name in names[turn:] + names[:turn]:
             started = time.perf_counter()
             work = runs[name]()
             rates[name].append(work / (time.perf_counter() - started))
-        print(f"{repetition + 1}/{repetitions}", end=" ", file=sys.stderr, flush=True)
+        shares.append(others.share())
     print(file=sys.stderr)
-    return {name: np.array(values) for name, values in rates.items()}
+    keep = quietest(shares, repetitions)
+    return {n: np.array(values)[keep] for n, values in rates.items()}, max(np.take(shares, keep))
 
 
-def summarize(rates: dict[str, np.ndarray], first: str, figures: dict[str, float]) -> dict:
+def summarize(
+    rates: dict[str, np.ndarray], others: float, first: str, figures: dict[str, float]
+) -> dict:
     """Median rates, and the ratio of `first` to each other: the median over repetitions, its
     range, and the figure it is to reach."""
     ratios = {}
@@ -78,13 +121,19 @@ def summarize(rates: dict[str, np.ndarray], first: str, figures: dict[str, float
             "reached": median >= figure,
         }
     medians = {name: round(float(np.median(rate)), 3) for name, rate in rates.items()}
-    return {"rates": medians, "ratios": ratios, "repetitions": len(rates[first])}
+    return {
+        "rates": medians,
+        "ratios": ratios,
+        "repetitions": len(rates[first]),
+        "share_of_other_programs": round(others, 3),
+    }
 
 
 def show(title: str, unit: str, summary: dict) -> None:
     print(f"\n{title}")
     for name, rate in summary["rates"].items():
         print(f"  {name:<24} {rate:>10,.2f} {unit}")
+    print(f"  other programs used at most {summary['share_of_other_programs']:.1%} of the machine")
     for name, ratio in summary["ratios"].items():
         verdict = "reached" if ratio["reached"] else "SHORT"
         print(
@@ -93,13 +142,12 @@ def show(title: str, unit: str, summary: dict) -> None:
         )
 
 
-def write(name: str, dataset: Dataset, load: tuple[float, ...], results: dict) -> None:
-    """`<name>.json` beside this file; `load` is the machine's when the timings began."""
+def write(name: str, dataset: Dataset, results: dict) -> None:
+    """`<name>.json` beside this file."""
     machine = {
         "cores": os.cpu_count(),
         "processor": platform.processor() or platform.machine(),
         "devices": sorted({d.device_kind for d in jax.devices()}),
-        "load_average_before": round(load[0], 2),
         "python": platform.python_version(),
         "jax": jax.__version__,
     }

@@ -8,8 +8,6 @@ Expected: together/apart >= 1.0
 Measured: see seeds.json
 """
 
-import os
-
 import common
 import jax
 import numpy as np
@@ -48,11 +46,10 @@ def main() -> None:
     for run in runs.values():
         run()
     np.testing.assert_allclose(last["together"], last["apart"], rtol=1e-3)
-    load = os.getloadavg()
-    rates = common.interleave(runs, REPETITIONS)
-    summary = common.summarize(rates, "together", {"apart": 1.0})
+    rates, others = common.interleave(runs, REPETITIONS)
+    summary = common.summarize(rates, others, "together", {"apart": 1.0})
     common.show(f"{SEEDS} seeds of mnist_vae", "seed-epochs/min", summary)
-    common.write("seeds", dataset, load, {"unit": "seed-epochs/min", **summary})
+    common.write("seeds", dataset, {"unit": "seed-epochs/min", **summary})
 
 
 if __name__ == "__main__":

@@ -21,11 +21,9 @@ def evaluation_rows(evaluation: dict) -> list[list[str]]:
         if name not in summary:
             continue
         entry = summary[name]
-        if name == "reconstruction" and evaluation["point_mass"]:
-            label = "-log p(x|z) at the code"
         rows.append(
             [
-                label.format(K=evaluation["num_samples"]),
+                _label(name, label, evaluation),
                 f"{sign * entry['mean']:.3f}",
                 _error(entry["std_error_monte_carlo"]),
                 _error(entry["std_error_data"]),
@@ -68,6 +66,12 @@ def evaluation_rows(evaluation: dict) -> list[list[str]]:
     return rows
 
 
+def _label(name: str, label: str, evaluation: dict) -> str:
+    if name == "reconstruction" and evaluation["point_mass"]:
+        return "-log p(x|z) at the code"
+    return label.format(K=evaluation["num_samples"])
+
+
 HEADER = ["", "mean", "+- MC", "+- data", "unit, meaning"]
 
 
@@ -81,7 +85,7 @@ def seeds_table(evaluations: list[dict]) -> list[list[str]]:
         error = np.std(values, ddof=1) / math.sqrt(len(values))
         rows.append(
             [
-                label.format(K=evaluations[0]["num_samples"]),
+                _label(name, label, evaluations[0]),
                 f"{sign * np.mean(values):.3f}",
                 f"{error:.3f}",
                 unit,
