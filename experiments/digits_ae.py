@@ -2,7 +2,7 @@
 
 Command:  vaejax run digits_ae
 Expected: better reconstructions than digits_vae; no p(z), so nothing to sample and no log p(x)
-Measured: see digits_ae.json
+Measured: squared error 4.106 +- 0.017 over 3 seeds (digits_vae 4.958); see digits_ae.json
 """
 
 from vaejax.experiment import MLP, Config, Data, Experiment, mlp_pair

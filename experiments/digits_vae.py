@@ -2,7 +2,7 @@
 
 Command:  vaejax run digits_vae
 Expected: -log p(x) <= 22.7 +- 0.3 nats (IWAE-5000 bound), in a minute on two cores; no download
-Measured: see digits_vae.json
+Measured: 22.719 +- 0.013 over 3 seeds; see digits_vae.json
 """
 
 from vaejax.experiment import MLP, Config, Data, Experiment, mlp_pair

@@ -2,7 +2,7 @@
 
 Command:  vaejax run mnist_ae
 Expected: better reconstructions than mnist_vae; no p(z), so nothing to sample and no log p(x)
-Measured: see mnist_ae.json
+Measured: squared error 11.83 +- 0.05 after 50 epochs (mnist_vae 17.71); see mnist_ae.json
 """
 
 from vaejax.experiment import Config, Data, Experiment, mlp_pair

@@ -4,8 +4,8 @@
 The published schedule: as in mnist_vae, with --objective.num-samples 50.
 
 Command:  vaejax run mnist_iwae
-Expected: below mnist_vae of the same budget; published after 3,280 epochs 85.54 (K = 5), 84.78 (50)
-Measured: see mnist_iwae.json
+Expected: published after 3,280 epochs 85.54 (K = 5), 84.78 (K = 50)
+Measured: 91.85 +- 0.01 +- 0.77 after 40 epochs, first 1,000 test images; see mnist_iwae.json
 """
 
 import dataclasses

@@ -9,7 +9,7 @@ KL warm-up and a beta other than 1 are options of the objective.
 
 Command:  vaejax run mnist_vae
 Expected: -log p(x) <= 89.0 nats (IWAE-5000, 10,000 test images); published after 3,280 epochs 86.76
-Measured: see mnist_vae.json
+Measured: 88.826 +- 0.003 (Monte Carlo) +- 0.232 (data); see mnist_vae.json
 """
 
 import dataclasses

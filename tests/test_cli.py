@@ -17,6 +17,8 @@ from vaejax.cli import COMMANDS, main
 from vaejax.training import Train, Trainer
 from vaejax.training.checkpoint import Checkpoints
 
+ROOT = Path(__file__).resolve().parent.parent
+
 SMALL = (
     "--model.hidden 16 --model.latent-dim 2 --train.epochs 3 --train.validations 3 "
     "--evaluate.num-samples 50"
@@ -367,7 +369,9 @@ def test_one_and_eight_devices_agree(tmp_path):
         path = tmp_path / f"{count}.npz"
         flags = f"--xla_force_host_platform_device_count={count}"
         environment = {**os.environ, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}
-        subprocess.run([sys.executable, "-c", DEVICES, str(path)], check=True, env=environment)
+        subprocess.run(
+            [sys.executable, "-c", DEVICES, str(path)], check=True, env=environment, cwd=ROOT
+        )
         results.append(np.load(path))
     one, eight = results
     assert (one["used"], eight["used"]) == (1, 8)

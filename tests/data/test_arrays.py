@@ -278,5 +278,5 @@ def test_whole_numbers_of_an_unknown_scale_are_not_guessed(tmp_path):
     """scikit-learn's digits, 0..16, would become at most 6 % ink as eight-bit intensities."""
     path = tmp_path / "sixteen.npy"
     np.save(path, np.arange(17).repeat(10).reshape(-1, 5))
-    with pytest.raises(UserError, match="whole numbers from 0 to 16.*scale is not known"):
+    with pytest.raises(UserError, match=r"whole numbers from 0 to 16.*scale is not known"):
         load(str(path))
