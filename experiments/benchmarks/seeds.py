@@ -5,7 +5,7 @@ eight commands, both without compilation, validation and checkpoints. CPU.
 
 Command:  python experiments/benchmarks/seeds.py
 Expected: together/apart >= 1.0
-Measured: see seeds.json
+Measured: not yet (it wants a quiet machine)
 """
 
 import common
