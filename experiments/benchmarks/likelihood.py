@@ -7,7 +7,7 @@ best for it. The same parameters (mnist_vae after one epoch), the same test imag
 
 Command:  python experiments/benchmarks/likelihood.py
 Expected: vaejax/hand >= 0.9
-Measured: not yet (it wants a quiet machine)
+Measured: see likelihood.json
 """
 
 import contextlib

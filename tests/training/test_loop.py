@@ -1,5 +1,8 @@
 """The loop's promises: the same bits however it is cut, seeds and devices that do not matter."""
 
+import shutil
+from types import SimpleNamespace
+
 import jax
 import numpy as np
 import pytest
@@ -157,3 +160,16 @@ def test_checkpoints_that_cannot_be_used(trainer, tmp_path):
             file.write_bytes(b"junk")
     with pytest.raises(UserError, match=r"cannot read the checkpoint .*delete it to start again"):
         damaged.restore(*shapes)
+
+
+def test_a_full_disk_leaves_the_last_checkpoint_whole(trainer, tmp_path, monkeypatch):
+    start = jax.tree.map(lambda leaf: leaf[0], trainer.start([jax.random.key(0)]))
+    checkpoints = Checkpoints(tmp_path)
+    checkpoints.save(*start)
+    later = start[0]._replace(step=start[0].step + 1), start[1]
+    usage = SimpleNamespace(free=1000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage)
+    with pytest.raises(UserError, match="no space left to save a checkpoint"):
+        checkpoints.save(*later)
+    assert [path.name for path in tmp_path.iterdir()] == ["0"]
+    assert_same_bits(checkpoints.restore(*start), start)

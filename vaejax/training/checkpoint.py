@@ -1,7 +1,9 @@
 """Checkpoints: the state to go on from and the best parameters so far, written atomically."""
 
 import contextlib
+import errno
 import logging
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +16,8 @@ import orbax.checkpoint as ocp
 from vaejax.errors import UserError
 from vaejax.training.loop import Best
 from vaejax.training.state import TrainState
+
+_OVERHEAD = 2**18  # bytes of a checkpoint that are not its arrays: metadata, empty databases
 
 
 class Checkpoints:
@@ -35,10 +39,11 @@ class Checkpoints:
 
     def save(self, state: TrainState, best: Best) -> None:
         """Raises UserError when the disk takes no more; what was saved before stays."""
+        # Host arrays: what is saved does not depend on the devices that hold it.
+        tree = jax.tree.map(np.asarray, _tree(state, best))
         try:
+            self._reserve(sum(leaf.nbytes for leaf in jax.tree.leaves(tree)))
             with _quiet(), self._manager() as manager:
-                # Host arrays: what is saved does not depend on the devices that hold it.
-                tree = jax.tree.map(np.asarray, _tree(state, best))
                 manager.save(int(state.step), args=ocp.args.StandardSave(tree))
         except (OSError, ValueError) as error:
             for unfinished in self.folder.glob("*.orbax-checkpoint-tmp*"):
@@ -49,6 +54,14 @@ class Checkpoints:
                     "whole: free some space and run the same command to go on"
                 ) from error
             raise
+
+    def _reserve(self, size: int) -> None:
+        """Raises OSError where the disk has no room for `size` bytes: asked before Orbax begins,
+        which in the middle of a file leaves threads and a partial folder behind."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        free = shutil.disk_usage(self.folder).free
+        if free < size + _OVERHEAD:
+            raise OSError(errno.ENOSPC, "No space left on device")
 
     def latest_step(self) -> int | None:
         return max(self._steps(), default=None)
@@ -111,8 +124,9 @@ def _tree(state: TrainState, best: Best) -> dict[str, Any]:
 
 
 def _no_space(error: BaseException) -> bool:
-    text = f"{error}"
-    return getattr(error, "errno", None) in (27, 28, 122) or "No space left" in text
+    # Orbax's writers say it in words only.
+    full = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    return getattr(error, "errno", None) in full or any(os.strerror(n) in str(error) for n in full)
 
 
 @contextlib.contextmanager
