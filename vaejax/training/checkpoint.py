@@ -5,6 +5,7 @@ import errno
 import logging
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -61,7 +62,9 @@ class Checkpoints:
         self.folder.mkdir(parents=True, exist_ok=True)
         free = shutil.disk_usage(self.folder).free
         if free < size + _OVERHEAD:
-            raise OSError(errno.ENOSPC, "No space left on device")
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        with tempfile.TemporaryFile(dir=self.folder) as file:
+            file.truncate(size)  # a process may be allowed no file of that size
 
     def latest_step(self) -> int | None:
         return max(self._steps(), default=None)
