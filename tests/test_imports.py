@@ -30,7 +30,7 @@ MAY_IMPORT = {
     "generative": _CORE | {"distributions", "networks"},
     "inference": _CORE | {"distributions", "networks"},
     "objectives": _MATHEMATICS,
-    "marginal_likelihood": _MATHEMATICS,
+    "marginal_likelihood": _MATHEMATICS | {"sharding"},
     "data": _CORE | {"cache"},
     "training": _ESTIMATION | {"data", "sharding"},
     "evaluation": _ESTIMATION | {"sharding"},

@@ -12,6 +12,7 @@ _TYPES = (
     "GenerativeModel",
     "InferenceNetwork",
     "Joint",
+    "LogJoint",
     "Params",
     "VariationalFamily",
 )
@@ -28,7 +29,10 @@ _MODULES = (
     "report",
     "training",
 )
-_FUNCTIONS = {"fit": "vaejax.training"}
+_FUNCTIONS = {
+    "fit": "vaejax.training",
+    "log_marginal_likelihood": "vaejax.marginal_likelihood",
+}
 
 __all__ = [*_TYPES, *_MODULES, *_FUNCTIONS]
 

@@ -10,6 +10,7 @@ Latent-variable generative models in JAX: p(z), p(x|z), q(z|x), and what each nu
   run EXPERIMENT         train, evaluate, draw, summarize; goes on where it was stopped
   train EXPERIMENT       train only
   evaluate RUN           measure a run again, with other --evaluate.* settings
+  log-likelihood RUN     log p(x): importance sampling, AIS, SMC, bidirectional Monte Carlo
   sample RUN             draw from the model: x ~ p(x | z), z ~ p(z)
   report RUN             draw a run's figures and its HTML page from its files
   experiments            what there is to run, with expected and measured figures
@@ -26,6 +27,7 @@ COMMANDS = (
     "run",
     "train",
     "evaluate",
+    "log-likelihood",
     "sample",
     "report",
     "experiments",
@@ -55,7 +57,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         from vaejax import commands
 
-        return getattr(commands, arguments[0])(arguments[1:]) or 0
+        return getattr(commands, arguments[0].replace("-", "_"))(arguments[1:]) or 0
     except UserError as error:
         return _fail(str(error))
     except KeyboardInterrupt:

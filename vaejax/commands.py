@@ -27,9 +27,17 @@ from vaejax.cache import cache_folder
 from vaejax.data import Dataset
 from vaejax.data.catalogue import data_dir
 from vaejax.errors import UserError
-from vaejax.evaluation import Evaluate, prior_samples, summarize
+from vaejax.evaluation import Evaluate, LogLikelihood, prior_samples, summarize
 from vaejax.evaluation import evaluate as measure
 from vaejax.evaluation import pictures as make_pictures
+from vaejax.evaluation.log_likelihood import (
+    BLOCK,
+    NAMES,
+    cost,
+    estimate_blocks,
+    estimates_of,
+    identity,
+)
 from vaejax.evaluation.pictures import is_point_mass
 from vaejax.experiment import Config, Experiment, ExperimentFile
 from vaejax.report.table import HEADER, protocol_line
@@ -45,7 +53,7 @@ CHECKPOINT_SECONDS = 20.0
 _BENCH_CALLS = 7
 
 # Independent streams of a run's key, apart from those of the data protocol's own key.
-_TRAIN, _EVALUATE, _PICTURES, _SAMPLE = range(1001, 1005)
+_TRAIN, _EVALUATE, _PICTURES, _SAMPLE, _LOG_LIKELIHOOD = range(1001, 1006)
 
 
 def stream(seed: int, purpose: int):
@@ -403,15 +411,19 @@ def evaluate(arguments: list[str]) -> int:
 
 def _evaluated_examples(settings: Evaluate, dataset: Dataset) -> int:
     """How many examples these settings measure."""
-    present = len(getattr(dataset, settings.split))
+    return _present(dataset, settings.split, settings.examples, "--evaluate.")
+
+
+def _present(dataset: Dataset, split: str, examples: int | None, prefix: str) -> int:
+    """How many examples: all unless said; refused where there are not as many."""
+    present = len(getattr(dataset, split))
     if present == 0:
-        raise UserError(f"the {settings.split} split is empty: choose another --evaluate.split")
-    if settings.examples is not None and settings.examples > present:
+        raise UserError(f"the {split} split is empty: choose another {prefix}split")
+    if examples is not None and examples > present:
         raise UserError(
-            f"--evaluate.examples {settings.examples} is more than the {present} of the "
-            f"{settings.split} split"
+            f"{prefix}examples {examples} is more than the {present} of the {split} split"
         )
-    return settings.examples or present
+    return examples or present
 
 
 def _is_evaluated_with(directory: RunDirectory, settings: Evaluate, dataset: Dataset) -> bool:
@@ -475,6 +487,116 @@ def _evaluate(loaded: Loaded, settings: Evaluate) -> None:
             "summary": summarize(arrays),
         },
     )
+
+
+def log_likelihood(arguments: list[str]) -> int:
+    """Estimate log p(x) of a run's examples, by one estimator or all."""
+    loaded, rest = _load_run(arguments, "log-likelihood")
+    options = parse(LogLikelihood, rest, prog="vaejax log-likelihood RUN", default=LogLikelihood())
+    params, step, which = loaded.params()
+    dataset = loaded.dataset
+    split = options.split or "test"
+    xs = dataset.split(split)[: _present(dataset, split, options.examples, "--")]
+    if is_point_mass(loaded.experiment.generative, loaded.experiment.inference, params, xs[0]):
+        raise UserError(
+            f"{loaded.directory.path} is an autoencoder: its q is a point mass, which has no "
+            "density, and it has no p(z); so it has no p(x). digits_vae and mnist_vae have both"
+        )
+    if options.float64:
+        jax.config.update("jax_enable_x64", True)
+        loaded = loaded._replace(experiment=loaded.file.build(loaded.config, dataset))
+        params = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), params)
+    loaded.directory.file("log_likelihood").mkdir(exist_ok=True)
+    deadline = None if options.minutes is None else time.monotonic() + 60 * options.minutes
+    spent, results, stopped = 0, [], None
+    with _signals() as stop:
+        for name in options.names():
+            settings = options.settings_of(name)
+            stem = f"log_likelihood/{identity(settings, name, step)}"
+            arrays, stopped, used = _estimate(
+                loaded,
+                params,
+                xs,
+                name,
+                settings,
+                stem,
+                stop,
+                deadline,
+                None if options.budget is None else options.budget - spent,
+            )
+            spent += used
+            if arrays is not None:
+                about = {
+                    "name": name,
+                    "settings": settings,
+                    "evaluations_per_estimate": cost(name, settings),
+                    "asked": options.examples,
+                    "stopped_by": stopped,
+                    "parameters": which,
+                    "step": step,
+                    "support": dataset.support,
+                    "protocol": dataset.protocol(),
+                    "summary": estimates_of(arrays, name).summary(),
+                }
+                loaded.directory.write_json(f"{stem}.json", about)
+                results.append((stem, about))
+            if stopped:
+                break
+    if not results:
+        raise UserError(
+            f"stopped by {stopped} before the first {min(BLOCK, len(xs))} examples were measured: "
+            "give more, or --examples fewer"
+        )
+    print(f"\n{loaded.directory.name}")
+    reports.print_log_likelihood([about for _, about in results])
+    for stem, _ in results:
+        print(f"  {loaded.directory.file(stem)}.npz (each example), .json (summary)")
+    print(f"  {reports.draw_log_likelihood(loaded.directory, [stem for stem, _ in results])}")
+    return 128 + stop.signal if stop.signal else 0
+
+
+def _estimate(loaded, params, xs, name, settings, stem, stop, deadline, budget):
+    """(arrays of the examples that there are, what stopped it or None, evaluations spent now).
+    Goes on from what an earlier call has saved, and saves after each block."""
+    generative, inference, _ = loaded.experiment
+    file = f"{stem}.npz"
+    arrays = loaded.directory.read_arrays(file) if loaded.directory.file(file).exists() else None
+    done = 0 if arrays is None else len(arrays["value"])
+    blocks = estimate_blocks(
+        stream(settings["seed"], _LOG_LIKELIHOOD + NAMES.index(name)),
+        generative,
+        inference,
+        params,
+        xs,
+        name,
+        settings,
+        first=done,
+    )
+    spent, stopped = 0, None
+    with _progress_bar(len(xs), min(done, len(xs)), "example", name) as bar:
+        while done < len(xs):
+            count = min(BLOCK, len(xs) - done)
+            if stop.signal:
+                stopped = "a signal"
+            elif deadline is not None and time.monotonic() > deadline:
+                stopped = "--minutes"
+            elif budget is not None and spent + cost(name, settings) * count > budget:
+                stopped = "--budget"
+            if stopped:
+                break
+            block = next(blocks)
+            spent += cost(name, settings) * int(block["rounds"].sum())
+            arrays = (
+                block
+                if arrays is None
+                else {field: np.concatenate([arrays[field], block[field]]) for field in block}
+            )
+            done += count
+            loaded.directory.write_arrays(file, arrays)
+            bar.update(count)
+    if arrays is not None:
+        arrays = {field: values[: len(xs)] for field, values in arrays.items()}
+    return arrays, stopped, spent
 
 
 def sample(arguments: list[str]) -> int:

@@ -1,7 +1,7 @@
 """The folder of one seed's run: it explains itself, and nothing finished is overwritten.
 
 config.json  experiment.py  manifest.json  metrics.jsonl  checkpoints/
-evaluation.json  evaluation.npz  figures/*.png  report.html
+evaluation.json  evaluation.npz  figures/*.png  report.html  log_likelihood/
 """
 
 import json
@@ -81,10 +81,11 @@ class RunDirectory:
         self._replace(name, write)
 
     def _replace(self, name: str, write) -> None:
-        temporary = self.file(f".{name}.{os.getpid()}")
+        path = self.file(name)
+        temporary = path.with_name(f".{path.name}.{os.getpid()}")
         try:
             write(temporary)
-            temporary.replace(self.file(name))
+            temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
 

@@ -21,25 +21,17 @@ def replicated(sharding: NamedSharding) -> NamedSharding:
     return NamedSharding(sharding.mesh, PartitionSpec())
 
 
-def map_examples(
-    function: Callable[[Any, Any, Any], Any],
-    shared: Any,
-    xs: Any,
-    batch_size: int | None = None,
-    first_index: int = 0,
-    progress: Callable[[int], None] = lambda count: None,
-) -> Any:
-    """function(shared, index, x) of every example, compiled once, in batches divided over the
-    devices, at the highest matmul precision. Returns numpy arrays, examples along the first axis.
+def over_examples(
+    function: Callable[[Any, Any, Any], Any], batch_size: int
+) -> Callable[[Any, np.ndarray, Any], Any]:
+    """function(shared, index, x) of one example -> the same of at most `batch_size` examples,
+    compiled once, divided over the devices, at the highest matmul precision.
 
-    `shared` (parameters) is copied to each device. Observations stored as integers reach
-    `function` as float32; indices count from `first_index`.
+    What it returns takes `shared` (parameters; copied to each device), the examples' indices and
+    observations along the first axis, and gives numpy arrays. Observations stored as integers
+    reach `function` as float32.
     """
-    n = len(jax.tree.leaves(xs)[0])
-    if n == 0:
-        raise ValueError("expected at least one example; got none")
-    size = max(1, min(batch_size or 100, n))
-    sharding = batch_sharding(size)
+    sharding = batch_sharding(batch_size)
 
     @jax.jit
     def batch(shared, indices, xs):
@@ -49,14 +41,35 @@ def map_examples(
         )
         return jax.vmap(function, (None, 0, 0))(shared, indices, xs)
 
-    shared = jax.device_put(shared, replicated(sharding))
+    def run(shared, indices, xs):
+        count = len(indices)
+        rows = np.minimum(np.arange(batch_size), count - 1)  # padded with the last
+        shared = jax.device_put(shared, replicated(sharding))
+        with jax.default_matmul_precision("highest"):
+            result = batch(shared, indices[rows], jax.tree.map(lambda x: x[rows], xs))
+        return jax.tree.map(lambda leaf: np.asarray(leaf)[:count], result)
+
+    return run
+
+
+def map_examples(
+    function: Callable[[Any, Any, Any], Any],
+    shared: Any,
+    xs: Any,
+    batch_size: int | None = None,
+    first_index: int = 0,
+    progress: Callable[[int], None] = lambda count: None,
+) -> Any:
+    """`over_examples` of all examples, batch by batch; indices count from `first_index`."""
+    n = len(jax.tree.leaves(xs)[0])
+    if n == 0:
+        raise ValueError("expected at least one example; got none")
+    size = max(1, min(batch_size or 100, n))
+    run = over_examples(function, size)
     parts = []
-    with jax.default_matmul_precision("highest"):
-        for start in range(0, n, size):
-            rows = np.minimum(np.arange(start, start + size), n - 1)  # the last batch is padded
-            part = jax.tree.map(lambda x, rows=rows: x[rows], xs)
-            result = batch(shared, first_index + rows, part)
-            count = min(size, n - start)
-            parts.append(jax.tree.map(lambda leaf, count=count: np.asarray(leaf)[:count], result))
-            progress(count)
+    for start in range(0, n, size):
+        rows = np.arange(start, min(start + size, n))
+        part = jax.tree.map(lambda x, rows=rows: x[rows], xs)
+        parts.append(run(shared, first_index + rows, part))
+        progress(len(rows))
     return jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)

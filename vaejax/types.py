@@ -53,6 +53,17 @@ class Joint(NamedTuple):
         return z, self.likelihood(z).sample(seed=likelihood_key)
 
 
+class LogJoint(NamedTuple):
+    """log p(x, z) as one function, for a model whose parts are not known: estimators that start
+    from a q(z | x) take it in place of a `Joint`."""
+
+    log_density: Callable[[Observation, Latent], Float[Array, ""]]
+
+    def log_prob(self, x: Observation, z: Latent) -> Float[Array, ""]:
+        """log p(x, z), in nats."""
+        return self.log_density(x, z)
+
+
 class GenerativeModel(NamedTuple):
     """theta -> p(x, z)."""
 

@@ -1,6 +1,6 @@
 """What p and q are made of: distrax, and what it lacks. The only import of distrax."""
 
-from distrax import Distribution
+from distrax import Categorical, Distribution
 
 from vaejax.distributions.bernoulli import Bernoulli
 from vaejax.distributions.diagonal_gaussian import DiagonalGaussian, standard_normal
@@ -9,6 +9,7 @@ from vaejax.distributions.point_mass import PointMass
 
 __all__ = [
     "Bernoulli",
+    "Categorical",
     "DiagonalGaussian",
     "DiscretizedLogistic",
     "Distribution",

@@ -1,7 +1,16 @@
 """Per-example measurements over a data set, and their summary."""
 
 from vaejax.evaluation.evaluate import Evaluate, evaluate
+from vaejax.evaluation.log_likelihood import LogLikelihood
 from vaejax.evaluation.pictures import pictures, prior_samples
 from vaejax.evaluation.summary import mean_and_errors, summarize
 
-__all__ = ["Evaluate", "evaluate", "mean_and_errors", "pictures", "prior_samples", "summarize"]
+__all__ = [
+    "Evaluate",
+    "LogLikelihood",
+    "evaluate",
+    "mean_and_errors",
+    "pictures",
+    "prior_samples",
+    "summarize",
+]

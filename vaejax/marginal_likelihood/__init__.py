@@ -1,6 +1,22 @@
 """Estimates of log p(x), and what each is worth."""
 
+from vaejax.marginal_likelihood.annealed_importance_sampling import annealed_importance_sampling
+from vaejax.marginal_likelihood.bidirectional import bidirectional_monte_carlo, sandwich
 from vaejax.marginal_likelihood.estimate import Estimate
+from vaejax.marginal_likelihood.exact import Exact, exact
 from vaejax.marginal_likelihood.importance_sampling import importance_sampling
+from vaejax.marginal_likelihood.log_marginal_likelihood import Estimates, log_marginal_likelihood
+from vaejax.marginal_likelihood.sequential_monte_carlo import sequential_monte_carlo
 
-__all__ = ["Estimate", "importance_sampling"]
+__all__ = [
+    "Estimate",
+    "Estimates",
+    "Exact",
+    "annealed_importance_sampling",
+    "bidirectional_monte_carlo",
+    "exact",
+    "importance_sampling",
+    "log_marginal_likelihood",
+    "sandwich",
+    "sequential_monte_carlo",
+]

@@ -1,77 +1,142 @@
 """Importance sampling with q(z | x) as the proposal."""
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 
+from vaejax.marginal_likelihood.checks import check, check_counts
 from vaejax.marginal_likelihood.estimate import Estimate
 from vaejax.marginal_likelihood.weights import (
-    effective_sample_size,
-    log_mean_exp,
-    pareto_khat,
-    std_error_of_log_mean,
+    bootstrap_std_error,
+    moments,
+    summarize,
+    tail_index,
+    tail_size,
 )
-from vaejax.types import Distribution, Joint, Key, Observation
+from vaejax.types import Distribution, Joint, Key, Latent, LogJoint, Observation
+
+# Log weights that are held at once, at least; and the parts that the bootstrap resamples, about.
+_BLOCK = 1000
+_PARTS = 200
+_BOOTSTRAP = 2**32 - 1  # a stream that no sample's index has
 
 
 def importance_sampling(
     key: Key,
-    joint: Joint,
+    joint: Joint | LogJoint,
     x: Observation,
     q: Distribution,
     *,
     num_samples: int,
     chunk_size: int = 50,
+    defensive: float = 0.0,
 ) -> Estimate:
     """log 1/K sum_k p(x, z_k) / q(z_k), z_k ~ q: in expectation a lower bound on log p(x), the
     IWAE-K bound of Burda et al. (2016, eq. 8), tightening to it with K.
 
-    Sample k uses fold_in(key, k): the value does not depend on `chunk_size`, which bounds memory
-    (the decoder runs on so many z at a time; 8 bytes a sample are kept).
+    Sample k uses fold_in(key, k): the value does not depend on `chunk_size`, on how many z the
+    decoder runs at a time. Memory grows as sqrt(K): weights stream, only the largest are kept.
 
-    `diagnostics` holds the ELBO (mean log weight) and its parts `reconstruction` = mean log
-    p(x | z) and `kl` = mean log q(z) - log p(z), in nats, each with its Monte Carlo `_std_error`.
+    With `defensive` = a > 0 the proposal is the mixture (1 - a) q + a p(z), whose weights are at
+    most p(x | z) / a: bounded wherever the likelihood is (Hesterberg 1995). What `diagnostics`
+    calls ELBO is then that of the mixture.
+
+    `diagnostics` holds the ELBO (mean log weight) and, of a `Joint`, its parts `reconstruction` =
+    mean log p(x | z) and `kl` = mean log q(z) - log p(z), in nats, each with its Monte Carlo
+    `_std_error`; `bootstrap_std_error` of the value, resampling parts of the samples; `cubo` =
+    1/2 log 1/K sum_k w_k^2, whose limit in K is an upper bound on log p(x) (Dieng et al. 2017, eq.
+    3). At a finite K it lies below that limit in expectation: no bound, and far off where k-hat
+    is above 1/2.
 
     Raises:
-      TypeError: q is a point mass.
-      ValueError: num_samples or chunk_size below 1.
+      TypeError: q is a point mass; a mixture with the prior of a LogJoint.
+      ValueError: num_samples or chunk_size below 1, `defensive` outside [0, 1); x or q of another
+        shape than the model's.
     """
-    if num_samples < 1 or chunk_size < 1:
-        raise ValueError(
-            f"num_samples and chunk_size must be at least 1; got {num_samples}, {chunk_size}"
-        )
+    check_counts(num_samples=num_samples, chunk_size=chunk_size)
+    if not 0 <= defensive < 1:
+        raise ValueError(f"defensive must be at least 0 and below 1; got {defensive}")
+    check("importance_sampling", joint, x, q, needs_prior=defensive > 0)
+    propose = _mixture(joint, q, defensive) if defensive else _from(q)
     chunk_size = min(chunk_size, num_samples)
+    chunks = math.ceil(num_samples / chunk_size)
+    num_largest = tail_size(num_samples) + 1
+    blocks = math.ceil(chunks * chunk_size / max(_BLOCK, num_largest))
+    block_size = math.ceil(chunks / blocks) * chunk_size
+    part = max(
+        d
+        for d in range(1, chunk_size + 1)
+        if chunk_size % d == 0 and d <= max(1, num_samples // _PARTS)
+    )
 
     def one(index):
-        z, log_q = q.sample_and_log_prob(seed=jax.random.fold_in(key, index))
-        return joint.likelihood(z).log_prob(x), log_q - joint.prior.log_prob(z)
+        z, log_q = propose(jax.random.fold_in(key, index))
+        if isinstance(joint, LogJoint):
+            return (joint.log_prob(x, z) - log_q,)
+        reconstruction, kl = joint.likelihood(z).log_prob(x), log_q - joint.prior.log_prob(z)
+        return reconstruction - kl, reconstruction, kl
 
     def chunk(_, start):
         return None, jax.vmap(one)(start + jnp.arange(chunk_size))
 
-    starts = jnp.arange(math.ceil(num_samples / chunk_size)) * chunk_size
-    _, (reconstruction, kl) = jax.lax.scan(chunk, None, starts)
-    reconstruction = reconstruction.reshape(-1)[:num_samples]
-    kl = kl.reshape(-1)[:num_samples]
-    log_w = reconstruction - kl
+    def block(first):
+        """Summary of its weights, moments of the terms, log mean weight of each part."""
+        _, terms = jax.lax.scan(chunk, None, first + jnp.arange(0, block_size, chunk_size))
+        terms = jnp.stack([term.reshape(-1) for term in terms])
+        log_w = terms[0]
+        valid = first + jnp.arange(block_size) < num_samples
+        sums = jax.nn.logsumexp(jnp.where(valid, log_w, -jnp.inf).reshape(-1, part), axis=1)
+        counts = jnp.maximum(jnp.sum(valid.reshape(-1, part), axis=1), 1)
+        summary = summarize(log_w, valid, num_largest)
+        return (summary, moments(terms, valid)), sums - jnp.log(counts)
+
+    def merge(carry, first):
+        new, parts = block(first)
+        return tuple(a.merge(b) for a, b in zip(carry, new, strict=True)), parts
+
+    carry, parts = block(0)
+    carry, more = jax.lax.scan(merge, carry, jnp.arange(block_size, num_samples, block_size))
+    parts = jnp.concatenate([parts, more.reshape(-1)])[: math.ceil(num_samples / part)]
+    weights, means = carry
+    names = ("elbo", "reconstruction", "kl")[: means.mean.shape[0]]
+    errors = [f"{name}_std_error" for name in names]
     return Estimate(
-        value=log_mean_exp(log_w),
-        std_error=std_error_of_log_mean(log_w),
-        ess=effective_sample_size(log_w),
-        khat=pareto_khat(log_w),
+        value=weights.log_mean_exp(),
+        std_error=weights.std_error(),
+        ess=weights.effective_sample_size(),
+        khat=tail_index(weights.largest),
         diagnostics={
-            "elbo": jnp.mean(log_w),
-            "elbo_std_error": _std_error(log_w),
-            "reconstruction": jnp.mean(reconstruction),
-            "reconstruction_std_error": _std_error(reconstruction),
-            "kl": jnp.mean(kl),
-            "kl_std_error": _std_error(kl),
+            **dict(zip(names, means.mean, strict=True)),
+            **dict(zip(errors, means.std_error(), strict=True)),
+            "bootstrap_std_error": bootstrap_std_error(jax.random.fold_in(key, _BOOTSTRAP), parts),
+            "cubo": weights.log_root_mean_square(),
         },
     )
 
 
-def _std_error(values):
-    """Of their mean: sd / sqrt(K); infinite at K = 1, where it is unknown."""
-    k = values.shape[0]
-    return jnp.std(values) / math.sqrt(k - 1) if k > 1 else jnp.full((), jnp.inf)
+Propose = Callable[[Key], tuple[Latent, jax.Array]]
+
+
+def _from(q: Distribution) -> Propose:
+    return lambda key: q.sample_and_log_prob(seed=key)
+
+
+def _mixture(joint: Any, q: Distribution, share: float) -> Propose:
+    """Draws of (1 - share) q + share p(z), with their log density."""
+    prior = joint.prior
+
+    def propose(key):
+        choice, q_key, prior_key = jax.random.split(key, 3)
+        from_prior = jax.random.bernoulli(choice, share)
+        z = jax.tree.map(
+            lambda a, b: jnp.where(from_prior, a, b),
+            prior.sample(seed=prior_key),
+            q.sample(seed=q_key),
+        )
+        log_q = math.log1p(-share) + q.log_prob(z)
+        return z, jnp.logaddexp(log_q, math.log(share) + prior.log_prob(z))
+
+    return propose

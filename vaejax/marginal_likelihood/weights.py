@@ -1,10 +1,16 @@
-"""What log importance weights say: their log-mean, its error, ESS, and the tail index k-hat."""
+"""What log importance weights say: their log-mean, its error, ESS, and the tail index k-hat.
+
+Of an array of weights at once, or of a stream of them in bounded memory (`Summary`).
+"""
 
 import math
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
+
+from vaejax.types import Key
 
 
 def log_mean_exp(log_w: Float[Array, " k"]) -> Float[Array, ""]:
@@ -27,6 +33,116 @@ def std_error_of_log_mean(log_w: Float[Array, " k"]) -> Float[Array, ""]:
     return jnp.std(w) / (jnp.mean(w) * math.sqrt(k - 1))
 
 
+def bootstrap_std_error(
+    key: Key, log_w: Float[Array, " k"], *, num_resamples: int = 200
+) -> Float[Array, ""]:
+    """Of log_mean_exp(log_w): its standard deviation over resamples with replacement (Efron 1979).
+
+    Near `std_error_of_log_mean` where that can be believed; the logarithm's curvature and skewed
+    weights set them apart. Neither sees a mode that no sample has visited.
+    """
+    k = log_w.shape[0]
+    w = jnp.exp(log_w - jnp.max(log_w))
+
+    def resample(key):
+        return jnp.log(jnp.mean(w[jax.random.randint(key, (k,), 0, k)]))
+
+    # One after another: all at once would hold num_resamples * k indices.
+    return jnp.std(jax.lax.map(resample, jax.random.split(key, num_resamples)))
+
+
+class Moments(NamedTuple):
+    """Number, mean, sum of squared deviations; merged without cancellation (Chan et al. 1983)."""
+
+    n: Float[Array, ""]
+    mean: Float[Array, "..."]
+    deviations: Float[Array, "..."]
+
+    def merge(self, other: "Moments") -> "Moments":
+        count = self.n + other.n
+        share = other.n / count
+        delta = other.mean - self.mean
+        return Moments(
+            count,
+            self.mean + delta * share,
+            self.deviations + other.deviations + delta**2 * self.n * share,
+        )
+
+    def std_error(self) -> Float[Array, "..."]:
+        """Of the mean: sd / sqrt(n), infinite at n = 1, where it is unknown."""
+        return jnp.where(
+            self.n > 1,
+            jnp.sqrt(self.deviations / self.n / jnp.maximum(self.n - 1, 1)),
+            jnp.inf,
+        )
+
+
+def moments(values: Float[Array, "... k"], valid: Bool[Array, " k"]) -> Moments:
+    """Along the last axis, over the valid ones."""
+    count = jnp.sum(valid).astype(values.dtype)
+    mean = jnp.sum(jnp.where(valid, values, 0.0), axis=-1) / count
+    deviations = jnp.sum(jnp.where(valid, (values - mean[..., None]) ** 2, 0.0), axis=-1)
+    return Moments(count, mean, deviations)
+
+
+class Summary(NamedTuple):
+    """All that is kept of a stream of log weights: what the functions above give for an array."""
+
+    log_max: Float[Array, ""]
+    scaled: Moments  # of w / max w
+    largest: Float[Array, " m"]  # the m largest log weights, descending: the tail's
+
+    def merge(self, other: "Summary") -> "Summary":
+        log_max = jnp.maximum(self.log_max, other.log_max)
+
+        def rescaled(part):
+            ratio = jnp.where(part.log_max > -jnp.inf, jnp.exp(part.log_max - log_max), 0.0)
+            scaled = part.scaled
+            return Moments(scaled.n, scaled.mean * ratio, scaled.deviations * ratio**2)
+
+        largest = jnp.concatenate([self.largest, other.largest])
+        return Summary(
+            log_max,
+            rescaled(self).merge(rescaled(other)),
+            jax.lax.top_k(largest, self.largest.shape[0])[0],
+        )
+
+    def log_mean_exp(self) -> Float[Array, ""]:
+        return self.log_max + jnp.log(self.scaled.mean)
+
+    def effective_sample_size(self) -> Float[Array, ""]:
+        """(sum w)^2 / sum w^2 = K / (1 + var(w) / mean(w)^2)."""
+        count, mean, deviations = self.scaled
+        return count / (1.0 + deviations / count / mean**2)
+
+    def std_error(self) -> Float[Array, ""]:
+        """Of log_mean_exp: the delta method."""
+        return self.scaled.std_error() / self.scaled.mean
+
+    def log_root_mean_square(self) -> Float[Array, ""]:
+        """1/2 log 1/K sum_k w_k^2."""
+        n, mean, deviations = self.scaled
+        return self.log_max + 0.5 * jnp.log(mean**2 + deviations / n)
+
+
+def summarize(log_w: Float[Array, " k"], valid: Bool[Array, " k"], num_largest: int) -> Summary:
+    """Of one part of a stream."""
+    log_w = jnp.where(valid, log_w, -jnp.inf)
+    log_max = jnp.max(log_w)
+    shift = jnp.where(log_max > -jnp.inf, log_max, 0.0)
+    padding = jnp.full(max(num_largest - log_w.shape[0], 0), -jnp.inf, log_w.dtype)
+    return Summary(
+        log_max,
+        moments(jnp.exp(log_w - shift), valid),
+        jax.lax.top_k(jnp.concatenate([log_w, padding]), num_largest)[0],
+    )
+
+
+def tail_size(k: int) -> int:
+    """How many of k weights are the tail: min(k / 5, 3 sqrt(k)) (Vehtari et al. 2024)."""
+    return int(min(0.2 * k, 3 * math.sqrt(k)))
+
+
 def pareto_khat(log_w: Float[Array, " k"]) -> Float[Array, ""]:
     """Shape of the generalized Pareto distribution fitted to the largest weights.
 
@@ -34,11 +150,16 @@ def pareto_khat(log_w: Float[Array, " k"]) -> Float[Array, ""]:
     weakly informative prior of Vehtari et al. (2024, appendix G). NaN below 25 weights; the
     fit's mean and variance exist for k < 1 and k < 1/2.
     """
-    k = log_w.shape[0]
-    m = int(min(0.2 * k, 3 * math.sqrt(k)))
+    m = tail_size(log_w.shape[0])
+    khat = tail_index(jax.lax.top_k(log_w, m + 1)[0])
+    return jnp.where(jnp.all(log_w < jnp.inf), khat, jnp.nan)
+
+
+def tail_index(top: Float[Array, " m+1"]) -> Float[Array, ""]:
+    """`pareto_khat` from the M + 1 largest log weights, descending."""
+    m = top.shape[0] - 1
     if m < 5:
         return jnp.full((), jnp.nan)
-    top = jax.lax.top_k(log_w, m + 1)[0]
     largest, cutoff = top[:m][::-1], top[m]  # ascending
     # Exceedances w - cutoff without cancellation; those tied with the cutoff are no exceedances.
     above = largest > cutoff
@@ -54,4 +175,4 @@ def pareto_khat(log_w: Float[Array, " k"]) -> Float[Array, ""]:
     theta = jnp.sum(theta * jax.nn.softmax(profile))
     khat = jnp.sum(jnp.log1p(-theta * x)) / n
     khat = jnp.where(n >= 5, (n * khat + 5.0) / (n + 10.0), -jnp.inf)
-    return jnp.where(jnp.all(log_w < jnp.inf) & (top[0] > -jnp.inf), khat, jnp.nan)
+    return jnp.where((top[0] > -jnp.inf) & (top[0] < jnp.inf), khat, jnp.nan)

@@ -25,8 +25,8 @@ def evaluation_rows(evaluation: dict) -> list[list[str]]:
             [
                 _label(name, label, evaluation),
                 f"{sign * entry['mean']:.3f}",
-                _error(entry["std_error_monte_carlo"]),
-                _error(entry["std_error_data"]),
+                format_error(entry["std_error_monte_carlo"]),
+                format_error(entry["std_error_data"]),
                 unit,
             ]
         )
@@ -34,7 +34,7 @@ def evaluation_rows(evaluation: dict) -> list[list[str]]:
         if name == "iwae" and evaluation["support"] in ("binary", "grey"):
             unit = math.log(2) * math.prod(evaluation["protocol"]["shape"])
             errors = [
-                _error(error and error / unit, 5)
+                format_error(error and error / unit, 5)
                 for error in (entry["std_error_monte_carlo"], entry["std_error_data"])
             ]
             rows.append(["  the same", f"{-entry['mean'] / unit:.5f}", *errors, "bits/dim"])
@@ -125,7 +125,7 @@ def format_table(header: list[str], rows: list[list[str]]) -> str:
     return "\n".join(lines)
 
 
-def _error(value: float | None, digits: int = 3) -> str:
+def format_error(value: float | None, digits: int = 3) -> str:
     if value is None or not math.isfinite(value):
         return "-"
     return f"{value:.{digits}f}" if value >= 0.5 * 10**-digits else f"{value:.0e}"

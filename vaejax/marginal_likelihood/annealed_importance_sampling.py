@@ -1,0 +1,159 @@
+"""Annealed importance sampling (Neal 2001) with HMC, forwards and in reverse."""
+
+from typing import Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from vaejax.marginal_likelihood.annealed_path import AnnealedPath, Point, annealed_path
+from vaejax.marginal_likelihood.checks import check_counts
+from vaejax.marginal_likelihood.estimate import Estimate, estimate_of
+from vaejax.marginal_likelihood.hmc import transition
+from vaejax.marginal_likelihood.schedule import (
+    Schedule,
+    Tuned,
+    check_temperatures,
+    pilot_size,
+    tune,
+)
+from vaejax.marginal_likelihood.weights import (
+    effective_sample_size,
+    log_mean_exp,
+    std_error_of_log_mean,
+)
+from vaejax.types import Distribution, Joint, Key, LogJoint, Observation
+
+Start = Literal["prior", "posterior", "both"]
+
+
+class Trace(NamedTuple):
+    """Along the temperatures, over the chains: what happened."""
+
+    acceptance: Float[Array, " t"]  # mean; NaN at the last, where nothing moves
+    log_weight_variance: Float[Array, " t"]
+    ess: Float[Array, " t"]
+
+
+def anneal(
+    key: Key,
+    path: AnnealedPath,
+    points: Point,
+    tuned: Tuned,
+    num_leapfrog: int,
+) -> tuple[Float[Array, " chains"], Trace]:
+    """Log weights of chains that start at `points` and follow the temperatures of `tuned`.
+
+    log w = sum_t (beta_t - beta_(t-1)) (log f_1 - log f_0)(z_(t-1)); after each but the last, an
+    HMC transition at beta_t. Along temperatures in reverse from exact draws of the end, E[w] is
+    the inverse ratio of normalizers.
+    """
+    num_chains = len(points.z)
+    last = len(tuned.betas) - 2
+
+    def step(carry, inputs):
+        points, log_w = carry
+        index, before, beta, step_size = inputs
+        log_w = log_w + (beta - before) * points.log_ratio
+        keys = jax.random.split(jax.random.fold_in(key, index), num_chains)
+
+        points, acceptance = jax.vmap(
+            lambda key, point: transition(key, path, beta, point, step_size, num_leapfrog)
+        )(keys, points)
+        return (points, log_w), (
+            jnp.mean(acceptance),
+            jnp.var(log_w),
+            effective_sample_size(log_w),
+        )
+
+    betas, indices = tuned.betas, jnp.arange(last)
+    inputs = indices, betas[:-2], betas[1:-1], tuned.step_sizes[1:-1]
+    carry = points, jnp.zeros(num_chains, points.z.dtype)
+    (points, log_w), trace = jax.lax.scan(step, carry, inputs)
+    log_w = log_w + (betas[-1] - betas[-2]) * points.log_ratio
+    ends = jnp.full(1, jnp.nan), jnp.var(log_w)[None], effective_sample_size(log_w)[None]
+    trace = [jnp.concatenate([along, end]) for along, end in zip(trace, ends, strict=True)]
+    return log_w, Trace(*trace)
+
+
+def annealed_importance_sampling(
+    key: Key,
+    joint: Joint | LogJoint,
+    x: Observation,
+    q: Distribution | None = None,
+    *,
+    num_chains: int = 16,
+    num_temperatures: int = 500,
+    start: Start | None = None,
+    schedule: Schedule = "adaptive",
+    num_leapfrog: int = 10,
+    betas: Float[Array, " t"] | None = None,
+) -> Estimate:
+    """log 1/N sum_n w_n over annealed chains: E[w] = p(x), so in expectation a lower bound.
+
+    A pilot run (a fifth of the temperatures, at least 30) places the temperatures and tunes HMC's
+    step sizes, which are then frozen; q, where given, sets the scales that HMC moves in. Cost:
+    num_chains * (num_temperatures + pilot) * num_leapfrog gradient evaluations, for each start.
+
+    Args:
+      start: `posterior` (q; the default where q is given), `prior`, or `both`: chains from each,
+        averaged together, with their disagreement in `diagnostics`. Where q misses a mode, chains
+        started from it never find the mode, and nothing in their weights shows it.
+      betas: temperatures from 0 to 1 of one's own, in place of num_temperatures and schedule.
+
+    `diagnostics`: `log_weights` (chains,) and their `bootstrap_std_error`; `acceptance`,
+    `log_weight_variance`, `ess_along` and `betas` along the temperatures (of the last start);
+    `gradient_evaluations`; with `both` also `from_prior`, `from_posterior`, their `_std_error`s,
+    and `disagreement`, posterior minus prior.
+
+    Raises:
+      ValueError: num_chains, num_temperatures or num_leapfrog below 1; temperatures that do not
+        rise from 0 to 1; x or a posterior of another shape than the model's.
+      TypeError: discrete latents, a point mass, a start at a posterior that is not given or at a
+        prior that cannot be sampled.
+    """
+    check_counts(
+        num_chains=num_chains, num_temperatures=num_temperatures, num_leapfrog=num_leapfrog
+    )
+    start = start or ("prior" if q is None else "posterior")
+    if q is None and start != "prior":
+        raise TypeError(f"start {start!r} needs a posterior q; give one, or start from the prior")
+    if betas is not None:
+        check_temperatures(betas)
+        num_temperatures = len(betas) - 1
+
+    def run(key, from_prior):
+        path_key, tune_key, start_key, chain_key = jax.random.split(key, 4)
+        path = annealed_path(
+            path_key, "annealed_importance_sampling", joint, x, q, from_prior=from_prior
+        )
+        tuned = tune(
+            tune_key,
+            path,
+            num_temperatures=num_temperatures,
+            schedule=schedule,
+            num_chains=num_chains,
+            num_leapfrog=num_leapfrog,
+            betas=betas,
+        )
+        points = path.starts(start_key, num_chains)
+        return *anneal(chain_key, path, points, tuned, num_leapfrog), tuned
+
+    starts = {"prior": [True], "posterior": [False], "both": [True, False]}[start]
+    runs = [run(jax.random.fold_in(key, i), s) for i, s in enumerate(starts)]
+    log_w = jnp.concatenate([log_w for log_w, _, _ in runs])
+    _, trace, tuned = runs[-1]
+    transitions = len(starts) * num_chains * (num_temperatures - 1 + pilot_size(num_temperatures))
+    diagnostics = {
+        "acceptance": trace.acceptance,
+        "log_weight_variance": trace.log_weight_variance,
+        "ess_along": trace.ess,
+        "betas": tuned.betas,
+        "gradient_evaluations": jnp.asarray(transitions * num_leapfrog, jnp.int32),
+    }
+    if start == "both":
+        for name, (own, _, _) in zip(("from_prior", "from_posterior"), runs, strict=True):
+            diagnostics[name] = log_mean_exp(own)
+            diagnostics[f"{name}_std_error"] = std_error_of_log_mean(own)
+        diagnostics["disagreement"] = diagnostics["from_posterior"] - diagnostics["from_prior"]
+    return estimate_of(jax.random.fold_in(key, len(starts)), log_w, **diagnostics)

@@ -1,0 +1,154 @@
+"""The front door: log p(x) of every example of an array, exactly where that can be."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import numpy as np
+from scipy import stats
+
+from vaejax.marginal_likelihood.checks import check
+from vaejax.marginal_likelihood.estimate import Estimate
+from vaejax.marginal_likelihood.exact import exact
+from vaejax.sharding import map_examples
+from vaejax.types import Distribution, Joint, Key, LogJoint, Observation
+
+Estimator = Callable[..., Estimate]  # (key, joint, x, q) -> Estimate
+
+# Above these an example is flagged, with its figures: it is never averaged away in silence.
+MAX_KHAT = 0.7
+MAX_STD_ERROR = 0.5
+MAX_GAP = 0.5
+
+
+class Estimates(NamedTuple):
+    """`Estimate`, with a leading axis of examples, and how it was made."""
+
+    value: np.ndarray
+    std_error: np.ndarray
+    ess: np.ndarray
+    khat: np.ndarray
+    diagnostics: dict[str, np.ndarray]
+    method: str
+
+    def interval(self, level: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
+        """(low, high): value -+ t std_error, with Student's t at ess - 1 degrees of freedom.
+
+        Uneven weights count for fewer, so the interval widens as they do; it is infinite at an
+        ess of 1. It covers log p(x) as often as stated where k-hat and the flags are quiet.
+        """
+        freedom = np.maximum(self.ess.astype(np.float64) - 1.0, 1e-3)
+        t = np.where(np.isinf(freedom), stats.norm.ppf(0.5 + level / 2), 0.0)
+        finite = np.isfinite(freedom)
+        t[finite] = stats.t.ppf(0.5 + level / 2, freedom[finite])
+        half = np.where(self.std_error > 0, t * self.std_error, 0.0)
+        return self.value - half, self.value + half
+
+    def flags(self) -> dict[str, np.ndarray]:
+        """Indices of the examples not to be believed, by reason."""
+        d = self.diagnostics
+        found = {
+            "not finite": ~np.isfinite(self.value),
+            f"Pareto k-hat above {MAX_KHAT}": self.khat > MAX_KHAT,
+            f"standard error above {MAX_STD_ERROR} nats": self.std_error > MAX_STD_ERROR,
+        }
+        if "gap" in d:
+            found[f"bounds more than {MAX_GAP} nats apart"] = ~(d["gap"] <= MAX_GAP)
+        if "disagreement" in d:
+            error = np.hypot(d["from_prior_std_error"], d["from_posterior_std_error"])
+            apart = np.abs(d["disagreement"]) > np.maximum(MAX_GAP, 3 * error)
+            found["start at the prior finds more than start at q: q misses a mode"] = apart & (
+                d["disagreement"] < 0
+            )
+            found["start at q finds more than start at the prior"] = apart & (d["disagreement"] > 0)
+        return {reason: np.flatnonzero(mask) for reason, mask in found.items() if mask.any()}
+
+    def summary(self) -> dict:
+        """Means over the finite values in float64, the two standard errors apart, flags with the
+        indices that they are about; of both bounds where there are two."""
+        finite = np.isfinite(self.value)
+        flags = self.flags()
+        n = int(finite.sum())
+        summary = {
+            "method": self.method,
+            "n": n,
+            "not_finite": np.flatnonzero(~finite).tolist(),
+            "log_p": _mean(self.value[finite], self.std_error[finite]),
+            "ess_median": float(np.median(self.ess)),
+            "khat_median": _median(self.khat),
+            "flagged": len(set().union(*(set(i.tolist()) for i in flags.values()))),
+            "flags": {reason: indices.tolist() for reason, indices in flags.items()},
+        }
+        if "gap" in self.diagnostics:
+            d = {name: values[finite] for name, values in self.diagnostics.items()}
+            summary["upper"] = _mean(d["upper"], d["upper_std_error"])
+            summary["gap"] = _mean(d["gap"], np.hypot(self.std_error[finite], d["upper_std_error"]))
+            summary["gap_median"] = float(np.median(d["gap"])) if n else None
+        return summary
+
+
+def _mean(values: np.ndarray, errors: np.ndarray) -> dict:
+    """The mean; its Monte Carlo error, sqrt(sum of squared errors) / n; its error as an estimate
+    for the population, sd / sqrt(n)."""
+    values, errors = values.astype(np.float64), errors.astype(np.float64)
+    n = len(values)
+    return {
+        "mean": float(values.mean()) if n else None,
+        "std_error_monte_carlo": float(np.sqrt(np.sum(errors**2)) / n) if n else None,
+        "std_error_data": float(values.std(ddof=1) / np.sqrt(n)) if n > 1 else None,
+    }
+
+
+def _median(values: np.ndarray) -> float | None:
+    return float(np.nanmedian(values)) if np.isfinite(values).any() else None
+
+
+def log_marginal_likelihood(
+    key: Key,
+    joint: Joint | LogJoint,
+    xs: Observation,
+    *,
+    posterior: Callable[[Observation], Distribution] | None = None,
+    estimator: Estimator,
+    batch_size: int | None = None,
+    first_index: int = 0,
+    progress: Callable[[int], None] = lambda count: None,
+) -> Estimates:
+    """log p(x) for each x of `xs`, in nats.
+
+    Where the model has an exact log p(x) (`exact`), that is computed, and `method` says so.
+    Elsewhere `estimator(key, joint, x, q)`, with its settings bound by `functools.partial`:
+
+        partial(annealed_importance_sampling, num_chains=16, num_temperatures=500)
+
+    Example i uses fold_in(key, first_index + i): no value depends on `batch_size` or devices.
+
+    Args:
+      xs: observations along the first axis.
+      posterior: x -> q(z | x), where the estimator wants one.
+      first_index: index of xs[0] in its data set, when xs is a part of it.
+
+    Raises:
+      ValueError, TypeError: as the estimator does.
+    """
+    found = exact(joint)
+    if found is not None:
+        first = jax.tree.map(lambda leaf: leaf[0], xs)
+        check("log_marginal_likelihood", joint, first, None)
+        value = map_examples(
+            lambda _, index, x: found.log_marginal(x), None, xs, batch_size, 0, progress
+        )
+        n = len(value)
+        nothing = np.full(n, -np.inf)
+        return Estimates(
+            value, np.zeros(n), np.full(n, np.inf), nothing, {}, f"exact: {found.reason}"
+        )
+
+    def one(_, index, x):
+        q = None if posterior is None else posterior(x)
+        return estimator(jax.random.fold_in(key, index), joint, x, q)
+
+    estimate = map_examples(one, None, xs, batch_size, first_index, progress)
+    function = getattr(estimator, "func", estimator)
+    name = getattr(function, "__name__", type(function).__name__).replace("_", " ")
+    return Estimates(**estimate._asdict(), method=name)
