@@ -142,7 +142,7 @@ def show(title: str, unit: str, summary: dict) -> None:
         )
 
 
-def write(name: str, dataset: Dataset, results: dict) -> None:
+def write(name: str, data: str, results: dict) -> None:
     """`<name>.json` beside this file."""
     machine = {
         "cores": os.cpu_count(),
@@ -151,7 +151,7 @@ def write(name: str, dataset: Dataset, results: dict) -> None:
         "python": platform.python_version(),
         "jax": jax.__version__,
     }
-    content = {"machine": machine, "data": dataset.name, **results}
+    content = {"machine": machine, "data": data, **results}
     path = HERE / f"{name}.json"
     path.write_text(json.dumps(content, indent=2) + "\n")
     print(f"\nwritten: {path}")

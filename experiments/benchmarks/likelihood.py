@@ -133,7 +133,7 @@ def main() -> None:
         "hand_by_chunk": chunks,
         "mean_log_p": {"vaejax": round(ours, 3), "hand": round(theirs, 3)},
     }
-    common.write("likelihood", dataset, results)
+    common.write("likelihood", dataset.name, results)
 
 
 if __name__ == "__main__":

@@ -49,7 +49,7 @@ def main() -> None:
     rates, others = common.interleave(runs, REPETITIONS)
     summary = common.summarize(rates, others, "together", {"apart": 1.0})
     common.show(f"{SEEDS} seeds of mnist_vae", "seed-epochs/min", summary)
-    common.write("seeds", dataset, {"unit": "seed-epochs/min", **summary})
+    common.write("seeds", dataset.name, {"unit": "seed-epochs/min", **summary})
 
 
 if __name__ == "__main__":

@@ -285,7 +285,7 @@ def main() -> None:
     for k in STEPS:
         results[f"K={k}"] = compare(dataset, k)
         common.show(f"K = {k}, batch {BATCH}", "steps/s", results[f"K={k}"])
-    common.write("training", dataset, results)
+    common.write("training", dataset.name, results)
 
 
 if __name__ == "__main__":
