@@ -31,8 +31,11 @@ class Elbo:
     """Steps over which the weight rises from 0."""
 
     def __post_init__(self):
-        if self.beta < 0 or self.warmup_steps < 0:
-            raise UserError("--objective.beta and --objective.warmup-steps must be 0 or more")
+        if not 0 <= self.beta < float("inf") or self.warmup_steps < 0:
+            raise UserError(
+                "--objective.beta and --objective.warmup-steps must be finite and 0 or more; got "
+                f"{self.beta} and {self.warmup_steps}"
+            )
 
 
 @dataclasses.dataclass(frozen=True)

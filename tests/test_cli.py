@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -139,9 +140,24 @@ def test_a_run_reports_its_own_settings_after_another_evaluation(runs, capsys):
     capsys.readouterr()
     assert main(arguments) == 0
     assert capsys.readouterr().out == before
+    # What was measured by other settings is kept beside.
+    kept = sorted(path.name for path in folder(runs, "digits_vae").glob("evaluation-*.npz"))
+    assert "evaluation-test-n297-K1-step39.npz" in kept
     assert main([*arguments, "--evaluate.num-samples", "30"]) == 0
     assert "IWAE-30" in capsys.readouterr().out
     assert main(arguments) == 0
+
+
+def test_a_run_measured_before_its_end_is_measured_again(runs, tmp_path, capsys):
+    shutil.copytree(folder(runs, "digits_vae").parent, tmp_path / "digits_vae" / "any")
+    run = tmp_path / "digits_vae" / "any" / "seed-0"
+    evaluation = json.loads((run / "evaluation.json").read_text())
+    (run / "evaluation.json").write_text(json.dumps(evaluation | {"trained_steps": 13}))
+    (run.parent).rename(run.parent.with_name(folder(runs, "digits_vae").parent.name))
+    assert main(["run", "digits_vae", *SMALL, "--out", str(tmp_path)]) == 0
+    found = json.loads((folder(tmp_path, "digits_vae") / "evaluation.json").read_text())
+    assert found["trained_steps"] == 39
+    assert found["summary"] == evaluation["summary"]
 
 
 def test_sample_writes_draws_of_the_model(runs, capsys):
@@ -347,7 +363,7 @@ from vaejax.training import Train, Trainer
 from vaejax.training.checkpoint import Checkpoints
 from vaejax.evaluation import evaluate
 pair = digits_pair()
-dataset = grey_digits()
+dataset = grey_digits(validation=12)  # 12 is no multiple of 8
 trainer = Trainer(*pair, elbo_objective, dataset, Train(epochs=2, batch_size=16, validations=2))
 start = trainer.start([jax.random.key(0)])
 *_, report = trainer.run(*start)
@@ -376,7 +392,7 @@ def test_one_and_eight_devices_agree(tmp_path):
     one, eight = results
     assert (one["used"], eight["used"]) == (1, 8)
     # A checkpoint of eight devices is read on the one that this process has.
-    dataset, settings = grey_digits(), Train(epochs=2, batch_size=16, validations=2)
+    dataset, settings = grey_digits(validation=12), Train(epochs=2, batch_size=16, validations=2)
     trainer = Trainer(*digits_pair(), elbo_objective, dataset, settings)
     shapes = jax.tree.map(lambda leaf: leaf[0], trainer.start([jax.random.key(0)]))
     state, _ = Checkpoints(tmp_path / "8.npz.checkpoint").restore(*shapes)

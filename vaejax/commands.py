@@ -82,7 +82,7 @@ def run(arguments: list[str]) -> int:
     evaluations = []
     for directory in setup.directories:
         loaded = Loaded(directory, setup.file, setup.config, setup.dataset, setup.experiment)
-        if not _is_evaluated_with(directory, setup.config.evaluate, setup.dataset):
+        if not _is_evaluated_with(loaded, setup.config.evaluate):
             _evaluate(loaded, setup.config.evaluate)
         if not directory.is_reported():
             _report(directory)
@@ -236,29 +236,34 @@ def _train_together(setup, trainer: Trainer, checkpoints, members: list[int], st
         save(states, best)  # so that there is always one to go back to
     saved_at = epoch_at = time.monotonic()
     collected: list = []
-    validation = None
     with _signals() as stop, _progress_bar(trainer.total_steps, step) as bar:
         try:
             for report in trainer.run(states, best):
                 count = report.terms.value.shape[1]
                 collected.append(report.terms)
-                validation = report.validation if report.validation is not None else validation
+                if report.validation is not None and not report.end_of_epoch:
+                    for i, (directory, tracker) in enumerate(
+                        zip(directories, trackers, strict=True)
+                    ):
+                        line = {"step": report.step, "validation": float(report.validation[i])}
+                        directory.log(line)
+                        tracker.log(line)
                 losses = report.terms.value.mean(axis=1)
                 bar.set_postfix_str(f"objective {losses.mean():.3f}", refresh=False)
                 bar.update(count)
                 if report.end_of_epoch:
                     now = time.monotonic()
-                    lines = _epoch_lines(report, collected, validation, now - epoch_at)
+                    lines = _epoch_lines(report, collected, now - epoch_at)
                     for directory, tracker, line in zip(directories, trackers, lines, strict=True):
                         directory.log(line)
                         tracker.log(line)
-                    collected, validation, epoch_at = [], None, now
+                    collected, epoch_at = [], now
                 finished = report.step == trainer.total_steps
                 late = time.monotonic() - saved_at > CHECKPOINT_SECONDS
                 if finished or late or stop.signal:
                     save(report.states, report.best)
                     saved_at = time.monotonic()
-                if stop.signal and not finished:
+                if stop.signal:
                     bar.close()
                     print(
                         f"stopped at step {report.step:,} of {trainer.total_steps:,} and saved; "
@@ -284,8 +289,9 @@ def _member(stacked, index: int):
     return jax.tree.map(lambda leaf: leaf[index], stacked)
 
 
-def _epoch_lines(report, collected, validation, seconds: float) -> list[dict]:
-    """One line of metrics a seed: the epoch's means."""
+def _epoch_lines(report, collected, seconds: float) -> list[dict]:
+    """One line of metrics a seed: the epoch's means, and the validation made at its end."""
+    validation = report.validation
     terms = jax.tree.map(lambda *parts: np.concatenate(parts, axis=1), *collected)
     rate = terms.value.shape[1] / max(seconds, 1e-9)
     return [
@@ -347,6 +353,9 @@ class Loaded(NamedTuple):
     def seed(self) -> int:
         return self.directory.read_json("config.json")["seed"]
 
+    def trained_steps(self) -> int | None:
+        return Checkpoints(self.directory.file("checkpoints")).latest_step()
+
     def params(self) -> tuple[Params, int, str]:
         """(parameters, their step, which they are): the best by validation, else the last."""
         trainer = Trainer(*self.experiment, self.dataset, self.config.train)
@@ -367,12 +376,7 @@ def _load_run(arguments: list[str], command: str) -> tuple[Loaded, list[str]]:
             f"vaejax {command} expects a run directory first: <out>/<experiment>/<hash>/seed-<n>"
         )
     directory = RunDirectory(Path(arguments[0]))
-    saved = directory.read_json("config.json")
-    if not {"experiment", "seed", "config"} <= set(saved):
-        raise UserError(
-            f"{directory.file('config.json')} is damaged: expected experiment, seed "
-            f"and config; found {', '.join(saved)}"
-        )
+    saved = directory.read_json("config.json", "experiment", "seed", "config")
     file = experiments_module.load(directory.file("experiment.py"), saved["experiment"])
     config = experiments_module.from_json(type(file.config), saved["config"])
     use_compilation_cache()
@@ -383,7 +387,7 @@ def _load_run(arguments: list[str], command: str) -> tuple[Loaded, list[str]]:
 
 
 def _check_fingerprint(directory: RunDirectory, dataset: Dataset) -> None:
-    expected = directory.read_json("manifest.json")["data"]["fingerprint"]
+    expected = directory.read_json("manifest.json", "data")["data"].get("fingerprint")
     if dataset.fingerprint != expected:
         raise UserError(
             f"{directory.path} was trained on {dataset.name} with fingerprint {expected}; here it "
@@ -426,13 +430,25 @@ def _present(dataset: Dataset, split: str, examples: int | None, prefix: str) ->
     return examples or present
 
 
-def _is_evaluated_with(directory: RunDirectory, settings: Evaluate, dataset: Dataset) -> bool:
-    """Whether the run's measurements are those that these settings would make."""
-    if not directory.is_evaluated():
+def _is_evaluated_with(loaded: Loaded, settings: Evaluate) -> bool:
+    """Whether the run's measurements are those that these settings would make now."""
+    if not loaded.directory.is_evaluated():
         return False
+    found = loaded.directory.read_json("evaluation.json", "split", "n", "num_samples")
+    n = _evaluated_examples(settings, loaded.dataset)
+    wanted = settings.split, n, settings.num_samples, loaded.trained_steps()
+    return (found["split"], found["n"], found["num_samples"], found.get("trained_steps")) == wanted
+
+
+def _kept_as(loaded: Loaded, settings: Evaluate) -> str | None:
+    """The name for measurements by other settings, which may be hours of work."""
+    directory = loaded.directory
+    files = directory.file("evaluation.json"), directory.file("evaluation.npz")
+    if not all(file.exists() for file in files) or _is_evaluated_with(loaded, settings):
+        return None
     found = directory.read_json("evaluation.json")
-    wanted = settings.split, _evaluated_examples(settings, dataset), settings.num_samples
-    return (found["split"], found["n"], found["num_samples"]) == wanted
+    about = (found.get(name) for name in ("split", "n", "num_samples", "trained_steps"))
+    return "evaluation-{}-n{}-K{}-step{}".format(*about)
 
 
 def _evaluate(loaded: Loaded, settings: Evaluate) -> None:
@@ -462,17 +478,18 @@ def _evaluate(loaded: Loaded, settings: Evaluate) -> None:
     if bad:
         raise UserError(
             f"{len(bad)} of {len(xs)} examples have a log density that is not finite (first "
-            f"indices {bad[:5]}): the likelihood overflows there; train longer or at a lower rate"
+            f"indices {bad[:5]}): look at the scale of those examples, or train longer or at a "
+            "lower rate"
         )
     labels = loaded.dataset.labels.get(settings.split)
     if labels is not None:
         arrays["labels"] = labels[: len(xs)]
-    arrays |= make_pictures(stream(loaded.seed, _PICTURES), generative, inference, params, xs)
-    # The summary last: without it the run counts as not evaluated, whatever else there is.
-    loaded.directory.file("evaluation.json").unlink(missing_ok=True)
-    loaded.directory.write_arrays("evaluation.npz", arrays)
-    loaded.directory.write_json(
-        "evaluation.json",
+    arrays |= make_pictures(
+        stream(loaded.seed, _PICTURES), generative, inference, params, xs, arrays["code"]
+    )
+    loaded.directory.write_measurement(
+        "evaluation",
+        arrays,
         {
             "split": settings.split,
             "n": len(xs),
@@ -481,11 +498,13 @@ def _evaluate(loaded: Loaded, settings: Evaluate) -> None:
             "support": loaded.dataset.support,
             "parameters": which,
             "step": step,
+            "trained_steps": loaded.trained_steps(),
             "protocol": loaded.dataset.protocol(),
             "precision": "highest",
             "seconds": round(seconds, 2),
             "summary": summarize(arrays),
         },
+        keep=_kept_as(loaded, settings),
     )
 
 
@@ -611,8 +630,11 @@ def sample(arguments: list[str]) -> int:
         """Other seeds, other samples."""
 
     options = parse(Options, rest, prog="vaejax sample RUN", default=Options())
-    if options.count < 1 or options.seed < 0:
-        raise UserError("--count must be at least 1 and --seed at least 0")
+    if options.count < 1 or not 0 <= options.seed < 2**32:
+        raise UserError(
+            "--count must be at least 1 and --seed from 0 to 2^32 - 1; got "
+            f"{options.count} and {options.seed}"
+        )
     generative, inference, _ = loaded.experiment
     params, step, which = loaded.params()
     if is_point_mass(generative, inference, params, loaded.dataset.train[0]):

@@ -97,7 +97,8 @@ def mlp_pair(
         likelihood: Callable = distributions.Bernoulli
     else:
         # The last layer gives a location and a log scale for each element of x.
-        spread = float(np.log(dataset.train.std() / (dataset.levels or 1.0) + 1e-3))
+        width = dataset.train.std(dtype=np.float64)
+        spread = float(np.log(width / (dataset.levels or 1.0) + 1e-3))
         output_shape = (2, *dataset.shape)
         bias = np.stack([mean, np.full_like(mean, spread)])
         if model.likelihood == "gaussian":
@@ -116,8 +117,13 @@ def mlp_pair(
     size = inference.parameter_count(q_family)
     standardize: dict[str, Any] = {}
     if dataset.support == "real":  # so that no unit of x saturates the first layer
-        spread_of_x = jnp.asarray(dataset.train.std(axis=0) + 1e-6)
-        standardize = {"input_shift": jnp.asarray(mean), "input_scale": spread_of_x}
+        wide = dataset.train.astype(np.float64)
+        # An element that hardly varies in training is left as it is: others may vary more.
+        spread_of_x = np.where(wide.std(axis=0) > 1e-6 * wide.std(), wide.std(axis=0), wide.std())
+        standardize = {
+            "input_shift": jnp.asarray(mean),
+            "input_scale": jnp.asarray(np.maximum(spread_of_x, 1e-6), jnp.float32),
+        }
     encoder = networks.MLP(model.hidden, (size,), activation, **standardize)
     return (
         generative.latent_variable_model(

@@ -58,9 +58,10 @@ class RunDirectory:
         shutil.copyfile(experiment_source, self.file("experiment.py"))
         self.write_json("config.json", wanted)
 
-    def read_json(self, name: str) -> dict[str, Any]:
+    def read_json(self, name: str, *fields: str) -> dict[str, Any]:
+        """Raises UserError where it is missing, damaged, or without one of the fields."""
         try:
-            return json.loads(self.file(name).read_text())
+            content = json.loads(self.file(name).read_text())
         except FileNotFoundError:
             raise UserError(
                 f"{self.path} is no run directory of vaejax: it has no {name}; expected "
@@ -68,6 +69,13 @@ class RunDirectory:
             ) from None
         except ValueError as error:
             raise UserError(f"{self.file(name)} is damaged: {error}") from None
+        missing = [f for f in fields if f not in content] if isinstance(content, dict) else fields
+        if missing or not isinstance(content, dict):
+            raise UserError(
+                f"{self.file(name)} is damaged: expected an object with {', '.join(fields)}; it "
+                f"has no {', '.join(missing) or 'fields'}"
+            )
+        return content
 
     def write_json(self, name: str, content: dict[str, Any]) -> None:
         """Beside, then renamed: never half a file."""
@@ -80,12 +88,32 @@ class RunDirectory:
 
         self._replace(name, write)
 
+    def write_measurement(
+        self, stem: str, arrays: dict[str, np.ndarray], summary: dict[str, Any], keep: str | None
+    ) -> None:
+        """<stem>.npz and <stem>.json, both or, where the disk is full, neither; those that were
+        there are renamed to <keep>.npz and .json first, where a name is given."""
+        new = f"{stem}.new"
+        try:
+            self.write_arrays(f"{new}.npz", arrays)
+            self.write_json(f"{new}.json", summary)
+            for suffix in ("npz", "json"):
+                if keep is not None:
+                    self.file(f"{stem}.{suffix}").replace(self.file(f"{keep}.{suffix}"))
+                self.file(f"{new}.{suffix}").replace(self.file(f"{stem}.{suffix}"))
+        finally:
+            for suffix in ("npz", "json"):
+                self.file(f"{new}.{suffix}").unlink(missing_ok=True)
+
     def _replace(self, name: str, write) -> None:
         path = self.file(name)
         temporary = path.with_name(f".{path.name}.{os.getpid()}")
         try:
             write(temporary)
             temporary.replace(path)
+        except OSError as error:
+            error.filename = error.filename or str(path)
+            raise
         finally:
             temporary.unlink(missing_ok=True)
 
@@ -103,18 +131,24 @@ class RunDirectory:
     def write_text(self, name: str, text: str) -> None:
         self._replace(name, lambda path: path.write_text(text))
 
+    def write_bytes(self, name: str, content: bytes) -> None:
+        self._replace(name, lambda path: path.write_bytes(content))
+
     def metrics(self) -> list[dict[str, Any]]:
         """The lines of metrics.jsonl; a line that a crash cut short ends them."""
         lines: list[dict[str, Any]] = []
         try:
-            text = self.file("metrics.jsonl").read_text()
+            text = self.file("metrics.jsonl").read_text(errors="replace")
         except FileNotFoundError:
             return lines
-        for line in text.splitlines():
+        for text_line in text.splitlines():
             try:
-                lines.append(json.loads(line))
+                line = json.loads(text_line)
             except ValueError:
                 break
+            if not isinstance(line, dict) or "step" not in line:
+                break
+            lines.append(line)
         return lines
 
     def keep_metrics_up_to(self, step: int) -> None:

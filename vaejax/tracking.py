@@ -45,6 +45,7 @@ class Tracker:
                 name=name,
                 dir=str(folder),
                 config=config,
+                reinit="create_new",  # several seeds, several records
             )
             self._send = lambda step, values: run.log(values, step=step)
             self.close = run.finish

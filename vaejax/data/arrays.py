@@ -87,7 +87,7 @@ def _read(path: Path) -> dict[str, np.ndarray]:
 
 def _check(array: np.ndarray, what: str) -> None:
     dtype = getattr(array, "dtype", "bytes")  # what is no array in an .npz comes as bytes
-    if not (np.issubdtype(dtype, np.number) or dtype == np.bool_) or np.iscomplexobj(array):
+    if getattr(dtype, "kind", "none") not in "biuf":
         raise UserError(f"{what}: expected real numbers; got dtype {dtype}: convert them")
     if array.ndim < 2:
         looks = "; it looks like labels" if np.issubdtype(dtype, np.integer) else ""

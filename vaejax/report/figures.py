@@ -1,5 +1,6 @@
 """PNG figures of one run, drawn from its files."""
 
+import io
 from pathlib import Path
 
 import matplotlib
@@ -16,17 +17,18 @@ _BLUE, _ORANGE, _GREY = "#1f5fa8", "#d9822b", "#666666"
 
 def draw(run: RunDirectory) -> list[tuple[Path, str]]:
     """Draw every figure that the run's files allow; returns each with its caption."""
-    evaluation, arrays = run.read_json("evaluation.json"), run.read_arrays("evaluation.npz")
+    evaluation = run.read_json("evaluation.json", "split", "point_mass", "summary", "protocol")
+    arrays = run.read_arrays("evaluation.npz")
     folder = run.file("figures")
     folder.mkdir(exist_ok=True)
-    for stale in folder.glob("*.png"):
-        stale.unlink()
-    figures = []
+    figures: list[tuple[Path, str]] = []
 
     def save(name, figure, caption):
         path = folder / f"{name}.png"
-        figure.savefig(path, dpi=130, bbox_inches="tight")
+        drawn = io.BytesIO()
+        figure.savefig(drawn, dpi=130, bbox_inches="tight", format="png")
         plt.close(figure)
+        run.write_bytes(f"figures/{name}.png", drawn.getvalue())
         figures.append((path, caption))
 
     if is_image(arrays["originals"]):
@@ -35,12 +37,14 @@ def draw(run: RunDirectory) -> list[tuple[Path, str]]:
             save("samples", *_samples(arrays))
         if "manifold" in arrays:
             save("manifold", *_manifold(arrays, evaluation["point_mass"]))
-    if run.metrics():
+    if any("value" in line for line in run.metrics()):
         save("training", *_training(run.metrics(), evaluation["point_mass"]))
     if "kl_per_dimension" in arrays:
         save("kl_per_dimension", *_kl_per_dimension(arrays["kl_per_dimension"]))
     if arrays["code"].shape[1:] == (2,):
         save("codes", *_codes(arrays, evaluation["split"]))
+    for stale in set(folder.glob("*.png")) - {path for path, _ in figures}:
+        stale.unlink()  # of an earlier drawing
     return figures
 
 
@@ -106,7 +110,7 @@ def _manifold(arrays, point_mass):
     side = round(len(images) ** 0.5)
     grid = images.reshape(side, side, *images.shape[1:])[::-1].reshape(images.shape)
     figure, axes = plt.subplots(figsize=(7, 7))
-    where = "over the codes' range" if point_mass else "at the prior's quantiles 0.01 to 0.99"
+    where = "over 98 % of the codes" if point_mass else "at the prior's quantiles 0.01 to 0.99"
     _show(axes, grid, side, f"E[x | z] on a grid of z {where}: $z_1$ rightwards, $z_2$ upwards")
     return figure, f"The two-dimensional latent space, decoded on a grid {where}."
 
@@ -126,9 +130,10 @@ def _codes(arrays, split):
 
 
 def _training(metrics, point_mass):
-    steps = [line["step"] for line in metrics]
     figure, axes = plt.subplots(figsize=(7, 4))
-    axes.plot(steps, [-line["value"] for line in metrics], color=_BLUE, label="training")
+    epochs = [line for line in metrics if "value" in line]
+    steps = [line["step"] for line in epochs]
+    axes.plot(steps, [-line["value"] for line in epochs], color=_BLUE, label="training")
     held = [line for line in metrics if line.get("validation") is not None]
     if held:
         axes.plot(
@@ -139,7 +144,7 @@ def _training(metrics, point_mass):
             color=_ORANGE,
             label="validation",
         )
-    late = [-line["value"] for line in metrics[len(metrics) // 20 :]]
+    late = [-line["value"] for line in epochs[len(epochs) // 20 :]]
     late += [-line["validation"] for line in held[len(held) // 20 :]]
     axes.set_ylim(min(late) - 0.05 * (max(late) - min(late)) - 1e-3, max(late) + 1e-3)
     axes.set_xlabel("step")

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from jax.sharding import NamedSharding
 from jaxtyping import Array, Float, Int
 
 from vaejax.data import Dataset
@@ -93,7 +94,10 @@ class Trainer:
             init_state, generative=generative, inference=inference, optimizer=self.optimizer
         )
         self._validate = _validation(
-            batch_terms(generative, inference, objective), dataset, self.total_steps
+            batch_terms(generative, inference, objective),
+            dataset,
+            self.total_steps,
+            self.sharding,
         )
 
     def start(self, keys: list[Key]) -> tuple[TrainState, Best]:
@@ -217,16 +221,17 @@ def _update_best(best: Best, value: Float[Array, " seeds"], states: TrainState) 
     return Best(*jax.tree.map(pick, Best(value, states.step, states.params), best))
 
 
-def _validation(terms_of, dataset: Dataset, step: int):
-    """(params, keys) -> mean of the objective over the validation split, by seed. The noise is
-    that of the run's key and the example: the same at every validation."""
+def _validation(terms_of, dataset: Dataset, step: int, sharding: NamedSharding):
+    """(params, keys) -> mean of the objective over the validation split, by seed, on the devices
+    of `sharding`. The noise is that of the run's key and the example: the same at every
+    validation."""
     xs = dataset.split("validation")
     n = len(xs)
     if n == 0:
         return None
-    size = min(_VALIDATION_BATCH, n)
+    devices = len(sharding.device_set)
+    size = -(-min(_VALIDATION_BATCH, n) // devices) * devices
     batches = -(-n // size)
-    sharding = batch_sharding(size)
     padded = np.concatenate([xs, np.repeat(xs[:1], batches * size - n, axis=0)])
     padded = jax.device_put(padded.reshape(batches, size, *xs.shape[1:]), replicated(sharding))
     weight = (np.arange(batches * size) < n).reshape(batches, size) / n

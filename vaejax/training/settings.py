@@ -1,6 +1,7 @@
 """How a run is trained: the part of its configuration that this package reads."""
 
 import dataclasses
+import math
 from typing import Literal
 
 import optax
@@ -34,9 +35,9 @@ class Train:
             ("epochs", self.epochs >= 1, "at least 1"),
             ("steps", self.steps is None or self.steps >= 1, "at least 1"),
             ("batch_size", self.batch_size >= 1, "at least 1"),
-            ("learning_rate", self.learning_rate > 0, "above 0"),
+            ("learning_rate", 0 < self.learning_rate < math.inf, "above 0 and finite"),
             ("adam_beta1", 0 <= self.adam_beta1 < 1, "in [0, 1)"),
-            ("adam_epsilon", self.adam_epsilon > 0, "above 0"),
+            ("adam_epsilon", 0 < self.adam_epsilon < math.inf, "above 0 and finite"),
             ("validations", self.validations >= 0, "0 or more"),
         ):
             if not valid:
