@@ -8,7 +8,7 @@ from jaxtyping import Array, Float
 
 from vaejax.marginal_likelihood.annealed_path import AnnealedPath, Point, annealed_path
 from vaejax.marginal_likelihood.checks import check_counts
-from vaejax.marginal_likelihood.estimate import Estimate, estimate_of
+from vaejax.marginal_likelihood.estimate import Estimate, combine, estimate_of
 from vaejax.marginal_likelihood.hmc import transition
 from vaejax.marginal_likelihood.schedule import (
     Schedule,
@@ -17,11 +17,7 @@ from vaejax.marginal_likelihood.schedule import (
     pilot_size,
     tune,
 )
-from vaejax.marginal_likelihood.weights import (
-    effective_sample_size,
-    log_mean_exp,
-    std_error_of_log_mean,
-)
+from vaejax.marginal_likelihood.weights import effective_sample_size
 from vaejax.types import Distribution, Joint, Key, LogJoint, Observation
 
 Start = Literal["prior", "posterior", "both"]
@@ -102,9 +98,10 @@ def annealed_importance_sampling(
       betas: temperatures from 0 to 1 of one's own, in place of num_temperatures and schedule.
 
     `diagnostics`: `log_weights` (chains,) and their `bootstrap_std_error`; `acceptance`,
-    `log_weight_variance`, `ess_along` and `betas` along the temperatures (of the last start);
-    `gradient_evaluations`; with `both` also `from_prior`, `from_posterior`, their `_std_error`s,
-    and `disagreement`, posterior minus prior.
+    `log_weight_variance`, `ess_along` and `betas` along the temperatures;
+    `gradient_evaluations`. With `both` those are of the chains from q (the evaluations of all),
+    and there are `from_prior`, `from_posterior`, their `_std_error`s, and `disagreement`,
+    posterior minus prior.
 
     Raises:
       ValueError: num_chains, num_temperatures or num_leapfrog below 1; temperatures that do not
@@ -123,7 +120,7 @@ def annealed_importance_sampling(
         num_temperatures = len(betas) - 1
 
     def run(key, from_prior):
-        path_key, tune_key, start_key, chain_key = jax.random.split(key, 4)
+        path_key, tune_key, start_key, chain_key, bootstrap_key = jax.random.split(key, 5)
         path = annealed_path(
             path_key, "annealed_importance_sampling", joint, x, q, from_prior=from_prior
         )
@@ -137,23 +134,30 @@ def annealed_importance_sampling(
             betas=betas,
         )
         points = path.starts(start_key, num_chains)
-        return *anneal(chain_key, path, points, tuned, num_leapfrog), tuned
+        log_w, trace = anneal(chain_key, path, points, tuned, num_leapfrog)
+        transitions = num_chains * (num_temperatures - 1 + pilot_size(num_temperatures))
+        return estimate_of(
+            bootstrap_key,
+            log_w,
+            acceptance=trace.acceptance,
+            log_weight_variance=trace.log_weight_variance,
+            ess_along=trace.ess,
+            betas=tuned.betas,
+            gradient_evaluations=jnp.asarray(transitions * num_leapfrog, jnp.int32),
+        )
 
-    starts = {"prior": [True], "posterior": [False], "both": [True, False]}[start]
-    runs = [run(jax.random.fold_in(key, i), s) for i, s in enumerate(starts)]
-    log_w = jnp.concatenate([log_w for log_w, _, _ in runs])
-    _, trace, tuned = runs[-1]
-    transitions = len(starts) * num_chains * (num_temperatures - 1 + pilot_size(num_temperatures))
-    diagnostics = {
-        "acceptance": trace.acceptance,
-        "log_weight_variance": trace.log_weight_variance,
-        "ess_along": trace.ess,
-        "betas": tuned.betas,
-        "gradient_evaluations": jnp.asarray(transitions * num_leapfrog, jnp.int32),
+    if start != "both":
+        return run(key, start == "prior")
+    posterior_key, prior_key = jax.random.split(key)
+    from_posterior, from_prior = run(posterior_key, False), run(prior_key, True)
+    estimate = combine(from_posterior, from_prior, jnp.ones(()))
+    spent = [e.diagnostics["gradient_evaluations"] for e in (from_posterior, from_prior)]
+    compared = {
+        "from_posterior": from_posterior.value,
+        "from_posterior_std_error": from_posterior.std_error,
+        "from_prior": from_prior.value,
+        "from_prior_std_error": from_prior.std_error,
+        "disagreement": from_posterior.value - from_prior.value,
+        "gradient_evaluations": spent[0] + spent[1],
     }
-    if start == "both":
-        for name, (own, _, _) in zip(("from_prior", "from_posterior"), runs, strict=True):
-            diagnostics[name] = log_mean_exp(own)
-            diagnostics[f"{name}_std_error"] = std_error_of_log_mean(own)
-        diagnostics["disagreement"] = diagnostics["from_posterior"] - diagnostics["from_prior"]
-    return estimate_of(jax.random.fold_in(key, len(starts)), log_w, **diagnostics)
+    return estimate._replace(diagnostics=estimate.diagnostics | compared)
