@@ -1,5 +1,7 @@
 """The command line as a person meets it: what it prints, writes, refuses, and survives."""
 
+import contextlib
+import io
 import json
 import os
 import shutil
@@ -158,6 +160,78 @@ def test_a_run_measured_before_its_end_is_measured_again(runs, tmp_path, capsys)
     found = json.loads((folder(tmp_path, "digits_vae") / "evaluation.json").read_text())
     assert found["trained_steps"] == 39
     assert found["summary"] == evaluation["summary"]
+
+
+LITTLE = (
+    "--examples 30 --num-samples 60 --num-chains 4 --num-temperatures 16 --num-leapfrog 2"
+).split()
+
+
+@pytest.fixture(scope="module")
+def measured(runs, tmp_path_factory):
+    """A copy of a run whose log p(x) is estimated by all estimators, and what was printed."""
+    run = tmp_path_factory.mktemp("log_likelihood") / "seed-0"
+    shutil.copytree(folder(runs, "digits_vae"), run)
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        assert main(["log-likelihood", str(run), "--estimator", "all", *LITTLE]) == 0
+    return run, printed.getvalue()
+
+
+def test_log_likelihoods_come_with_protocol_errors_and_flags(measured):
+    run, printed = measured
+    for words in ("AIS", "importance sampling", "SMC", "bits/dim", "+- MC", "n = 30", "no bound"):
+        assert words in printed
+    found = {path.name.split("-")[0]: path for path in (run / "log_likelihood").glob("*.npz")}
+    assert set(found) == {"importance", "annealed", "smc", "bidirectional"}
+    values = {name: dict(np.load(path)) for name, path in found.items()}
+    # The same images: the estimators agree within their errors, on average.
+    for other in ("importance", "smc"):
+        difference = values["annealed"]["value"] - values[other]["value"]
+        assert abs(difference.mean()) < 4 * difference.std(ddof=1) / 30**0.5 + 0.05
+    summary = json.loads(found["bidirectional"].with_suffix(".json").read_text())["summary"]
+    assert abs(summary["gap"]["mean"] - values["bidirectional"]["gap"].mean()) < 1e-6
+    assert (run / "log_likelihood" / "figure.png").stat().st_size > 10_000
+
+
+def test_a_stopped_estimate_goes_on_to_the_same_numbers(measured, runs, tmp_path, capsys):
+    run = tmp_path / "seed-0"
+    shutil.copytree(folder(runs, "digits_vae"), run)
+    arguments = ["log-likelihood", str(run), "--estimator", "annealed", *LITTLE]
+    block = 25 * 4 * 2 * (15 + 30)
+    refused(capsys, [*arguments, "--budget", str(block - 1)], "--budget", "25")
+    assert main([*arguments, "--budget", str(block)]) == 0
+    assert "n = 25 of 30: stopped by --budget" in capsys.readouterr().out
+    assert main(arguments) == 0
+    (ours,) = (run / "log_likelihood").glob("annealed*.npz")
+    whole = np.load(measured[0] / "log_likelihood" / ours.name)
+    for name, values in np.load(ours).items():
+        np.testing.assert_array_equal(values, whole[name])
+
+
+def test_a_target_error_is_worked_for(measured, capsys):
+    run, _ = measured
+    arguments = ["log-likelihood", str(run), "--estimator", "importance", *LITTLE]
+    assert main([*arguments, "--target-std-error", "0.05"]) == 0
+    found = [dict(np.load(path)) for path in (run / "log_likelihood").glob("importance*.npz")]
+    (more,) = [arrays for arrays in found if arrays["rounds"].max() > 1]
+    (once,) = [arrays for arrays in found if arrays["rounds"].max() == 1]
+    reached = more["std_error"] <= 0.05
+    assert reached.mean() > 0.5
+    assert (more["rounds"][~reached] == 64).all()
+    assert f"target standard error not reached: {np.sum(~reached)} (" in capsys.readouterr().out
+    np.testing.assert_allclose(more["value"], once["value"], atol=1.0)
+
+
+def test_log_likelihoods_that_make_no_sense(measured, runs, capsys):
+    run = str(measured[0])
+    ask = ["log-likelihood", run]
+    refused(capsys, [*ask, "--estimator", "bidirectional", "--split", "test"], "no bound")
+    refused(capsys, [*ask, "--examples", "100000"], "100000", "297")
+    refused(capsys, [*ask, "--num-chains", "0"], "--num-chains must be at least 1; got 0")
+    refused(capsys, [*ask, "--defensive", "1"], "--defensive", "below 1")
+    refused(capsys, [*ask, "--target-std-error", "nan"], "--target-std-error must be above 0")
+    refused(capsys, ["log-likelihood", str(folder(runs, "digits_ae"))], "autoencoder", "no p(z)")
 
 
 def test_sample_writes_draws_of_the_model(runs, capsys):

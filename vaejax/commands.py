@@ -545,12 +545,14 @@ def log_likelihood(arguments: list[str]) -> int:
             )
             spent += used
             if arrays is not None:
+                target = settings["target_std_error"] or np.inf
                 about = {
                     "name": name,
                     "settings": settings,
                     "evaluations_per_estimate": cost(name, settings),
                     "asked": options.examples,
                     "stopped_by": stopped,
+                    "target_missed": np.flatnonzero(~(arrays["std_error"] <= target)).tolist(),
                     "parameters": which,
                     "step": step,
                     "support": dataset.support,

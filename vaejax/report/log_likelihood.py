@@ -62,11 +62,12 @@ def _protocol(about: dict[str, Any]) -> str:
 
 def _flags(about: dict[str, Any]) -> list[str]:
     summary = about["summary"]
-    if not summary["flags"]:
-        return ["no example is flagged"]
     total = summary["n"] + len(summary["not_finite"])
     lines = [f"{summary['flagged']:,} of {total:,} examples flagged, not to be believed one by one"]
-    for reason, indices in summary["flags"].items():
+    reasons = dict(summary["flags"])
+    if about["target_missed"] and about["settings"]["target_std_error"] is not None:
+        reasons["target standard error not reached"] = about["target_missed"]
+    for reason, indices in reasons.items():
         more = ", ..." if len(indices) > 10 else ""
         lines.append(f"{reason}: {len(indices):,} ({', '.join(map(str, indices[:10]))}{more})")
     return lines
