@@ -11,14 +11,14 @@ import scipy.special
 import scipy.stats
 
 from vaejax.distributions import Bernoulli, DiagonalGaussian, PointMass, standard_normal
-from vaejax.marginal_likelihood import importance_sampling
+from vaejax.marginal_likelihood import importance_sampling, weights
 from vaejax.marginal_likelihood.weights import (
     effective_sample_size,
     log_mean_exp,
     pareto_khat,
     std_error_of_log_mean,
 )
-from vaejax.types import Joint
+from vaejax.types import Joint, LogJoint
 
 
 def linear_gaussian(x_dim, z_dim):
@@ -322,3 +322,84 @@ def test_a_point_mass_is_refused():
     joint, x, _, _ = MODELS["gaussian-3-1"]
     with pytest.raises(TypeError, match="no density"):
         importance_sampling(jax.random.key(0), joint, x, PointMass(jnp.zeros(1)), num_samples=3)
+
+
+def test_a_stream_of_a_million_weights_loses_nothing():
+    """Blocks merged one after another, in float32, against numpy in float64 on all at once."""
+    log_w = (3.0 * np.random.RandomState(0).randn(1000, 1000) - 90.0).astype(np.float32)
+    largest = weights.tail_size(log_w.size) + 1
+
+    @jax.jit
+    def stream(log_w):
+        valid = jnp.ones(1000, bool)
+        first = weights.summarize(log_w[0], valid, largest)
+
+        def merge(carry, block):
+            return carry.merge(weights.summarize(block, valid, largest)), None
+
+        return jax.lax.scan(merge, first, log_w[1:])[0]
+
+    summary = stream(log_w)
+    w = np.exp(log_w.astype(np.float64).ravel() + 90.0)
+    assert abs(float(summary.log_mean_exp()) - (np.log(w.mean()) - 90)) < 1e-5
+    exact_error = w.std(ddof=1) / w.mean() / 1000
+    assert float(summary.std_error()) == pytest.approx(exact_error, rel=1e-4)
+    ess = w.sum() ** 2 / np.sum(w**2)
+    assert float(summary.effective_sample_size()) == pytest.approx(ess, rel=1e-4)
+    np.testing.assert_array_equal(summary.largest, np.sort(log_w.ravel())[::-1][:largest])
+
+
+def test_bootstrap_and_delta_method_agree_where_weights_are_tame():
+    log_w = jnp.asarray(0.3 * np.random.RandomState(1).randn(2000), jnp.float32)
+    bootstrap = weights.bootstrap_std_error(jax.random.key(0), log_w, num_resamples=2000)
+    assert float(bootstrap) == pytest.approx(float(weights.std_error_of_log_mean(log_w)), rel=0.06)
+    # Over parts of the samples of one stream, as importance sampling keeps them.
+    joint, x, q, _ = MODELS["gaussian-3-1"]
+    estimate = jax.jit(lambda k: importance_sampling(k, joint, x, q, num_samples=5000))
+    found = estimate(jax.random.key(1))
+    ratio = float(found.diagnostics["bootstrap_std_error"] / found.std_error)
+    assert 0.8 < ratio < 1.25
+
+
+def test_a_mixture_with_the_prior_is_unbiased_and_bounds_the_weights():
+    """q misses half of the posterior: alone its weights are unbounded, mixed at most p(x|z) / a."""
+    joint, x, q, log_p = MODELS["gaussian-3-1"]
+    narrow = DiagonalGaussian(q.loc, q.log_scale - 2.0)
+
+    def run(key):
+        return importance_sampling(key, joint, x, narrow, num_samples=500, defensive=0.3)
+
+    estimate = jax.jit(jax.vmap(run))(jax.random.split(jax.random.key(3), 500))
+    ratio = np.exp(np.asarray(estimate.value, np.float64) - log_p)
+    assert abs(ratio.mean() - 1) < 3 * ratio.std(ddof=1) / np.sqrt(500)
+    assert np.median(estimate.khat) < 0.5
+
+
+def test_cubo_tends_to_its_closed_form():
+    """1/2 log E_q[w^2] of Gaussians in one dimension, above log p(x), by quadrature."""
+    prior, q = standard_normal(1), DiagonalGaussian(jnp.asarray([0.3]), jnp.asarray([-0.1]))
+    joint = Joint(prior, lambda z: DiagonalGaussian(z, jnp.zeros(1)))
+    x = jnp.asarray([1.0])
+    z = np.linspace(-12, 12, 100_001)
+
+    def normal(z, mean, scale):
+        return np.exp(-0.5 * ((z - mean) / scale) ** 2) / scale / np.sqrt(2 * np.pi)
+
+    joint_density = normal(z, 0, 1) * normal(1.0, z, 1)
+    square = np.sum(joint_density**2 / normal(z, 0.3, np.exp(-0.1))) * (z[1] - z[0])
+    estimate = importance_sampling(jax.random.key(0), joint, x, q, num_samples=200_000)
+    cubo = float(estimate.diagnostics["cubo"])
+    assert cubo == pytest.approx(0.5 * np.log(square), abs=0.005)
+    assert cubo > np.log(joint_density.sum() * (z[1] - z[0]))
+
+
+def test_one_function_is_enough():
+    """A LogJoint gives the same log weights as its Joint."""
+    joint, x, q, _ = MODELS["gaussian-3-1"]
+    run = jax.jit(lambda k: importance_sampling(k, joint, x, q, num_samples=100))
+    alone = jax.jit(
+        lambda k: importance_sampling(k, LogJoint(joint.log_prob), x, q, num_samples=100)
+    )
+    whole, part = run(jax.random.key(0)), alone(jax.random.key(0))
+    assert float(part.value) == pytest.approx(float(whole.value), abs=1e-5)
+    assert "kl" not in part.diagnostics
