@@ -1,6 +1,6 @@
 """Bidirectional gaps and cost of annealed importance sampling on a trained run, beside a plain AIS.
 
-Of 100 images simulated from the run's model, 16 chains, 10 leapfrog steps: the gap between the
+Of 100 images simulated from the run's model, 16 chains, 5 leapfrog steps: the gap between the
 upper and the lower bound on log p(x), which bounds the error of both in expectation. vaejax starts
 from q(z | x), places 500 temperatures by a pilot and moves in q's scales, tuned and then frozen.
 The plain one (written out here) starts from p(z), temperatures in a line, HMC of one step size for
@@ -28,7 +28,7 @@ from vaejax import marginal_likelihood as ml
 from vaejax.marginal_likelihood.schedule import pilot_size
 from vaejax.sharding import over_examples
 
-IMAGES, BATCH, CHAINS, LEAPFROG, TEMPERATURES = 100, 25, 16, 10, 500
+IMAGES, BATCH, CHAINS, LEAPFROG, TEMPERATURES = 100, 25, 16, 5, 500
 TIMED_TEMPERATURES, REPETITIONS = 50, 7
 KEY = jax.random.key(11)
 

@@ -41,7 +41,7 @@ class LogLikelihood:
     """Chains of AIS and of each direction of bidirectional; SMC has 8 times as many particles."""
     num_temperatures: int = 500
     """Temperatures of AIS and bidirectional; SMC has an eighth."""
-    num_leapfrog: int = 10
+    num_leapfrog: int = 5
     """Gradient evaluations of one HMC transition."""
     start: Literal["posterior", "prior", "both"] = "posterior"
     """Where the chains start: q(z | x), p(z), or half of them each, compared (AIS alone)."""

@@ -82,7 +82,7 @@ def annealed_importance_sampling(
     num_temperatures: int = 500,
     start: Start | None = None,
     schedule: Schedule = "adaptive",
-    num_leapfrog: int = 10,
+    num_leapfrog: int = 5,
     betas: Float[Array, " t"] | None = None,
 ) -> Estimate:
     """log 1/N sum_n w_n over annealed chains: E[w] = p(x), so in expectation a lower bound.

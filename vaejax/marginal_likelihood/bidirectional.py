@@ -24,7 +24,7 @@ def sandwich(
     num_chains: int = 16,
     num_temperatures: int = 500,
     schedule: Schedule = "adaptive",
-    num_leapfrog: int = 10,
+    num_leapfrog: int = 5,
 ) -> Estimate:
     """Both bounds on log p(x), for x simulated with z: (z, x) = joint.sample(key).
 

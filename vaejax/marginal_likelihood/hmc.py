@@ -7,6 +7,8 @@ from jaxtyping import Array, Float
 from vaejax.marginal_likelihood.annealed_path import AnnealedPath, Point, evaluate
 from vaejax.types import Key
 
+_JITTER = 0.3  # of the step size, relative
+
 
 def leapfrog(
     path: AnnealedPath,
@@ -45,10 +47,13 @@ def transition(
     step_size: Float[Array, ""],
     num_leapfrog: int,
 ) -> tuple[Point, Float[Array, ""]]:
-    """One HMC transition (Duane et al. 1987) and its acceptance probability."""
-    momentum_key, accept_key = jax.random.split(key)
+    """One HMC transition (Duane et al. 1987), its step size drawn anew from within 30 % of
+    `step_size` (Neal 2011, section 5.4.2), and its acceptance probability."""
+    momentum_key, jitter_key, accept_key = jax.random.split(key, 3)
     momentum = jax.random.normal(momentum_key, point.z.shape, point.z.dtype)
-    step = step_size * path.scale(beta)
+    # A trajectory of one length may come back to where it began; of random lengths it does not.
+    jitter = jax.random.uniform(jitter_key, minval=1 - _JITTER, maxval=1 + _JITTER)
+    step = step_size * jitter * path.scale(beta)
     end, end_momentum = leapfrog(path, beta, point, momentum, step, num_leapfrog)
     log_ratio = (end.log_density(beta) - 0.5 * jnp.sum(end_momentum**2)) - (
         point.log_density(beta) - 0.5 * jnp.sum(momentum**2)

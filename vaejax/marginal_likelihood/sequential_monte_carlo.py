@@ -30,7 +30,7 @@ def sequential_monte_carlo(
     num_islands: int = 8,
     num_temperatures: int = 100,
     schedule: Schedule = "adaptive",
-    num_leapfrog: int = 10,
+    num_leapfrog: int = 5,
 ) -> Estimate:
     """log of an unbiased estimate of p(x): in expectation a lower bound.
 
