@@ -25,7 +25,7 @@ import numpy as np
 
 from vaejax import commands
 from vaejax import marginal_likelihood as ml
-from vaejax.marginal_likelihood.schedule import pilot_size
+from vaejax.marginal_likelihood.schedule import evaluations
 from vaejax.sharding import over_examples
 
 IMAGES, BATCH, CHAINS, LEAPFROG, TEMPERATURES = 100, 25, 16, 5, 500
@@ -35,7 +35,7 @@ KEY = jax.random.key(11)
 
 def plain_transitions(temperatures: int) -> int:
     """Temperatures a direction of the plain AIS, so that it spends as much as vaejax does."""
-    return (2 * (temperatures - 1) + pilot_size(temperatures)) // 2
+    return cost(temperatures) // (2 * CHAINS * LEAPFROG)
 
 
 def plain_ais(key, joint, x, starts, betas):
@@ -113,14 +113,14 @@ def programs(generative, inference, temperatures: int):
         def step(places, _):
             return places + 1e-6 * gradient(places), None
 
-        return jax.lax.scan(step, places, None, evaluations(temperatures) // CHAINS)[0]
+        return jax.lax.scan(step, places, None, cost(temperatures) // CHAINS)[0]
 
     return {"vaejax": ours, "plain": plain, "bare gradient": bare}
 
 
-def evaluations(temperatures: int) -> int:
+def cost(temperatures: int) -> int:
     """Gradient evaluations that one image costs vaejax."""
-    return CHAINS * LEAPFROG * (2 * (temperatures - 1) + pilot_size(temperatures))
+    return evaluations(CHAINS, temperatures, LEAPFROG, annealings=2)
 
 
 def gaps(program, params) -> tuple[np.ndarray, dict | None, float]:
@@ -157,7 +157,7 @@ def main() -> None:
     generative, inference, _ = loaded.experiment
 
     timed = {}
-    work = BATCH * evaluations(TIMED_TEMPERATURES)
+    work = BATCH * cost(TIMED_TEMPERATURES)
     for name, program in programs(generative, inference, TIMED_TEMPERATURES).items():
         run = over_examples(program, BATCH)
 
@@ -183,7 +183,7 @@ def main() -> None:
         "chains": CHAINS,
         "leapfrog": LEAPFROG,
         "temperatures": TEMPERATURES,
-        "gradient_evaluations_an_image": evaluations(TEMPERATURES),
+        "gradient_evaluations_an_image": cost(TEMPERATURES),
         "gap": described(ours),
         "flagged": flagged and flagged["flags"],
         "plain_gap": described(plain),

@@ -77,8 +77,11 @@ def evaluate(
             "iwae_std_error": estimate.std_error,
             "ess": estimate.ess,
             "khat": estimate.khat,
-            **estimate.diagnostics,
         }
+        # Of the diagnostics only these: what is not asked for is not computed.
+        for name in ("elbo", "reconstruction", "kl"):
+            for field in (name, f"{name}_std_error"):
+                row[field] = estimate.diagnostics[field]
         if isinstance(q, DiagonalGaussian) and isinstance(joint.prior, DiagonalGaussian):
             row["kl_per_dimension"] = q.kl_per_dimension(joint.prior)
         return row

@@ -12,7 +12,8 @@ import numpy as np
 from vaejax import marginal_likelihood as ml
 from vaejax.errors import UserError
 from vaejax.marginal_likelihood.estimate import combine
-from vaejax.marginal_likelihood.schedule import Schedule, pilot_size
+from vaejax.marginal_likelihood.schedule import Schedule, evaluations
+from vaejax.marginal_likelihood.sequential_monte_carlo import PILOT_PARTICLES
 from vaejax.sharding import over_examples
 from vaejax.types import GenerativeModel, InferenceNetwork, Key, Params
 
@@ -44,7 +45,7 @@ class LogLikelihood:
     num_leapfrog: int = 5
     """Gradient evaluations of one HMC transition."""
     start: Literal["posterior", "prior", "both"] = "posterior"
-    """Where the chains start: q(z | x), p(z), or half of them each, compared (AIS alone)."""
+    """Where the chains start: q(z | x), p(z), or as many at each, compared (AIS alone)."""
     schedule: Schedule = "adaptive"
     """How temperatures are placed."""
     budget: int | None = None
@@ -59,8 +60,8 @@ class LogLikelihood:
     """Double precision throughout."""
 
     def __post_init__(self):
-        at_least = {"examples": 1, "num_samples": 1, "num_chains": 1, "num_leapfrog": 1}
-        for name, least in (at_least | {"num_temperatures": 1, "seed": 0}).items():
+        counts = ("examples", "num_samples", "num_chains", "num_leapfrog", "num_temperatures")
+        for name, least in (*((name, 1) for name in counts), ("seed", 0)):
             if getattr(self, name) < least:
                 option = name.replace("_", "-")
                 raise UserError(f"--{option} must be at least {least}; got {getattr(self, name)}")
@@ -116,14 +117,14 @@ def cost(name: Name, settings: dict[str, Any]) -> int:
     if name == "importance":
         return settings["num_samples"]
     temperatures, leapfrog = settings["num_temperatures"], settings["num_leapfrog"]
-    pilot = pilot_size(temperatures)
     if name == "smc":
         particles = settings["num_particles"]
-        return leapfrog * (particles * (temperatures - 1) + min(particles, 16) * pilot)
+        pilot = min(particles, PILOT_PARTICLES)
+        return evaluations(particles, temperatures, leapfrog, pilot_chains=pilot)
     annealings = 2 if name == "bidirectional" else 1
     starts = 2 if settings["start"] == "both" else 1
     chains = settings["num_chains"]
-    return starts * chains * leapfrog * (annealings * (temperatures - 1) + pilot)
+    return starts * evaluations(chains, temperatures, leapfrog, annealings=annealings)
 
 
 def estimate_blocks(

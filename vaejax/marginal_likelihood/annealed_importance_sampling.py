@@ -14,7 +14,7 @@ from vaejax.marginal_likelihood.schedule import (
     Schedule,
     Tuned,
     check_temperatures,
-    pilot_size,
+    evaluations,
     tune,
 )
 from vaejax.marginal_likelihood.weights import effective_sample_size
@@ -135,7 +135,7 @@ def annealed_importance_sampling(
         )
         points = path.starts(start_key, num_chains)
         log_w, trace = anneal(chain_key, path, points, tuned, num_leapfrog)
-        transitions = num_chains * (num_temperatures - 1 + pilot_size(num_temperatures))
+        spent = evaluations(num_chains, num_temperatures, num_leapfrog)
         return estimate_of(
             bootstrap_key,
             log_w,
@@ -143,7 +143,7 @@ def annealed_importance_sampling(
             log_weight_variance=trace.log_weight_variance,
             ess_along=trace.ess,
             betas=tuned.betas,
-            gradient_evaluations=jnp.asarray(transitions * num_leapfrog, jnp.int32),
+            gradient_evaluations=jnp.asarray(spent, jnp.int32),
         )
 
     if start != "both":

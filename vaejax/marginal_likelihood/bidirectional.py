@@ -9,7 +9,7 @@ from vaejax.marginal_likelihood.annealed_importance_sampling import anneal
 from vaejax.marginal_likelihood.annealed_path import annealed_path, evaluate
 from vaejax.marginal_likelihood.checks import check_counts
 from vaejax.marginal_likelihood.estimate import Estimate, estimate_of
-from vaejax.marginal_likelihood.schedule import Schedule, Tuned, pilot_size, tune
+from vaejax.marginal_likelihood.schedule import Schedule, Tuned, evaluations, tune
 from vaejax.marginal_likelihood.weights import log_mean_exp, std_error_of_log_mean
 from vaejax.types import Distribution, Joint, Key, Latent, Observation
 
@@ -59,7 +59,7 @@ def sandwich(
     backwards = Tuned(tuned.betas[::-1], tuned.step_sizes[::-1])
     reverse_log_w, _ = anneal(reverse_key, path, exact, backwards, num_leapfrog)
     upper = -log_mean_exp(reverse_log_w)
-    transitions = num_chains * (2 * (num_temperatures - 1) + pilot_size(num_temperatures))
+    spent = evaluations(num_chains, num_temperatures, num_leapfrog, annealings=2)
     return estimate_of(
         bootstrap_key,
         log_w,
@@ -71,7 +71,7 @@ def sandwich(
         log_weight_variance=trace.log_weight_variance,
         ess_along=trace.ess,
         betas=tuned.betas,
-        gradient_evaluations=jnp.asarray(transitions * num_leapfrog, jnp.int32),
+        gradient_evaluations=jnp.asarray(spent, jnp.int32),
     )
 
 

@@ -38,7 +38,8 @@ def importance_sampling(
     IWAE-K bound of Burda et al. (2016, eq. 8), tightening to it with K.
 
     Sample k uses fold_in(key, k): the value does not depend on `chunk_size`, on how many z the
-    decoder runs at a time. Memory grows as sqrt(K): weights stream, only the largest are kept.
+    decoder runs at a time. Weights stream: kept are the 3 sqrt(K) largest, and the
+    mean of every `chunk_size` or fewer.
 
     With `defensive` = a > 0 the proposal is the mixture (1 - a) q + a p(z), whose weights are at
     most p(x | z) / a: bounded wherever the likelihood is (Hesterberg 1995). What `diagnostics`

@@ -7,6 +7,7 @@ import jax
 import numpy as np
 from scipy import stats
 
+from vaejax.marginal_likelihood.averages import mean_and_errors
 from vaejax.marginal_likelihood.checks import check
 from vaejax.marginal_likelihood.estimate import Estimate
 from vaejax.marginal_likelihood.exact import exact
@@ -78,7 +79,7 @@ class Estimates(NamedTuple):
             "method": self.method,
             "n": n,
             "not_finite": np.flatnonzero(~finite).tolist(),
-            "log_p": _mean(self.value[finite], self.std_error[finite]),
+            "log_p": mean_and_errors(self.value[finite], self.std_error[finite]),
             "ess_median": float(np.median(self.ess)),
             "khat_median": _median(self.khat),
             "flagged": len(set().union(*(set(i.tolist()) for i in flags.values()))),
@@ -86,22 +87,12 @@ class Estimates(NamedTuple):
         }
         if "gap" in self.diagnostics:
             d = {name: values[finite] for name, values in self.diagnostics.items()}
-            summary["upper"] = _mean(d["upper"], d["upper_std_error"])
-            summary["gap"] = _mean(d["gap"], np.hypot(self.std_error[finite], d["upper_std_error"]))
+            summary["upper"] = mean_and_errors(d["upper"], d["upper_std_error"])
+            summary["gap"] = mean_and_errors(
+                d["gap"], np.hypot(self.std_error[finite], d["upper_std_error"])
+            )
             summary["gap_median"] = float(np.median(d["gap"])) if n else None
         return summary
-
-
-def _mean(values: np.ndarray, errors: np.ndarray) -> dict:
-    """The mean; its Monte Carlo error, sqrt(sum of squared errors) / n; its error as an estimate
-    for the population, sd / sqrt(n)."""
-    values, errors = values.astype(np.float64), errors.astype(np.float64)
-    n = len(values)
-    return {
-        "mean": float(values.mean()) if n else None,
-        "std_error_monte_carlo": float(np.sqrt(np.sum(errors**2)) / n) if n else None,
-        "std_error_data": float(values.std(ddof=1) / np.sqrt(n)) if n > 1 else None,
-    }
 
 
 def _median(values: np.ndarray) -> float | None:
@@ -126,7 +117,9 @@ def log_marginal_likelihood(
 
         partial(annealed_importance_sampling, num_chains=16, num_temperatures=500)
 
-    Example i uses fold_in(key, first_index + i): no value depends on `batch_size` or devices.
+    Example i uses fold_in(key, first_index + i), whatever `batch_size` and devices. Importance
+    sampling gives the same value; annealing in float32 may not, by an acceptance that a rounding
+    flips (within its error; in float64 it does).
 
     Args:
       xs: observations along the first axis.

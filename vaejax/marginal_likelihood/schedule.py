@@ -57,6 +57,20 @@ def pilot_size(num_temperatures: int) -> int:
     return max(num_temperatures // 5, 30)
 
 
+def evaluations(
+    num_chains: int,
+    num_temperatures: int,
+    num_leapfrog: int,
+    *,
+    annealings: int = 1,
+    pilot_chains: int | None = None,
+) -> int:
+    """Gradient evaluations of a pilot run and so many annealings (nothing moves at the last
+    temperature); the pilot has as many chains unless said."""
+    pilot = (pilot_chains or num_chains) * pilot_size(num_temperatures)
+    return num_leapfrog * (annealings * num_chains * (num_temperatures - 1) + pilot)
+
+
 def _smooth(values: Float[Array, " t"]) -> Float[Array, " t"]:
     """Mean over a window, the ends repeated."""
     padded = jnp.pad(values, _WINDOW // 2, mode="edge")

@@ -7,9 +7,11 @@ from vaejax.marginal_likelihood.annealed_path import annealed_path
 from vaejax.marginal_likelihood.checks import check_counts
 from vaejax.marginal_likelihood.estimate import Estimate, estimate_of
 from vaejax.marginal_likelihood.hmc import transition
-from vaejax.marginal_likelihood.schedule import Schedule, pilot_size, tune
+from vaejax.marginal_likelihood.schedule import Schedule, evaluations, tune
 from vaejax.marginal_likelihood.weights import effective_sample_size, log_mean_exp
 from vaejax.types import Distribution, Joint, Key, LogJoint, Observation
+
+PILOT_PARTICLES = 16  # enough to tune with, at most
 
 
 def systematic_resampling(key: Key, log_w):
@@ -63,7 +65,7 @@ def sequential_monte_carlo(
         path,
         num_temperatures=num_temperatures,
         schedule=schedule,
-        num_chains=min(num_particles, 16),
+        num_chains=min(num_particles, PILOT_PARTICLES),
         num_leapfrog=num_leapfrog,
     )
 
@@ -104,8 +106,12 @@ def sequential_monte_carlo(
     log_z, (ess, resampled, acceptance) = jax.vmap(island)(
         jax.random.split(island_key, num_islands)
     )
-    pilot = min(num_particles, 16) * pilot_size(num_temperatures)
-    transitions = num_particles * (num_temperatures - 1) + pilot
+    spent = evaluations(
+        num_particles,
+        num_temperatures,
+        num_leapfrog,
+        pilot_chains=min(num_particles, PILOT_PARTICLES),
+    )
     return estimate_of(
         bootstrap_key,
         log_z,
@@ -113,5 +119,5 @@ def sequential_monte_carlo(
         ess_along=jnp.mean(ess, axis=0),
         betas=tuned.betas,
         resamplings=jnp.mean(jnp.sum(resampled, axis=1)),
-        gradient_evaluations=jnp.asarray(transitions * num_leapfrog, jnp.int32),
+        gradient_evaluations=jnp.asarray(spent, jnp.int32),
     )
