@@ -378,7 +378,7 @@ def start(arguments, log, **environment):
         [
             sys.executable,
             "-c",
-            "import vaejax.commands as c; c.CHECKPOINT_SECONDS = 0.0; "
+            "import vaejax.commands.train as c; c.CHECKPOINT_SECONDS = 0.0; "
             f"import sys; from vaejax.cli import main; sys.exit(main({arguments!r}))",
         ],
         stdout=log,

@@ -1,6 +1,7 @@
 """The command line: which command, with what arguments. Nothing heavy is imported before it is
 needed, so that `vaejax --help` answers at once."""
 
+import importlib
 import sys
 
 USAGE = """usage: vaejax COMMAND ...
@@ -23,18 +24,19 @@ EXPERIMENT is a path to an experiment file or its stem; RUN a folder
 `vaejax run EXPERIMENT --help` lists every setting, with its type and default.
 """
 
-COMMANDS = (
-    "run",
-    "train",
-    "evaluate",
-    "log-likelihood",
-    "sample",
-    "report",
-    "experiments",
-    "data",
-    "doctor",
-    "bench",
-)
+# The module of `vaejax.commands` that has each.
+COMMANDS = {
+    "run": "train",
+    "train": "train",
+    "evaluate": "evaluate",
+    "log-likelihood": "log_likelihood",
+    "sample": "evaluate",
+    "report": "evaluate",
+    "experiments": "inspect",
+    "data": "inspect",
+    "doctor": "inspect",
+    "bench": "inspect",
+}
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -55,9 +57,8 @@ def main(arguments: list[str] | None = None) -> int:
     from vaejax.errors import UserError
 
     try:
-        from vaejax import commands
-
-        return getattr(commands, arguments[0].replace("-", "_"))(arguments[1:]) or 0
+        module = importlib.import_module(f"vaejax.commands.{COMMANDS[arguments[0]]}")
+        return getattr(module, arguments[0].replace("-", "_"))(arguments[1:]) or 0
     except UserError as error:
         return _fail(str(error))
     except KeyboardInterrupt:

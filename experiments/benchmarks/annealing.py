@@ -23,8 +23,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vaejax import commands
 from vaejax import marginal_likelihood as ml
+from vaejax.commands.common import load_run
 from vaejax.marginal_likelihood.schedule import evaluations
 from vaejax.sharding import over_examples
 
@@ -152,7 +152,7 @@ def main() -> None:
     if len(sys.argv) != 2:
         print("usage: python experiments/benchmarks/annealing.py RUN", file=sys.stderr)
         sys.exit(2)
-    loaded, _ = commands._load_run(sys.argv[1:], "annealing")
+    loaded, _ = load_run(sys.argv[1:], "annealing")
     params, _, _ = loaded.params()
     generative, inference, _ = loaded.experiment
 

@@ -15,7 +15,7 @@ class Estimate(NamedTuple):
 
     Attributes:
       value: the estimate; a lower bound on log p(x) in expectation where exp(value) is unbiased.
-      std_error: Monte Carlo standard error of `value` (delta method).
+      std_error: Monte Carlo standard error of `value` (`weights.std_error_of_log_mean`).
       ess: effective sample size, (sum w)^2 / sum w^2, of the normalized weights.
       khat: Pareto tail index of the weights (Vehtari et al. 2024): above 0.7 `std_error` is not
         to be believed, and `value` is far from log p(x); as a bound it holds.

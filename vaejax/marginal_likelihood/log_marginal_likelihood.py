@@ -16,10 +16,10 @@ from vaejax.types import Distribution, Joint, Key, LogJoint, Observation
 
 Estimator = Callable[..., Estimate]  # (key, joint, x, q) -> Estimate
 
-# Above these an example is flagged, with its figures: it is never averaged away in silence. At a
-# standard error of a quarter, 16 weights are worth 8: a larger one is not known from so few.
+# Above these an example is flagged, with its figures: it is never averaged away in silence. A
+# standard error of half a nat is that of log weights spread by more than one: not known from few.
 MAX_KHAT = 0.7
-MAX_STD_ERROR = 0.25
+MAX_STD_ERROR = 0.5
 MAX_GAP = 0.5
 
 

@@ -25,12 +25,22 @@ def effective_sample_size(log_w: Float[Array, " k"]) -> Float[Array, ""]:
 
 
 def std_error_of_log_mean(log_w: Float[Array, " k"]) -> Float[Array, ""]:
-    """Delta method: sd(w) / (mean(w) sqrt(K)); inf at K = 1."""
+    """The larger of two; inf at K = 1.
+
+    Delta method: sd(w) / (mean(w) sqrt(K)). Of few and skewed weights it is too small, since what
+    makes p(x) has likely not been drawn. Log-normal weights: sqrt(s^2 / K + s^4 / (2 (K - 1)))
+    (Cox's method; Zhou & Gao 1997), with s the deviation about the median of the log weights
+    above it: those below say nothing of the weights that are missing.
+    """
     k = log_w.shape[0]
     if k == 1:
         return jnp.full((), jnp.inf)
     w = jnp.exp(log_w - jnp.max(log_w))
-    return jnp.std(w) / (jnp.mean(w) * math.sqrt(k - 1))
+    delta = jnp.std(w) / (jnp.mean(w) * math.sqrt(k - 1))
+    upper, median = jnp.sort(log_w)[(k + 1) // 2 :], jnp.median(log_w)
+    variance = jnp.mean((upper - median) ** 2)
+    log_normal = jnp.sqrt(variance / k + variance**2 / (2 * (k - 1)))
+    return jnp.where(median > -jnp.inf, jnp.fmax(delta, log_normal), delta)
 
 
 def bootstrap_std_error(

@@ -11,7 +11,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 
-from vaejax.report.table import format_error, format_table
+from vaejax.report.table import HEADER, format_error, format_table
 from vaejax.run_directory import RunDirectory
 
 _LABELS = {
@@ -36,18 +36,23 @@ def print_log_likelihood(results: list[dict[str, Any]]) -> None:
         f"{results[0]['parameters']} parameters, step {results[0]['step']:,}; highest matmul "
         f"precision, float{64 if results[0]['settings']['float64'] else 32}"
     )
-    rows = [row for about in results for row in _rows(about)]
-    print(format_table(["", "mean", "+- MC", "+- data", "unit, meaning"], rows))
+    rows = [row for about in results for row in log_likelihood_rows(about)]
+    print(format_table(HEADER, rows))
     for about in results:
-        print(f"{_LABELS[about['name']]}: {_protocol(about)}")
-        for line in _flags(about):
-            print(f"  {line}")
-    if any(about["name"] == "bidirectional" for about in results):
-        print(
-            "The upper bound and the gap hold for data simulated from this model, where z is an "
-            "exact posterior draw.\nFor real data they are no bound: they say how far this "
-            "sampler, at this budget, is from log p(x) where the model is right."
-        )
+        print("\n".join(about_lines(about)))
+
+
+def about_lines(about: dict[str, Any]) -> list[str]:
+    """How it was made, which examples are flagged, and what it is not."""
+    lines = [f"{_LABELS[about['name']]}: {_protocol(about)}", *(f"  {f}" for f in _flags(about))]
+    if about["name"] == "bidirectional":
+        lines += [
+            "  The upper bound and the gap hold for data simulated from this model, where z is an "
+            "exact posterior draw.",
+            "  For real data they are no bound: they say how far this sampler, at this budget, is "
+            "from log p(x) where the model is right.",
+        ]
+    return lines
 
 
 def _protocol(about: dict[str, Any]) -> str:
@@ -73,7 +78,8 @@ def _flags(about: dict[str, Any]) -> list[str]:
     return lines
 
 
-def _rows(about: dict[str, Any]) -> list[list[str]]:
+def log_likelihood_rows(about: dict[str, Any]) -> list[list[str]]:
+    """Rows of the table, under `HEADER`."""
     name, summary = about["name"], about["summary"]
     label = _LABELS[name]
     if summary["n"] == 0:

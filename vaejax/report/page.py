@@ -5,6 +5,7 @@ import html
 import json
 from pathlib import Path
 
+from vaejax.report.log_likelihood import about_lines, log_likelihood_rows
 from vaejax.report.table import HEADER, evaluation_rows, protocol_line
 from vaejax.run_directory import RunDirectory
 
@@ -42,12 +43,8 @@ def write_page(run: RunDirectory, figures: list[tuple[Path, str]]) -> Path:
     ]
     if evaluation["point_mass"]:
         parts.append(_NO_PRIOR)
-    for path, caption in figures:
-        data = base64.b64encode(path.read_bytes()).decode()
-        parts.append(
-            f'<figure><img alt="{html.escape(caption)}" src="data:image/png;base64,{data}">'
-            f"<figcaption>{html.escape(caption)}</figcaption></figure>"
-        )
+    parts += [_picture(path, caption) for path, caption in figures]
+    parts += _log_likelihood(run)
     parts += [
         "<h2>Configuration</h2>",
         f"<pre>{html.escape(json.dumps(trained, indent=2))}</pre>",
@@ -61,6 +58,31 @@ def write_page(run: RunDirectory, figures: list[tuple[Path, str]]) -> Path:
     )
     run.write_text("report.html", page)
     return run.file("report.html")
+
+
+def _log_likelihood(run: RunDirectory) -> list[str]:
+    """What `vaejax log-likelihood` has found so far, the oldest first; its last figure."""
+    files = sorted(run.file("log_likelihood").glob("*.json"), key=lambda file: file.stat().st_mtime)
+    found = [
+        run.read_json(f"log_likelihood/{f.name}", "settings", "summary", "target_missed")
+        for f in files
+    ]
+    if not found:
+        return []
+    parts = ["<h2>log p(x)</h2>"]
+    for about in found:
+        lines = "".join(f"<br>{html.escape(line)}" for line in about_lines(about))
+        parts += [html_table(HEADER, log_likelihood_rows(about)), f'<p class="note">{lines}</p>']
+    caption = "The last call of vaejax log-likelihood."
+    return [*parts, _picture(run.file("log_likelihood/figure.png"), caption)]
+
+
+def _picture(path: Path, caption: str) -> str:
+    data = base64.b64encode(path.read_bytes()).decode()
+    return (
+        f'<figure><img alt="{html.escape(caption)}" src="data:image/png;base64,{data}">'
+        f"<figcaption>{html.escape(caption)}</figcaption></figure>"
+    )
 
 
 def html_table(header: list[str], rows: list[list[str]]) -> str:

@@ -1,0 +1,190 @@
+"""`vaejax evaluate`, `vaejax sample` and `vaejax report`."""
+
+import dataclasses
+import time
+from pathlib import Path
+
+import numpy as np
+
+from vaejax import report as reports
+from vaejax.arguments import parse
+from vaejax.commands.common import (
+    EVALUATE,
+    PICTURES,
+    SAMPLE,
+    Loaded,
+    load_run,
+    present,
+    progress_bar,
+    stream,
+)
+from vaejax.data import Dataset
+from vaejax.errors import UserError
+from vaejax.evaluation import Evaluate, prior_samples, summarize
+from vaejax.evaluation import evaluate as measure
+from vaejax.evaluation import pictures as make_pictures
+from vaejax.evaluation.pictures import is_point_mass
+from vaejax.report.table import HEADER, protocol_line
+from vaejax.run_directory import RunDirectory
+
+
+def evaluate(arguments: list[str]) -> int:
+    """Measure a run, with its own settings or others."""
+    loaded, rest = load_run(arguments, "evaluate")
+
+    @dataclasses.dataclass(frozen=True)
+    class Options:
+        evaluate: Evaluate
+
+    options = parse(
+        Options, rest, prog="vaejax evaluate RUN", default=Options(loaded.config.evaluate)
+    )
+    measure_run(loaded, options.evaluate)
+    write_report(loaded.directory)
+    print_evaluation(loaded.directory, loaded.directory.read_json("evaluation.json"))
+    return 0
+
+
+def evaluated_examples(settings: Evaluate, dataset: Dataset) -> int:
+    """How many examples these settings measure."""
+    return present(dataset, settings.split, settings.examples, "--evaluate.")
+
+
+def is_evaluated_with(loaded: Loaded, settings: Evaluate) -> bool:
+    """Whether the run's measurements are those that these settings would make now."""
+    if not loaded.directory.is_evaluated():
+        return False
+    found = loaded.directory.read_json("evaluation.json", "split", "n", "num_samples")
+    n = evaluated_examples(settings, loaded.dataset)
+    wanted = settings.split, n, settings.num_samples, loaded.trained_steps()
+    return (found["split"], found["n"], found["num_samples"], found.get("trained_steps")) == wanted
+
+
+def _kept_as(loaded: Loaded, settings: Evaluate) -> str | None:
+    """The name for measurements by other settings, which may be hours of work."""
+    directory = loaded.directory
+    files = directory.file("evaluation.json"), directory.file("evaluation.npz")
+    if not all(file.exists() for file in files) or is_evaluated_with(loaded, settings):
+        return None
+    found = directory.read_json("evaluation.json")
+    about = (found.get(name) for name in ("split", "n", "num_samples", "trained_steps"))
+    return "evaluation-{}-n{}-K{}-step{}".format(*about)
+
+
+def measure_run(loaded: Loaded, settings: Evaluate) -> None:
+    generative, inference, _ = loaded.experiment
+    params, step, which = loaded.params()
+    xs = loaded.dataset.split(settings.split)[: evaluated_examples(settings, loaded.dataset)]
+    started = time.monotonic()
+    with progress_bar(len(xs), unit="example", what="evaluate") as bar:
+        arrays = measure(
+            stream(loaded.seed, EVALUATE),
+            generative,
+            inference,
+            params,
+            xs,
+            num_samples=settings.num_samples,
+            progress=bar.update,
+        )
+    seconds = time.monotonic() - started
+    bad = sorted(
+        {
+            int(i)
+            for name in ("iwae", "elbo", "reconstruction")
+            if name in arrays
+            for i in np.flatnonzero(~np.isfinite(arrays[name]))
+        }
+    )
+    if bad:
+        raise UserError(
+            f"{len(bad)} of {len(xs)} examples have a log density that is not finite (first "
+            f"indices {bad[:5]}): look at the scale of those examples, or train longer or at a "
+            "lower rate"
+        )
+    labels = loaded.dataset.labels.get(settings.split)
+    if labels is not None:
+        arrays["labels"] = labels[: len(xs)]
+    arrays |= make_pictures(
+        stream(loaded.seed, PICTURES), generative, inference, params, xs, arrays["code"]
+    )
+    loaded.directory.write_measurement(
+        "evaluation",
+        arrays,
+        {
+            "split": settings.split,
+            "n": len(xs),
+            "num_samples": settings.num_samples,
+            "point_mass": "iwae" not in arrays,
+            "support": loaded.dataset.support,
+            "parameters": which,
+            "step": step,
+            "trained_steps": loaded.trained_steps(),
+            "protocol": loaded.dataset.protocol(),
+            "precision": "highest",
+            "seconds": round(seconds, 2),
+            "summary": summarize(arrays),
+        },
+        keep=_kept_as(loaded, settings),
+    )
+
+
+def sample(arguments: list[str]) -> int:
+    """Draw from a run's model."""
+    loaded, rest = load_run(arguments, "sample")
+
+    @dataclasses.dataclass(frozen=True)
+    class Options:
+        count: int = 64
+        """How many."""
+        seed: int = 0
+        """Other seeds, other samples."""
+
+    options = parse(Options, rest, prog="vaejax sample RUN", default=Options())
+    if options.count < 1 or not 0 <= options.seed < 2**32:
+        raise UserError(
+            "--count must be at least 1 and --seed from 0 to 2^32 - 1; got "
+            f"{options.count} and {options.seed}"
+        )
+    generative, inference, _ = loaded.experiment
+    params, step, which = loaded.params()
+    if is_point_mass(generative, inference, params, loaded.dataset.train[0]):
+        raise UserError(
+            f"{loaded.directory.path} is an autoencoder: it has no p(z) to draw z from, so it has "
+            "no samples; digits_vae and mnist_vae are the same networks with one"
+        )
+    means, samples = prior_samples(stream(options.seed, SAMPLE), generative, params, options.count)
+    loaded.directory.write_arrays("samples.npz", {"means": means, "samples": samples})
+    print(f"{options.count} samples of {loaded.directory.name}, {which} parameters (step {step:,})")
+    print(f"arrays: {loaded.directory.file('samples.npz')} (means = E[x|z], samples = x ~ p(x|z))")
+    if reports.is_image(samples):
+        picture = loaded.directory.file("samples.png")
+        reports.draw_samples(picture, means, samples)
+        print(f"picture: {picture}")
+    return 0
+
+
+def report(arguments: list[str]) -> int:
+    """Figures and page, from the files alone: no model is loaded."""
+    if arguments in (["-h"], ["--help"]):
+        print("usage: vaejax report RUN")
+        return 0
+    if len(arguments) != 1:
+        raise UserError(f"vaejax report expects one run directory; got {len(arguments)} arguments")
+    directory = RunDirectory(Path(arguments[0]))
+    directory.read_json("config.json")
+    if not directory.is_evaluated():
+        raise UserError(f"{directory.path} is not evaluated yet: vaejax evaluate {directory.path}")
+    print(write_report(directory))
+    return 0
+
+
+def write_report(directory: RunDirectory) -> Path:
+    return reports.write_page(directory, reports.draw(directory))
+
+
+def print_evaluation(directory: RunDirectory, evaluation: dict) -> None:
+    print(f"\n{directory.name}")
+    print(protocol_line(evaluation))
+    print(reports.format_table(HEADER, reports.evaluation_rows(evaluation)))
+    for name in ("report.html", "figures", "evaluation.npz", "metrics.jsonl", "checkpoints"):
+        print(f"  {directory.file(name)}")

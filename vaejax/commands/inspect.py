@@ -1,0 +1,139 @@
+"""`vaejax experiments`, `data`, `doctor` and `bench`."""
+
+import ast
+import dataclasses
+import os
+import re
+import statistics
+import time
+from typing import Annotated
+
+import jax
+import jax.numpy as jnp
+import tyro
+
+from vaejax import data as data_sets
+from vaejax import experiment as experiments_module
+from vaejax.arguments import parse
+from vaejax.cache import cache_folder
+from vaejax.commands.common import (
+    SAMPLE,
+    TRAIN,
+    absolute_data,
+    experiment_argument,
+    load_data,
+    no_arguments,
+    stream,
+    use_compilation_cache,
+)
+from vaejax.data.catalogue import data_dir
+from vaejax.run_directory import matmul_precision, versions
+from vaejax.training import Trainer
+
+_BENCH_CALLS = 7
+
+
+def experiments(arguments: list[str]) -> int:
+    """List the experiment files with what their docstrings say."""
+    no_arguments("experiments", arguments)
+    seen = set()
+    for folder in experiments_module.folders():
+        for path in sorted(folder.glob("*.py")):
+            if path.stem in seen:
+                continue
+            seen.add(path.stem)
+            try:
+                tree = ast.parse(path.read_text())
+            except (SyntaxError, UnicodeDecodeError):
+                continue  # a file of somebody's, in a folder of the same name
+            if not any(isinstance(n, ast.FunctionDef) and n.name == "build" for n in tree.body):
+                continue
+            text = ast.get_docstring(tree) or ""
+            print(f"{path.stem}  ({path})")
+            print(f"  {text.splitlines()[0] if text else ''}")
+            for line in re.findall(r"^(?:Command|Expected|Measured): .*$", text, re.MULTILINE):
+                print(f"  {line}")
+    return 0
+
+
+def data(arguments: list[str]) -> int:
+    """List the data sets."""
+    no_arguments("data", arguments)
+    for source, where in data_sets.available():
+        print(f"{source.name}: {source.description}")
+        print(f"  {where}")
+        if not where.startswith("not here"):
+            protocol = data_sets.load(source.name).protocol()
+            print(f"  {', '.join(f'{key} {value}' for key, value in protocol.items())}")
+    print("your own: --data.name FILE.npz with arrays train, test and perhaps validation")
+    return 0
+
+
+def doctor(arguments: list[str]) -> int:
+    """Say what a bug report needs."""
+    no_arguments("doctor", arguments)
+    print("versions:", ", ".join(f"{name} {version}" for name, version in versions().items()))
+    print("devices:", ", ".join(f"{d} ({d.device_kind})" for d in jax.devices()))
+    print("cores:", os.cpu_count())
+    print(f"matmul precision: training {matmul_precision()}, evaluation highest")
+    print("random numbers: threefry2x32, the same on any number of devices")
+    for name in ("XLA_FLAGS", "JAX_PLATFORMS", "TFDS_DATA_DIR"):
+        print(f"{name}:", os.environ.get(name, "not set"))
+    print("data:", data_dir(), "" if data_dir().is_dir() else "(not there yet)")
+    cache = cache_folder()
+    size = sum(f.stat().st_size for f in cache.rglob("*") if f.is_file()) if cache.is_dir() else 0
+    print(f"cache: {cache} ({size / 1e6:.0f} MB; safe to delete)")
+    print("experiments:", ", ".join(map(str, experiments_module.folders())))
+    return 0
+
+
+def bench(arguments: list[str]) -> int:
+    """Steps a second of an experiment beside the matmul peak, in one run."""
+    file, rest = experiment_argument("bench", arguments)
+
+    @dataclasses.dataclass(frozen=True)
+    class Options:
+        config: Annotated[type(file.config), tyro.conf.arg(name="")]  # type: ignore[misc]
+
+    options = parse(Options, rest, prog=f"vaejax bench {file.name}", default=Options(file.config))
+    config = absolute_data(options.config)
+    use_compilation_cache()
+    dataset = load_data(config)
+    trainer = Trainer(*file.build(config, dataset), dataset, config.train)
+    count = trainer.steps_per_call(1)
+    batch = config.train.batch_size
+    indices = jax.random.randint(stream(0, SAMPLE), (1, count, batch), 0, len(dataset.train))
+    states, _ = trainer.start([stream(0, TRAIN)])
+    rates, peaks = [], []
+    for _ in range(_BENCH_CALLS + 1):
+        peaks.append(_matmul_flops())
+        started = time.perf_counter()
+        states, terms = trainer.steps(states, indices, trainer.data)
+        jax.block_until_ready(terms)
+        rates.append(count / (time.perf_counter() - started))
+    rates, peaks = rates[1:], peaks[1:]  # the first call compiles
+    rate, peak = statistics.median(rates), statistics.median(peaks)
+    used = rate * trainer.flops_per_step
+    print(
+        f"{file.name} on {jax.devices()[0].device_kind}: {rate:,.1f} steps/s of batch {batch} "
+        f"({rate * batch:,.0f} examples/s), median of {len(rates)} calls of {count} steps, "
+        f"{min(rates):,.1f} to {max(rates):,.1f}"
+    )
+    print(
+        f"{trainer.flops_per_step / 1e6:,.0f} MFLOP a step as XLA counts them: "
+        f"{used / 1e9:,.1f} GFLOP/s, {used / peak:.0%} of this machine's float32 matmul peak "
+        f"({peak / 1e9:,.0f} GFLOP/s, median of {len(peaks)} at 2048 x 2048)"
+    )
+    return 0
+
+
+def _matmul_flops() -> float:
+    n = 2048
+    a = jnp.ones((n, n))
+    _matmul(a).block_until_ready()
+    started = time.perf_counter()
+    _matmul(a).block_until_ready()
+    return 2 * n**3 / (time.perf_counter() - started)
+
+
+_matmul = jax.jit(lambda a: a @ a)

@@ -1,0 +1,254 @@
+"""`vaejax run` and `vaejax train`."""
+
+import dataclasses
+import shlex
+import sys
+import time
+from pathlib import Path
+from typing import Annotated, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import tyro
+
+from vaejax import experiment as experiments_module
+from vaejax import report as reports
+from vaejax.arguments import parse
+from vaejax.commands.common import (
+    TRAIN,
+    Loaded,
+    absolute_data,
+    check_fingerprint,
+    experiment_argument,
+    load_data,
+    progress_bar,
+    signals,
+    stream,
+    use_compilation_cache,
+)
+from vaejax.commands.evaluate import (
+    evaluated_examples,
+    is_evaluated_with,
+    measure_run,
+    print_evaluation,
+    write_report,
+)
+from vaejax.data import Dataset
+from vaejax.errors import UserError
+from vaejax.experiment import Config, Experiment, ExperimentFile
+from vaejax.report.table import protocol_line
+from vaejax.run_directory import RunDirectory, manifest
+from vaejax.tracking import Track, Tracker, check_installed
+from vaejax.training import NonFiniteLoss, Trainer
+from vaejax.training.checkpoint import Checkpoints
+
+# Seconds between two checkpoints: a tenth of a second every twenty.
+CHECKPOINT_SECONDS = 20.0
+
+
+def run(arguments: list[str]) -> int:
+    """Train what is not trained, evaluate what is not evaluated, report."""
+    setup = _set_up("run", arguments)
+    code = _train(setup)
+    if code:
+        return code
+    evaluations = []
+    for directory in setup.directories:
+        loaded = Loaded(directory, setup.file, setup.config, setup.dataset, setup.experiment)
+        if not is_evaluated_with(loaded, setup.config.evaluate):
+            measure_run(loaded, setup.config.evaluate)
+        if not directory.is_reported():
+            write_report(directory)
+        evaluations.append(directory.read_json("evaluation.json"))
+    for directory, evaluation in zip(setup.directories, evaluations, strict=True):
+        print_evaluation(directory, evaluation)
+    if len(evaluations) > 1:
+        print(f"\nOver {len(evaluations)} seeds, mean and standard error over seeds; each seed:")
+        print(protocol_line(evaluations[0], seed=False))
+        header = ["", "mean", "+- seeds", "unit, meaning"]
+        print(reports.format_table(header, reports.seeds_table(evaluations)))
+    return 0
+
+
+def train(arguments: list[str]) -> int:
+    """Train what is not trained."""
+    setup = _set_up("train", arguments)
+    code = _train(setup)
+    if code == 0:
+        for directory in setup.directories:
+            print(f"trained: {directory.path}; measure it with vaejax evaluate {directory.path}")
+    return code
+
+
+class Setup(NamedTuple):
+    file: ExperimentFile
+    config: Config
+    seeds: tuple[int, ...]
+    track: Track
+    dataset: Dataset
+    experiment: Experiment
+    directories: list[RunDirectory]
+
+
+def _set_up(command: str, arguments: list[str]) -> Setup:
+    file, rest = experiment_argument(command, arguments)
+
+    @dataclasses.dataclass(frozen=True)
+    class Options:
+        config: Annotated[type(file.config), tyro.conf.arg(name="")]  # type: ignore[misc]
+        seeds: tuple[int, ...] = (0,)
+        """One run each, all trained in one program."""
+        out: Path = Path("runs")
+        """Folder for the run directories."""
+        track: Track = "none"
+        """Metrics to TensorBoard or Weights & Biases as well as to metrics.jsonl."""
+
+    options = parse(
+        Options, rest, prog=f"vaejax {command} {file.name}", default=Options(file.config)
+    )
+    if not options.seeds or len(set(options.seeds)) != len(options.seeds):
+        raise UserError(f"--seeds expects one or more different whole numbers; got {options.seeds}")
+    if min(options.seeds) < 0 or max(options.seeds) >= 2**32:
+        raise UserError(f"--seeds expects whole numbers from 0 to 2^32 - 1; got {options.seeds}")
+    config = absolute_data(options.config)
+    use_compilation_cache()
+    dataset = load_data(config)
+    experiment = file.build(config, dataset)
+    config.train.steps_per_epoch(len(dataset.train))
+    evaluated_examples(config.evaluate, dataset)
+    check_installed(options.track)
+    base = options.out / file.name / experiments_module.identity(file, config)
+    directories = [RunDirectory(base / f"seed-{seed}") for seed in options.seeds]
+    saved = experiments_module.to_json(config)
+    for directory, seed in zip(directories, options.seeds, strict=True):
+        directory.create(file.path, saved, seed)
+        if directory.file("manifest.json").exists():
+            check_fingerprint(directory, dataset)
+    return Setup(file, config, options.seeds, options.track, dataset, experiment, directories)
+
+
+def _train(setup: Setup) -> int:
+    """Train each seed that is not finished; those at the same step together."""
+    checkpoints = [Checkpoints(d.file("checkpoints")) for d in setup.directories]
+    total = setup.config.train.total_steps(len(setup.dataset.train))
+    by_step: dict[int, list[int]] = {}
+    for index, checkpoint in enumerate(checkpoints):
+        step = checkpoint.latest_step() or 0
+        if step < total:
+            by_step.setdefault(step, []).append(index)
+    if not by_step:
+        return 0
+    trainer = Trainer(*setup.experiment, setup.dataset, setup.config.train)
+    used, present = len(trainer.sharding.device_set), jax.device_count()
+    if used < present:
+        print(
+            f"using {used} of {present} devices: --train.batch-size "
+            f"{setup.config.train.batch_size} divides evenly over {used}",
+            file=sys.stderr,
+        )
+    for step, members in sorted(by_step.items()):
+        code = _train_together(setup, trainer, checkpoints, members, step)
+        if code:
+            return code
+    return 0
+
+
+def _train_together(setup, trainer: Trainer, checkpoints, members: list[int], step: int) -> int:
+    directories = [setup.directories[i] for i in members]
+    checkpoints = [checkpoints[i] for i in members]
+    states, best = trainer.start([stream(setup.seeds[i], TRAIN) for i in members])
+    if step > 0:
+        restored = [
+            checkpoint.restore(*_member((states, best), i))
+            for i, checkpoint in enumerate(checkpoints)
+        ]
+        states, best = jax.tree.map(lambda *leaves: jnp.stack(leaves), *restored)
+        print(f"going on from step {step:,}", file=sys.stderr)
+    saved_config = experiments_module.to_json(setup.config)
+    trackers = []
+    for directory in directories:
+        directory.keep_metrics_up_to(step)
+        if not directory.file("manifest.json").exists():
+            made = manifest(setup.file.path, setup.dataset.protocol())
+            directory.write_json("manifest.json", made)
+        trackers.append(Tracker(setup.track, directory.path, directory.name, saved_config))
+
+    def save(states, best):
+        for i, checkpoint in enumerate(checkpoints):
+            checkpoint.save(*_member((states, best), i))
+
+    if step == 0:
+        save(states, best)  # so that there is always one to go back to
+    saved_at = epoch_at = time.monotonic()
+    collected: list = []
+    with signals() as stop, progress_bar(trainer.total_steps, step) as bar:
+        try:
+            for report in trainer.run(states, best):
+                count = report.terms.value.shape[1]
+                collected.append(report.terms)
+                if report.validation is not None and not report.end_of_epoch:
+                    for i, (directory, tracker) in enumerate(
+                        zip(directories, trackers, strict=True)
+                    ):
+                        line = {"step": report.step, "validation": float(report.validation[i])}
+                        directory.log(line)
+                        tracker.log(line)
+                losses = report.terms.value.mean(axis=1)
+                bar.set_postfix_str(f"objective {losses.mean():.3f}", refresh=False)
+                bar.update(count)
+                if report.end_of_epoch:
+                    now = time.monotonic()
+                    lines = _epoch_lines(report, collected, now - epoch_at)
+                    for directory, tracker, line in zip(directories, trackers, lines, strict=True):
+                        directory.log(line)
+                        tracker.log(line)
+                    collected, epoch_at = [], now
+                finished = report.step == trainer.total_steps
+                late = time.monotonic() - saved_at > CHECKPOINT_SECONDS
+                if finished or late or stop.signal:
+                    save(report.states, report.best)
+                    saved_at = time.monotonic()
+                if stop.signal:
+                    bar.close()
+                    print(
+                        f"stopped at step {report.step:,} of {trainer.total_steps:,} and saved; "
+                        f"run the same command to go on: vaejax {shlex.join(sys.argv[1:])}",
+                        file=sys.stderr,
+                    )
+                    return 128 + stop.signal
+        except NonFiniteLoss as error:
+            seed = setup.seeds[members[error.seed]]
+            kept = checkpoints[error.seed].latest_step()
+            raise UserError(
+                f"seed {seed}: {error}; training ended, the checkpoint of step {kept} is kept in "
+                f"{checkpoints[error.seed].folder}; lower --train.learning-rate, or look at the "
+                "data's scale"
+            ) from None
+        finally:
+            for tracker in trackers:
+                tracker.close()
+    return 0
+
+
+def _member(stacked, index: int):
+    return jax.tree.map(lambda leaf: leaf[index], stacked)
+
+
+def _epoch_lines(report, collected, seconds: float) -> list[dict]:
+    """One line of metrics a seed: the epoch's means, and the validation made at its end."""
+    validation = report.validation
+    terms = jax.tree.map(lambda *parts: np.concatenate(parts, axis=1), *collected)
+    rate = terms.value.shape[1] / max(seconds, 1e-9)
+    return [
+        {
+            "step": report.step,
+            "epoch": report.epoch + 1,
+            "value": float(terms.value[i].mean()),
+            "reconstruction": float(terms.reconstruction[i].mean()),
+            "kl": float(terms.kl[i].mean()),
+            "validation": None if validation is None else float(validation[i]),
+            "steps_per_second": round(rate, 2),
+        }
+        for i in range(len(terms.value))
+    ]
