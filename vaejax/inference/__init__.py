@@ -2,5 +2,13 @@
 
 from vaejax.inference.amortized import amortized, parameter_count
 from vaejax.inference.families import diagonal_gaussian, point_mass
+from vaejax.inference.fit_variational import Trace, fit_variational
 
-__all__ = ["amortized", "diagonal_gaussian", "parameter_count", "point_mass"]
+__all__ = [
+    "Trace",
+    "amortized",
+    "diagonal_gaussian",
+    "fit_variational",
+    "parameter_count",
+    "point_mass",
+]
