@@ -223,10 +223,43 @@ def test_a_target_error_is_worked_for(measured, capsys):
     np.testing.assert_allclose(more["value"], once["value"], atol=1.0)
 
 
+def test_a_budget_ends_the_work_for_a_target_and_it_goes_on_to_the_same_numbers(
+    measured, runs, tmp_path, capsys
+):
+    run = tmp_path / "seed-0"
+    shutil.copytree(folder(runs, "digits_vae"), run)
+    target = ["--target-std-error", "0.05"]
+    arguments = ["log-likelihood", str(run), "--estimator", "importance", *LITTLE, *target]
+    assert main([*arguments, "--budget", str(25 * 60 + 20 * 60)]) == 0
+    (file,) = (run / "log_likelihood").glob("importance*.npz")
+    arrays = dict(np.load(file))
+    assert arrays["rounds"].sum() <= 45 < arrays["rounds"].sum() + 25
+    assert "stopped by --budget" in capsys.readouterr().out
+    assert main(arguments) == 0
+    whole = np.load(measured[0] / "log_likelihood" / file.name)
+    for name, values in np.load(file).items():
+        np.testing.assert_array_equal(values, whole[name])
+
+
+def test_double_precision_agrees_with_single(runs, tmp_path):
+    run = tmp_path / "seed-0"
+    shutil.copytree(folder(runs, "digits_vae"), run)
+    arguments = ["log-likelihood", str(run), "--estimator", "importance", *LITTLE]
+    code = f"import sys; from vaejax.cli import main; sys.exit(main({[*arguments, '--float64']!r}))"
+    subprocess.run([sys.executable, "-c", code], check=True)  # the precision is the process's
+    assert main(arguments) == 0
+    found = [np.load(f)["value"] for f in (run / "log_likelihood").glob("importance*.npz")]
+    single, double = sorted(found, key=lambda values: values.itemsize)
+    assert (single.dtype, double.dtype) == (np.float32, np.float64)
+    np.testing.assert_allclose(single, double, atol=2.0)  # other draws of the same
+    assert abs(np.mean(single - double)) < 0.3
+
+
 def test_log_likelihoods_that_make_no_sense(measured, runs, capsys):
     run = str(measured[0])
     ask = ["log-likelihood", run]
     refused(capsys, [*ask, "--estimator", "bidirectional", "--split", "test"], "no bound")
+    refused(capsys, [*ask, "--estimator", "smc", "--start", "both"], "smc starts at one place")
     refused(capsys, [*ask, "--examples", "100000"], "100000", "297")
     refused(capsys, [*ask, "--num-chains", "0"], "--num-chains must be at least 1; got 0")
     refused(capsys, [*ask, "--defensive", "1"], "--defensive", "below 1")

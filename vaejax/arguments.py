@@ -33,5 +33,6 @@ def _one_line(box: str) -> str:
     """The words of a framed message, without frame, rules and title."""
     lines = [re.sub(r"[─╭╮╰╯│|+]|-{3,}", " ", line).strip() for line in box.splitlines()[1:]]
     text = re.sub(r"\s+", " ", " ".join(lines)).strip()
-    text = re.sub(r"Error parsing \w+(\.\w+)*: ", "", text) if "must be" in text else text
+    # Of our own checks it says in which class they are; of tyro's, which option they are about.
+    text = re.sub(r"Error parsing [A-Z]\w*(\.\w+)*: ", "", text)
     return re.sub(r" ?For full helptext, (?:see|run)", "; see", text)

@@ -31,7 +31,7 @@ class RunDirectory:
     @property
     def name(self) -> str:
         """experiment/hash/seed, as far as the path has them."""
-        return "/".join(self.path.resolve().parts[-3:])
+        return "/".join(self.path.resolve().parts[1:][-3:])
 
     def file(self, name: str) -> Path:
         return self.path / name
@@ -125,7 +125,8 @@ class RunDirectory:
             raise UserError(f"{self.file(name)} is missing: vaejax evaluate {self.path}") from None
         except Exception as error:
             raise UserError(
-                f"{self.file(name)} is damaged ({error}): vaejax evaluate {self.path} makes it anew"
+                f"{self.file(name)} is damaged ({error}): delete it, and the same command "
+                "makes it anew"
             ) from None
 
     def write_text(self, name: str, text: str) -> None:

@@ -144,8 +144,8 @@ def judged(value, low, high, log_p) -> dict:
         "ratio": round(float(ratio.mean()), 5),
         "std_error": round(float(error), 5),
         "unbiased": bool(abs(ratio.mean() - 1) <= 3 * error),
-        "covered": covered and round(covered, 4),
-        "covers": covered and 0.93 <= covered <= 0.97,
+        "covered": None if covered is None else round(covered, 4),
+        "covers": None if covered is None else 0.93 <= covered <= 0.97,
         "not_stated": round(1 - float(np.mean(stated)), 4),
     }
 

@@ -102,6 +102,9 @@ def test_bidirectional_bounds_hold_in_expectation_and_meet(problem):
         assert upper.mean() > -3 * error[1]
         gaps.append((upper - lower).mean())
     assert gaps[1] < gaps[0] / 2
+    # The mean of the reverse weights, times p(x); of few temperatures its tail is too long to see.
+    inverse = np.exp(-upper)
+    assert abs(inverse.mean() - 1) < 3 * inverse.std(ddof=1) / np.sqrt(200)
 
 
 def test_leapfrog_is_reversible_and_keeps_the_energy(problem):
@@ -184,9 +187,19 @@ def test_the_front_door_takes_the_exact_value_and_says_so(problem):
     assert "3 values of z" in estimates.method
 
 
-def test_a_curved_model_is_not_taken_for_an_exact_one():
+@pytest.mark.parametrize(
+    "mean",
+    [
+        lambda z: z + 1e-2 * jnp.tanh(z),
+        jnp.sign,  # of slope 0 wherever it has one
+        lambda z: jnp.round(3 * z),
+        lambda z: jnp.where(z > 0, z + 5, z),
+        lambda z: jnp.where(z > 3, z + 0.1, z),
+    ],
+)
+def test_a_curved_model_is_not_taken_for_an_exact_one(mean):
     def likelihood(z):
-        return distributions.DiagonalGaussian(z + 1e-2 * jnp.tanh(z), jnp.zeros_like(z))
+        return distributions.DiagonalGaussian(mean(z), jnp.zeros_like(z))
 
     assert ml.exact(Joint(distributions.standard_normal(2), likelihood)) is None
 
@@ -224,17 +237,51 @@ def test_combining_rounds_is_averaging_their_weights(problem):
     combined = combine(combine(rounds[0], rounds[1], 1), rounds[2], 2)
     assert float(combined.value) == pytest.approx(np.log(np.mean(np.exp(values))), abs=1e-5)
     assert float(combined.std_error) < min(float(r.std_error) for r in rounds)
+    lost = rounds[0]._replace(value=-jnp.inf, std_error=jnp.nan, ess=jnp.nan)
+    half = combine(rounds[1], lost, 1)
+    assert float(half.value) == pytest.approx(values[1] - np.log(2), abs=1e-5)
+    assert float(half.std_error) == pytest.approx(float(rounds[1].std_error), rel=1e-5)
+    assert float(half.ess) == pytest.approx(float(rounds[1].ess), rel=1e-5)
+
+
+def test_combining_rounds_of_both_starts_averages_each_start(problem):
+    joint, x, _, q = problem
+    ais = ESTIMATORS["AIS from both"]
+    first, second = (ais(jax.random.key(i), joint, x, q) for i in range(2))
+    both = combine(first, second, 1).diagnostics
+    for start in ("from_prior", "from_posterior"):
+        parts = [float(e.diagnostics[start]) for e in (first, second)]
+        assert float(both[start]) == pytest.approx(np.log(np.mean(np.exp(parts))), abs=1e-5)
+    assert float(both["disagreement"]) == pytest.approx(
+        float(both["from_posterior"] - both["from_prior"])
+    )
+    assert both["gradient_evaluations"] == 2 * first.diagnostics["gradient_evaluations"]
 
 
 def test_what_cannot_be_annealed(problem):
     joint, x, _, q = problem
     ais = functools.partial(ml.annealed_importance_sampling, jax.random.key(0), joint, x)
-    with pytest.raises(ValueError, match="num_chains must be at least 1; got 0"):
+    with pytest.raises(ValueError, match="num_chains must be a whole number, at least 1; got 0"):
         ais(q, num_chains=0)
     with pytest.raises(ValueError, match="from 0 to 1"):
         ais(q, betas=jnp.linspace(0.1, 1.0, 5))
     with pytest.raises(ValueError, match="must rise; the one of index 2"):
         check_temperatures(np.array([0.0, 0.5, 0.4, 1.0]))
+    with pytest.raises(ValueError, match="must rise; the one of index 1"):
+        check_temperatures(np.array([0.0, np.nan, 1.0]))
+    with pytest.raises(ValueError, match="start is one of"):
+        ais(q, start="Prior")
+    with pytest.raises(ValueError, match="schedule is one of"):
+        ais(q, schedule="lineer")
+    with pytest.raises(TypeError, match=r"must be a vaejax\.Joint"):
+        ml.importance_sampling(jax.random.key(0), joint.log_prob, x, q, num_samples=2)
+    with pytest.raises(TypeError, match="give a posterior; got None"):
+        ml.importance_sampling(jax.random.key(0), joint, x, None, num_samples=2)
+    with pytest.raises(ValueError, match=r"log_prob\(x, z\) has shape \(5,\)"):
+        vector = LogJoint(lambda x, z: joint.likelihood(z).loc + x)
+        ml.importance_sampling(jax.random.key(0), vector, x, q, num_samples=2)
+    with pytest.raises(ValueError, match=r"sandwich: z has shape \(4,\)"):
+        ml.sandwich(jax.random.key(0), joint, jnp.zeros(4), x, q)
     with pytest.raises(TypeError, match="needs a posterior"):
         ais(start="both")
     with pytest.raises(ValueError, match="must agree"):
@@ -251,3 +298,37 @@ def test_what_cannot_be_annealed(problem):
             lambda k: distributions.DiagonalGaussian(jnp.eye(3)[k], jnp.zeros(3)),
         )
         ml.annealed_importance_sampling(jax.random.key(0), discrete, x[:3])
+
+
+class _Uncertain(distributions.DiagonalGaussian):
+    """Not a number for the second example alone, and without draws."""
+
+    def log_prob(self, value):
+        return jnp.where(value[0] == 7.0, jnp.nan, super().log_prob(value))
+
+    def _sample_n(self, key, n):
+        raise NotImplementedError
+
+
+def test_examples_without_a_finite_density_are_named():
+    joint = Joint(
+        distributions.standard_normal(2),
+        lambda z: _Uncertain(jnp.tanh(z), jnp.zeros_like(z)),
+    )
+    run = functools.partial(
+        ml.log_marginal_likelihood,
+        jax.random.key(0),
+        joint,
+        posterior=lambda x: distributions.DiagonalGaussian(0.5 * x, jnp.zeros(2)),
+        estimator=functools.partial(ml.importance_sampling, num_samples=50),
+    )
+    xs = np.array([[0.0, 1.0], [7.0, 0.0], [1.0, 1.0]], np.float32)
+    summary = run(xs).summary()
+    assert (summary["n"], summary["not_finite"]) == (2, [1])
+    assert np.isfinite([summary["log_p"]["mean"], summary["ess_median"]]).all()
+    with pytest.raises(ValueError, match="finite for none of the 1 examples; for example 5"):
+        run(xs[1:2], first_index=5)
+    with pytest.raises(ValueError, match="at least one example"):
+        run(xs[:0])
+    with pytest.raises(TypeError, match="simulates x from p"):
+        ml.bidirectional_monte_carlo(jax.random.key(0), joint, num_examples=2)

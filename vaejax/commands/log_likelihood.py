@@ -59,14 +59,13 @@ def log_likelihood(arguments: list[str]) -> int:
             )
             spent += used
             if arrays is not None:
-                target = settings["target_std_error"] or np.inf
                 about = {
                     "name": name,
                     "settings": settings,
                     "evaluations_per_estimate": cost(name, settings),
                     "asked": options.examples,
                     "stopped_by": stopped,
-                    "target_missed": np.flatnonzero(~(arrays["std_error"] <= target)).tolist(),
+                    "target_missed": _missed(arrays, settings["target_std_error"]),
                     "parameters": which,
                     "step": step,
                     "support": dataset.support,
@@ -92,13 +91,31 @@ def log_likelihood(arguments: list[str]) -> int:
     return 128 + stop.signal if stop.signal else 0
 
 
+def _missed(arrays, target: float | None) -> list[int]:
+    """Indices of the examples whose standard error is not as small as asked."""
+    return [] if target is None else np.flatnonzero(~(arrays["std_error"] <= target)).tolist()
+
+
 def _estimate(loaded, params, xs, name, settings, stem, stop, deadline, budget):
     """(arrays of the examples that there are, what stopped it or None, evaluations spent now).
     Goes on from what an earlier call has saved, and saves after each block."""
     generative, inference, _ = loaded.experiment
     file = f"{stem}.npz"
     arrays = loaded.directory.read_arrays(file) if loaded.directory.file(file).exists() else None
-    done = 0 if arrays is None else len(arrays["value"])
+    spent, stopped = 0, None
+
+    def may_spend(evaluations: int) -> bool:
+        nonlocal spent, stopped
+        if stop.signal:
+            stopped = "a signal"
+        elif deadline is not None and time.monotonic() > deadline:
+            stopped = "--minutes"
+        elif budget is not None and spent + evaluations > budget:
+            stopped = "--budget"
+        else:
+            spent += evaluations
+        return stopped is None
+
     blocks = estimate_blocks(
         stream(settings["seed"], LOG_LIKELIHOOD + NAMES.index(name)),
         generative,
@@ -107,30 +124,17 @@ def _estimate(loaded, params, xs, name, settings, stem, stop, deadline, budget):
         xs,
         name,
         settings,
-        first=done,
+        found=arrays,
+        may_spend=may_spend,
     )
-    spent, stopped = 0, None
-    with progress_bar(len(xs), min(done, len(xs)), "example", name) as bar:
-        while done < len(xs):
-            count = min(BLOCK, len(xs) - done)
-            if stop.signal:
-                stopped = "a signal"
-            elif deadline is not None and time.monotonic() > deadline:
-                stopped = "--minutes"
-            elif budget is not None and spent + cost(name, settings) * count > budget:
-                stopped = "--budget"
-            if stopped:
-                break
-            block = next(blocks)
-            spent += cost(name, settings) * int(block["rounds"].sum())
-            arrays = (
-                block
-                if arrays is None
-                else {field: np.concatenate([arrays[field], block[field]]) for field in block}
-            )
-            done += count
-            loaded.directory.write_arrays(file, arrays)
-            bar.update(count)
+    done = 0 if arrays is None else min(len(arrays["value"]), len(xs))
+    with progress_bar(len(xs), done, "example", name) as bar:
+        before = spent
+        for arrays in blocks:
+            if spent > before:
+                loaded.directory.write_arrays(file, arrays)
+                before = spent
+            bar.update(min(len(arrays["value"]), len(xs)) - bar.n)
     if arrays is not None:
         arrays = {field: values[: len(xs)] for field, values in arrays.items()}
     return arrays, stopped, spent

@@ -3,7 +3,7 @@
 import dataclasses
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Literal
 
 import jax
@@ -80,6 +80,8 @@ class LogLikelihood:
             )
         if self.estimator == "bidirectional" and self.start == "both":
             raise UserError("bidirectional starts at one place: --start posterior or prior")
+        if self.estimator == "smc" and self.start == "both":
+            raise UserError("smc starts at one place: --start posterior or prior")
 
     def names(self) -> tuple[Name, ...]:
         return NAMES if self.estimator == "all" else (self.estimator,)
@@ -136,15 +138,20 @@ def estimate_blocks(
     name: Name,
     settings: dict[str, Any],
     *,
-    first: int = 0,
+    found: dict[str, np.ndarray] | None = None,
+    may_spend: Callable[[int], bool] = lambda evaluations: True,
 ) -> Iterator[dict[str, np.ndarray]]:
-    """Per-example arrays of xs[first:], BLOCK examples at a time: the fields of `ml.Estimate`, its
-    diagnostics, and `rounds`, how many estimates were averaged. `bidirectional` uses of xs only
-    how many they are.
+    """Per-example arrays of all that is measured so far, again after each BLOCK of examples: the
+    fields of `ml.Estimate`, its diagnostics, and `rounds`, how many estimates were averaged.
+    `bidirectional` uses of xs only how many they are.
+
+    Goes on from `found`. Before each round it asks `may_spend(its evaluations)`; at a refusal it
+    gives what there is and ends.
 
     Example i and round r use fold_in(fold_in(key, i), r). With a `target_std_error` each example
     stops by its own error, 64 rounds at most: errors met by luck stop early, so those stated are
-    then low by a little.
+    then low by a little. Diagnostics that `ml.estimate.combine` does not average are those of the
+    first round.
     """
 
     def one(shared, index, x):
@@ -173,26 +180,57 @@ def estimate_blocks(
 
     run = over_examples(one, min(BLOCK, len(xs)))
     again = jax.jit(combine)
-    for start in range(first, len(xs), BLOCK):
-        indices = np.arange(start, min(start + BLOCK, len(xs)))
-        found = jax.tree.map(np.array, run((params, np.int32(0)), indices, xs[indices]))
-        rounds = np.ones(len(indices), np.int32)
-        target = settings["target_std_error"]
-        while target is not None:
-            more = np.flatnonzero((found.std_error > target) & (rounds < _MAX_ROUNDS))
-            if len(more) == 0:
+    target = settings["target_std_error"] or np.inf
+
+    def unfinished(arrays, begin):
+        """Indices from `begin` on whose error is not small enough."""
+        waits = (arrays["std_error"] > target) & (arrays["rounds"] < _MAX_ROUNDS)
+        return begin + np.flatnonzero(waits[begin:])
+
+    def estimate(indices, round_index):
+        return run((params, np.int32(round_index)), indices, xs[indices])
+
+    done = 0 if found is None else len(found["value"])
+    begin = max(done - 1, 0) // BLOCK * BLOCK
+    while begin < len(xs):
+        end = min(begin + BLOCK, len(xs))
+        fresh = np.arange(max(begin, done), end)
+        if len(fresh):
+            if not may_spend(len(fresh) * cost(name, settings)):
                 break
-            part = jax.tree.map(lambda leaf, more=more: leaf[more], found)
-            new = run((params, rounds[more[0]]), indices[more], xs[indices[more]])
-            for old, better in zip(found[:4], again(part, new, rounds[more])[:4], strict=True):
-                old[more] = better
-            rounds[more] += 1
-        arrays = {field: getattr(found, field) for field in ("value", "std_error", "ess", "khat")}
-        yield arrays | found.diagnostics | {"rounds": rounds}
+            block = _fields(estimate(fresh, 0)) | {"rounds": np.ones(len(fresh), np.int32)}
+            found = {k: np.concatenate([found[k], v]) for k, v in block.items()} if found else block
+        assert found is not None
+        while len(more := unfinished(found, begin)[:BLOCK]):
+            if not may_spend(len(more) * cost(name, settings)):
+                yield found
+                return
+            # Those that wait have had as many rounds, but where a stop came between.
+            more = more[found["rounds"][more] == found["rounds"][more].min()]
+            old = ml.Estimate(**_split({field: values[more] for field, values in found.items()}))
+            new = estimate(more, found["rounds"][more[0]])
+            better = _fields(again(old, new, found["rounds"][more].astype(np.float32)))
+            for field, values in better.items():
+                found[field][more] = values
+            found["rounds"][more] += 1
+        yield found
+        begin = end
+
+
+_ESTIMATE = ("value", "std_error", "ess", "khat")
+
+
+def _fields(estimate: ml.Estimate) -> dict[str, np.ndarray]:
+    own = {field: np.array(getattr(estimate, field)) for field in _ESTIMATE}
+    return own | {name: np.array(values) for name, values in estimate.diagnostics.items()}
+
+
+def _split(arrays: dict[str, np.ndarray]) -> dict[str, Any]:
+    """The arguments of an estimate, or of many."""
+    others = {k: v for k, v in arrays.items() if k not in (*_ESTIMATE, "rounds")}
+    return {field: arrays[field] for field in _ESTIMATE} | {"diagnostics": others}
 
 
 def estimates_of(arrays: dict[str, np.ndarray], name: str) -> ml.Estimates:
-    """What `estimate_blocks` gave, block after block, as `ml.Estimates`."""
-    fields = {field: arrays[field] for field in ("value", "std_error", "ess", "khat")}
-    diagnostics = {field: values for field, values in arrays.items() if field not in fields}
-    return ml.Estimates(**fields, diagnostics=diagnostics, method=name)
+    """What `estimate_blocks` gave, as `ml.Estimates`."""
+    return ml.Estimates(**_split(arrays), method=name)

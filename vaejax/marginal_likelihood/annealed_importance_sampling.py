@@ -1,6 +1,6 @@
 """Annealed importance sampling (Neal 2001) with HMC, forwards and in reverse."""
 
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import jax
 import jax.numpy as jnp
@@ -10,6 +10,7 @@ from vaejax.marginal_likelihood.annealed_path import AnnealedPath, Point, anneal
 from vaejax.marginal_likelihood.checks import check_counts
 from vaejax.marginal_likelihood.estimate import Estimate, combine, estimate_of
 from vaejax.marginal_likelihood.hmc import transition
+from vaejax.marginal_likelihood.precision import highest_precision
 from vaejax.marginal_likelihood.schedule import (
     Schedule,
     Tuned,
@@ -72,6 +73,7 @@ def anneal(
     return log_w, Trace(*trace)
 
 
+@highest_precision
 def annealed_importance_sampling(
     key: Key,
     joint: Joint | LogJoint,
@@ -109,21 +111,27 @@ def annealed_importance_sampling(
       TypeError: discrete latents, a point mass, a start at a posterior that is not given or at a
         prior that cannot be sampled.
     """
+    function = "annealed_importance_sampling"
     check_counts(
-        num_chains=num_chains, num_temperatures=num_temperatures, num_leapfrog=num_leapfrog
+        function,
+        num_chains=num_chains,
+        num_temperatures=num_temperatures,
+        num_leapfrog=num_leapfrog,
     )
     start = start or ("prior" if q is None else "posterior")
+    if start not in get_args(Start):
+        raise ValueError(f"{function}: start is one of {get_args(Start)}; got {start!r}")
     if q is None and start != "prior":
-        raise TypeError(f"start {start!r} needs a posterior q; give one, or start from the prior")
+        raise TypeError(
+            f"{function}: start {start!r} needs a posterior q; give one, or start from the prior"
+        )
     if betas is not None:
         check_temperatures(betas)
         num_temperatures = len(betas) - 1
 
     def run(key, from_prior):
         path_key, tune_key, start_key, chain_key, bootstrap_key = jax.random.split(key, 5)
-        path = annealed_path(
-            path_key, "annealed_importance_sampling", joint, x, q, from_prior=from_prior
-        )
+        path = annealed_path(path_key, function, joint, x, q, from_prior=from_prior)
         tuned = tune(
             tune_key,
             path,
@@ -151,13 +159,11 @@ def annealed_importance_sampling(
     posterior_key, prior_key = jax.random.split(key)
     from_posterior, from_prior = run(posterior_key, False), run(prior_key, True)
     estimate = combine(from_posterior, from_prior, jnp.ones(()))
-    spent = [e.diagnostics["gradient_evaluations"] for e in (from_posterior, from_prior)]
     compared = {
         "from_posterior": from_posterior.value,
         "from_posterior_std_error": from_posterior.std_error,
         "from_prior": from_prior.value,
         "from_prior_std_error": from_prior.std_error,
         "disagreement": from_posterior.value - from_prior.value,
-        "gradient_evaluations": spent[0] + spent[1],
     }
     return estimate._replace(diagnostics=estimate.diagnostics | compared)

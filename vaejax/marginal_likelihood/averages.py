@@ -10,7 +10,8 @@ def mean_and_errors(values: np.ndarray, monte_carlo: np.ndarray | None = None) -
 
     `std_error_data`: sd over examples / sqrt(n), the error as an estimate for the population
     that the split was drawn from. `std_error_monte_carlo`: sqrt(sum of squared per-example
-    errors) / n, the error from the sampling alone; None where the value is deterministic. All are
+    errors) / n, the error from the sampling alone; None where the value is deterministic or an
+    example's error unknown. All are
     None where there is no example.
     """
     values = np.asarray(values, np.float64)
@@ -22,6 +23,6 @@ def mean_and_errors(values: np.ndarray, monte_carlo: np.ndarray | None = None) -
         "n": n,
     }
     if monte_carlo is not None and n:
-        errors = np.asarray(monte_carlo, np.float64)
-        result["std_error_monte_carlo"] = float(np.sqrt(np.sum(errors**2)) / n)
+        error = float(np.sqrt(np.sum(np.asarray(monte_carlo, np.float64) ** 2)) / n)
+        result["std_error_monte_carlo"] = error if math.isfinite(error) else None
     return result

@@ -7,13 +7,15 @@ import jax.numpy as jnp
 
 from vaejax.marginal_likelihood.annealed_importance_sampling import anneal
 from vaejax.marginal_likelihood.annealed_path import annealed_path, evaluate
-from vaejax.marginal_likelihood.checks import check_counts
+from vaejax.marginal_likelihood.checks import check_counts, check_latent, check_simulates
 from vaejax.marginal_likelihood.estimate import Estimate, estimate_of
+from vaejax.marginal_likelihood.precision import highest_precision
 from vaejax.marginal_likelihood.schedule import Schedule, Tuned, evaluations, tune
 from vaejax.marginal_likelihood.weights import log_mean_exp, std_error_of_log_mean
 from vaejax.types import Distribution, Joint, Key, Latent, Observation
 
 
+@highest_precision
 def sandwich(
     key: Key,
     joint: Joint,
@@ -34,12 +36,18 @@ def sandwich(
     Temperatures and step sizes are tuned before, by a pilot, and shared.
 
     `value` is the lower bound, with its std_error, ess and khat; `diagnostics`: `upper`,
-    `upper_std_error`, `gap` = upper - lower, `log_weights`, `reverse_log_weights`, `acceptance`,
+    `upper_std_error` (given z, from which all reverse chains start: how much another exact draw
+    would change the bound is not in it; the spread over simulated examples has both), `gap` =
+    upper - lower, `log_weights`, `reverse_log_weights`, `acceptance`,
     `ess_along`, `betas`, `gradient_evaluations`.
     """
     check_counts(
-        num_chains=num_chains, num_temperatures=num_temperatures, num_leapfrog=num_leapfrog
+        "sandwich",
+        num_chains=num_chains,
+        num_temperatures=num_temperatures,
+        num_leapfrog=num_leapfrog,
     )
+    check_latent("sandwich", joint, z, x, q)
     keys = jax.random.split(key, 6)
     path_key, tune_key, start_key, forward_key, reverse_key, bootstrap_key = keys
     path = annealed_path(path_key, "sandwich", joint, x, q, from_prior=q is None)
@@ -75,6 +83,7 @@ def sandwich(
     )
 
 
+@highest_precision
 def bidirectional_monte_carlo(
     key: Key,
     joint: Joint,
@@ -89,8 +98,14 @@ def bidirectional_monte_carlo(
     On simulated data both bounds hold in expectation, and their gap says how well the sampler
     does at this model and budget. On real data there is no exact posterior draw, so no upper
     bound: there the gap is only an indication.
+
+    `Estimates(*estimate, method="bidirectional")` gives its flags, intervals and summary.
+
+    Raises:
+      TypeError: a prior or likelihood that cannot be sampled; as `sandwich`.
     """
-    check_counts(num_examples=num_examples)
+    check_counts("bidirectional_monte_carlo", num_examples=num_examples)
+    check_simulates("bidirectional_monte_carlo", joint)
 
     def one(index):
         data_key, chain_key = jax.random.split(jax.random.fold_in(key, index))

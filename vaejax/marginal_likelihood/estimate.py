@@ -48,15 +48,43 @@ def estimate_of(key: Key, log_w: Float[Array, " n"], **diagnostics: Array) -> Es
 def combine(first: Estimate, second: Estimate, weight: Float[Array, ""]) -> Estimate:
     """The average of two independent unbiased estimates of p(x), of which the first is itself the
     average of `weight` such; the error and effective sample size that follow, and the worst
-    k-hat. `diagnostics` are the first's."""
-    values = jnp.stack([first.value + jnp.log(weight), second.value])
-    share = jax.nn.softmax(values, axis=0)
-    errors = jnp.stack([first.std_error, second.std_error])
+    k-hat.
+
+    Of the `diagnostics`, the bootstrap's error and the starts' estimates are averaged alike and
+    the evaluations added; the others are the first's.
+    """
+
+    def average(pair, errors):
+        """(log of the mean, its error, shares of the two in it)."""
+        shifted = jnp.stack([pair[0] + jnp.log(weight), pair[1]])
+        share = jax.nn.softmax(shifted, axis=0)
+        parts = jnp.where(share > 0, share * jnp.stack(errors), 0.0)  # 0 times an unknown error
+        value = jax.nn.logsumexp(shifted, axis=0) - jnp.log(weight + 1)
+        return value, jnp.sqrt(jnp.sum(parts**2, axis=0)), share
+
+    values = first.value, second.value
+    value, std_error, share = average(values, (first.std_error, second.std_error))
+    one, two = first.diagnostics, second.diagnostics
+    diagnostics = dict(one)
+    _, diagnostics["bootstrap_std_error"], _ = average(
+        values, (one["bootstrap_std_error"], two["bootstrap_std_error"])
+    )
+    if "gradient_evaluations" in one:
+        diagnostics["gradient_evaluations"] = (
+            one["gradient_evaluations"] + two["gradient_evaluations"]
+        )
+    if "disagreement" in one:
+        for start in ("from_posterior", "from_prior"):
+            error = f"{start}_std_error"
+            diagnostics[start], diagnostics[error], _ = average(
+                (one[start], two[start]), (one[error], two[error])
+            )
+        diagnostics["disagreement"] = diagnostics["from_posterior"] - diagnostics["from_prior"]
     ess = jnp.stack([first.ess, second.ess])
     return Estimate(
-        value=jax.nn.logsumexp(values, axis=0) - jnp.log(weight + 1),
-        std_error=jnp.sqrt(jnp.sum((share * errors) ** 2, axis=0)),
-        ess=1.0 / jnp.sum(share**2 / ess, axis=0),
+        value=value,
+        std_error=std_error,
+        ess=1.0 / jnp.sum(jnp.where(share > 0, share**2 / ess, 0.0), axis=0),
         khat=jnp.fmax(first.khat, second.khat),
-        diagnostics=first.diagnostics,
+        diagnostics=diagnostics,
     )

@@ -27,8 +27,8 @@ def exact(joint: Joint | LogJoint) -> Exact | None:
 
     - A prior over at most 2^16 states (Categorical, or an array of Bernoulli): their sum.
     - p(z) = N(m, S), p(x | z) = N(W z + b, R), S and R diagonal: N(W m + b, W S W' + R). That the
-      likelihood is so is found by trying: its mean's Jacobian and its scale are the same at six
-      places, from the prior's centre to 30 standard deviations away.
+      likelihood is so is found by trying: at 64 places, from the prior's centre to 30 standard
+      deviations away, its mean is that affine function of z, slopes included, and R is the same.
     """
     if isinstance(joint, LogJoint):
         return None
@@ -70,15 +70,24 @@ def _linear_gaussian(joint: Joint) -> Exact | None:
     if not kind[-1]:
         return None
     random = np.random.RandomState(0)
-    reach = np.array([0.0, 0.3, 1.0, 3.0, 10.0, 30.0])[:, None]
-    offsets = reach * random.randn(6, prior.loc.shape[0])
+    reach = np.concatenate([[0.0], np.geomspace(0.03, 30.0, 63)])[:, None]
+    offsets = reach * random.randn(64, prior.loc.shape[0])
     places = prior.loc + jnp.exp(prior.log_scale) * jnp.asarray(offsets, prior.loc.dtype)
     with jax.default_matmul_precision("highest"):
         slopes, scale_slopes = jax.jit(jax.vmap(jax.jacfwd(parameters)))(places)
-        mean, log_scale = jax.jit(parameters)(prior.loc)
+        means, log_scales = jax.jit(jax.vmap(parameters))(places)
+    mean, log_scale = means[0], log_scales[0]
     slopes = np.asarray(slopes, np.float64)
     tolerance = 1e-5 * (1e-6 + np.abs(slopes).max())
-    if np.abs(slopes - slopes[0]).max() > tolerance or np.abs(np.asarray(scale_slopes)).max() > 0:
+    steps = np.asarray(places - places[0], np.float64)
+    affine = np.asarray(mean, np.float64) + steps @ slopes[0].T
+    rounding = 1e-5 * (np.abs(affine) + np.abs(steps) @ np.abs(slopes[0]).T + 1e-3)
+    if (
+        np.abs(slopes - slopes[0]).max() > tolerance
+        or np.any(np.abs(affine - np.asarray(means, np.float64)) > rounding)
+        or np.abs(np.asarray(scale_slopes)).max() > 0
+        or np.any(log_scales != log_scale)
+    ):
         return None
     weights = slopes[0] * np.exp(np.asarray(prior.log_scale, np.float64))
     noise = np.exp(2 * np.asarray(log_scale, np.float64))

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 
 from vaejax.marginal_likelihood.checks import check, check_counts
 from vaejax.marginal_likelihood.estimate import Estimate
+from vaejax.marginal_likelihood.precision import highest_precision
 from vaejax.marginal_likelihood.weights import (
     bootstrap_std_error,
     moments,
@@ -24,6 +25,7 @@ _PARTS = 200
 _BOOTSTRAP = 2**32 - 1  # a stream that no sample's index has
 
 
+@highest_precision
 def importance_sampling(
     key: Key,
     joint: Joint | LogJoint,
@@ -57,9 +59,13 @@ def importance_sampling(
       ValueError: num_samples or chunk_size below 1, `defensive` outside [0, 1); x or q of another
         shape than the model's.
     """
-    check_counts(num_samples=num_samples, chunk_size=chunk_size)
+    check_counts("importance_sampling", num_samples=num_samples, chunk_size=chunk_size)
     if not 0 <= defensive < 1:
-        raise ValueError(f"defensive must be at least 0 and below 1; got {defensive}")
+        raise ValueError(
+            f"importance_sampling: defensive must be at least 0 and below 1; got {defensive}"
+        )
+    if q is None:
+        raise TypeError("importance_sampling draws from q(z | x): give a posterior; got None")
     check("importance_sampling", joint, x, q, needs_prior=defensive > 0)
     propose = _mixture(joint, q, defensive) if defensive else _from(q)
     chunk_size = min(chunk_size, num_samples)

@@ -80,23 +80,23 @@ class Estimates(NamedTuple):
             "n": n,
             "not_finite": np.flatnonzero(~finite).tolist(),
             "log_p": mean_and_errors(self.value[finite], self.std_error[finite]),
-            "ess_median": float(np.median(self.ess)),
+            "ess_median": _median(self.ess),
             "khat_median": _median(self.khat),
             "flagged": len(set().union(*(set(i.tolist()) for i in flags.values()))),
             "flags": {reason: indices.tolist() for reason, indices in flags.items()},
         }
         if "gap" in self.diagnostics:
             d = {name: values[finite] for name, values in self.diagnostics.items()}
-            summary["upper"] = mean_and_errors(d["upper"], d["upper_std_error"])
-            summary["gap"] = mean_and_errors(
-                d["gap"], np.hypot(self.std_error[finite], d["upper_std_error"])
-            )
+            # No Monte Carlo error: that of `upper` is given z. The spread over examples has it.
+            summary["upper"] = mean_and_errors(d["upper"])
+            summary["gap"] = mean_and_errors(d["gap"])
             summary["gap_median"] = float(np.median(d["gap"])) if n else None
         return summary
 
 
 def _median(values: np.ndarray) -> float | None:
-    return float(np.nanmedian(values)) if np.isfinite(values).any() else None
+    finite = values[np.isfinite(values)]
+    return float(np.median(finite)) if len(finite) else None
 
 
 def log_marginal_likelihood(
@@ -128,8 +128,12 @@ def log_marginal_likelihood(
 
     Raises:
       ValueError, TypeError: as the estimator does.
+      ValueError: no example, or none with a finite estimate. Where some have none,
+        `summary()["not_finite"]` has their indices.
     """
-    found = exact(joint)
+    if len(jax.tree.leaves(xs)[0]) == 0:
+        raise ValueError("log_marginal_likelihood: expected at least one example; got none")
+    found = exact(joint) if isinstance(joint, Joint) else None
     if found is not None:
         first = jax.tree.map(lambda leaf: leaf[0], xs)
         check("log_marginal_likelihood", joint, first, None)
@@ -149,4 +153,10 @@ def log_marginal_likelihood(
     estimate = map_examples(one, None, xs, batch_size, first_index, progress)
     function = getattr(estimator, "func", estimator)
     name = getattr(function, "__name__", type(function).__name__).replace("_", " ")
+    if not np.isfinite(estimate.value).any():
+        raise ValueError(
+            f"log_marginal_likelihood: {name} is finite for none of the {len(estimate.value)} "
+            f"examples; for example {first_index} it is {estimate.value[0]}: look at what "
+            "joint.log_prob(x, z) gives for that x and z ~ q"
+        )
     return Estimates(**estimate._asdict(), method=name)

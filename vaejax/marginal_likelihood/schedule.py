@@ -4,7 +4,7 @@ Everything tuned is frozen before a weight is computed: adapting while weighting
 estimate biased (and its bounds no bounds).
 """
 
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import jax
 import jax.numpy as jnp
@@ -40,15 +40,16 @@ def sigmoid_schedule(num_temperatures: int, steepness: float = 4.0) -> Float[Arr
 
 
 def check_temperatures(betas: Float[Array, " t"]) -> None:
-    """Raises ValueError unless they rise from 0 to 1."""
+    """Raises ValueError unless they rise from 0 to 1 and are numbers."""
     values = np.asarray(betas)
     if values.ndim != 1 or len(values) < 2 or values[0] != 0 or values[-1] != 1:
         raise ValueError(
             f"temperatures must go from 0 to 1; got {values[:1]}..{values[-1:]} of shape "
             f"{values.shape}"
         )
-    if (np.diff(values) <= 0).any():
-        first = int(np.argmax(np.diff(values) <= 0)) + 1
+    rises = np.diff(values) > 0
+    if not rises.all():
+        first = int(np.argmin(rises)) + 1
         raise ValueError(f"temperatures must rise; the one of index {first} does not")
 
 
@@ -125,6 +126,8 @@ def tune(
     `adaptive` spaces the temperatures at equal distances in the metric sqrt(Var_beta(log f_1 -
     log f_0)) d beta, along which the log weights vary evenly (Gelman & Meng 1998, eq. 49).
     """
+    if schedule not in get_args(Schedule):
+        raise ValueError(f"schedule is one of {get_args(Schedule)}; got {schedule!r}")
     grid = sigmoid_schedule(pilot_size(num_temperatures) - 1)
     log_steps, variances = pilot(
         key, path, betas=grid, num_chains=num_chains, num_leapfrog=num_leapfrog

@@ -7,6 +7,7 @@ from vaejax.marginal_likelihood.annealed_path import annealed_path
 from vaejax.marginal_likelihood.checks import check_counts
 from vaejax.marginal_likelihood.estimate import Estimate, estimate_of
 from vaejax.marginal_likelihood.hmc import transition
+from vaejax.marginal_likelihood.precision import highest_precision
 from vaejax.marginal_likelihood.schedule import Schedule, evaluations, tune
 from vaejax.marginal_likelihood.weights import effective_sample_size, log_mean_exp
 from vaejax.types import Distribution, Joint, Key, LogJoint, Observation
@@ -22,6 +23,7 @@ def systematic_resampling(key: Key, log_w):
     return jnp.minimum(jnp.searchsorted(cumulative, places * cumulative[-1]), n - 1)
 
 
+@highest_precision
 def sequential_monte_carlo(
     key: Key,
     joint: Joint | LogJoint,
@@ -53,10 +55,12 @@ def sequential_monte_carlo(
     """
     if num_islands < 2 or num_particles < num_islands or num_particles % num_islands:
         raise ValueError(
-            "num_particles must be a multiple of num_islands, and those at least 2; got "
-            f"{num_particles} and {num_islands}"
+            "sequential_monte_carlo: num_particles must be a multiple of num_islands, and "
+            f"those at least 2; got {num_particles} and {num_islands}"
         )
-    check_counts(num_temperatures=num_temperatures, num_leapfrog=num_leapfrog)
+    check_counts(
+        "sequential_monte_carlo", num_temperatures=num_temperatures, num_leapfrog=num_leapfrog
+    )
     size = num_particles // num_islands
     path_key, tune_key, island_key, bootstrap_key = jax.random.split(key, 4)
     path = annealed_path(path_key, "sequential_monte_carlo", joint, x, q, from_prior=q is None)

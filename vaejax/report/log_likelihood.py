@@ -70,7 +70,7 @@ def _flags(about: dict[str, Any]) -> list[str]:
     total = summary["n"] + len(summary["not_finite"])
     lines = [f"{summary['flagged']:,} of {total:,} examples flagged, not to be believed one by one"]
     reasons = dict(summary["flags"])
-    if about["target_missed"] and about["settings"]["target_std_error"] is not None:
+    if about["target_missed"]:
         reasons["target standard error not reached"] = about["target_missed"]
     for reason, indices in reasons.items():
         more = ", ..." if len(indices) > 10 else ""
@@ -136,14 +136,20 @@ def draw_log_likelihood(run: RunDirectory, stems: list[str]) -> Path:
             continue
         betas = np.linspace(0, 1, arrays["betas"].shape[1])
         accepted, size = arrays["acceptance"].mean(axis=0), arrays["ess_along"].mean(axis=0)
+        chains = about["settings"].get("num_chains") or _island_size(arrays, about)
         acceptance.plot(betas[1 : 1 + len(accepted)], accepted, **style)
-        ess.plot(betas[1 : 1 + len(size)], size, **style)
+        ess.plot(betas[1 : 1 + len(size)], size / chains, **style)
     gaps.axhline(0, color="#666666", lw=0.5)
     for axes, title, horizontal, vertical in (
         (estimates, "estimates of log p(x)", "example, sorted", "nats"),
         (gaps, "gaps between estimates", "example, sorted each", "nats"),
         (acceptance, "HMC acceptance, mean over examples", "temperature index / T", ""),
-        (ess, "effective sample size, mean over examples", "temperature index / T", ""),
+        (
+            ess,
+            "effective sample size, mean over examples",
+            "temperature index / T",
+            "of all chains",
+        ),
     ):
         axes.set_title(title, fontsize=10)
         axes.set_xlabel(horizontal)
@@ -152,8 +158,14 @@ def draw_log_likelihood(run: RunDirectory, stems: list[str]) -> Path:
         if axes.get_legend_handles_labels()[0]:
             axes.legend(fontsize=8)
     acceptance.set_ylim(0, 1)
+    ess.set_ylim(0, 1)
     figure.tight_layout()
     path = run.file("log_likelihood/figure.png")
     figure.savefig(path, dpi=130)
     plt.close(figure)
     return path
+
+
+def _island_size(arrays, about) -> int:
+    """Particles of one of SMC's filters, which resample among themselves."""
+    return about["settings"]["num_particles"] // arrays["log_weights"].shape[1]
