@@ -1,16 +1,18 @@
 """Classical variational inference: lambda optimized for one x, with no network."""
 
-from typing import Any, Literal, NamedTuple
+from collections.abc import Callable
+from typing import Any, Literal, NamedTuple, get_args
 
 import jax
 import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Bool, Float, Int
 
-from vaejax.objectives import elbo
-from vaejax.types import Joint, Key, Observation, Variational, VariationalFamily
+from vaejax.objectives import Terms, elbo
+from vaejax.types import Distribution, Joint, Key, Observation, Variational, VariationalFamily
 
 Method = Literal["adam", "lbfgs"]
+Objective = Callable[[Key, Distribution, Joint, Observation], Terms]
 
 WINDOW = 100  # steps between two looks at whether the bound still rises
 RECORD = 20  # steps that one entry of `Trace.path` is the mean of
@@ -47,13 +49,14 @@ def fit_variational(
     x: Observation,
     *,
     init: Variational | None = None,
+    objective: Objective = elbo,
     method: Method = "adam",
     learning_rate: float = 0.03,
     num_samples: int = 1,
     max_steps: int = 2000,
     num_final_samples: int = 1000,
 ) -> tuple[Variational, Trace]:
-    """lambda* = argmax_lambda ELBO(q(z; lambda), x), for one x; `vmap` it over many.
+    """lambda* = argmax_lambda ELBO(q(z; lambda), x), for one x; `jit` and `vmap` it over many.
 
     "adam" follows the gradient of `num_samples` draws a step. Where the mean bound of 100 steps
     is above that of the 100 before by less than its standard error, the learning rate halves;
@@ -67,6 +70,7 @@ def fit_variational(
     Args:
       init: where lambda starts; `family.init(key)` unless given. An encoder's lambda starts it
         from the amortized q.
+      objective: what is maximized; a point mass has no ELBO and takes `maximum_a_posteriori`.
       max_steps: of Adam, a multiple of 100.
 
     Returns:
@@ -84,6 +88,8 @@ def fit_variational(
         raise ValueError(f"fit_variational: max_steps must be a multiple of 100; got {max_steps}")
     init_key, step_key, final_key = jax.random.split(key, 3)
     start = family.init(init_key) if init is None else init
+    if method not in get_args(Method):
+        raise ValueError(f"fit_variational: method is one of {get_args(Method)}; got {method!r}")
     given, wanted = family.distribution(start).event_shape, joint.prior.event_shape
     if given != wanted:
         raise ValueError(
@@ -94,7 +100,7 @@ def fit_variational(
     def bound(variational: Variational, key: Key) -> Float[Array, ""]:
         q = family.distribution(variational)
         keys = jax.random.split(key, num_samples)
-        return jnp.mean(jax.vmap(lambda k: elbo(k, q, joint, x).value)(keys))
+        return jnp.mean(jax.vmap(lambda k: objective(k, q, joint, x).value)(keys))
 
     if method == "adam":
         variational, *rest = _adam(step_key, bound, start, learning_rate, max_steps)
@@ -102,7 +108,7 @@ def fit_variational(
         variational, *rest = _lbfgs(step_key, bound, start, max_steps)
     q = family.distribution(variational)
     draws = jax.lax.map(
-        lambda k: elbo(k, q, joint, x).value,
+        lambda k: objective(k, q, joint, x).value,
         jax.random.split(final_key, num_final_samples),
         batch_size=min(num_final_samples, 100),
     )
