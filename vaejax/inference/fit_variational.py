@@ -51,7 +51,7 @@ def fit_variational(
     init: Variational | None = None,
     objective: Objective = elbo,
     method: Method = "adam",
-    learning_rate: float = 0.03,
+    learning_rate: float = 0.1,
     num_samples: int = 1,
     max_steps: int = 2000,
     num_final_samples: int = 1000,

@@ -1,0 +1,258 @@
+"""What the inference of a trained run costs, in nats, example by example (Cremer et al. 2018)."""
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from vaejax import inference as families
+from vaejax.distributions import DiagonalGaussian
+from vaejax.errors import UserError
+from vaejax.marginal_likelihood import annealed_importance_sampling, importance_sampling
+from vaejax.marginal_likelihood.averages import mean_and_errors
+from vaejax.objectives import maximum_a_posteriori
+from vaejax.sharding import over_examples
+from vaejax.types import GenerativeModel, InferenceNetwork, Joint, Key, Params, VariationalFamily
+
+Family = Literal["diagonal", "full", "mixture", "flow", "coupling", "spline"]
+BLOCK = 100  # examples at a time, and between two savings
+MIXTURE_COMPONENTS = 5
+
+
+@dataclasses.dataclass(frozen=True)
+class Gaps:
+    """What the inference of a run costs, example by example."""
+
+    examples: int = 100
+    """How many of the train and of the test split each, from the first."""
+    families: tuple[Family, ...] = ("diagonal",)
+    """Best q of each: diagonal, full covariance, mixture, flow (inverse autoregressive), ..."""
+    num_samples: int = 5000
+    """Draws of the encoder's q: of its bound, and of importance sampling's log p(x)."""
+    num_chains: int = 16
+    """Chains of annealed importance sampling, which start at the encoder's q."""
+    num_temperatures: int = 100
+    """Temperatures of annealed importance sampling."""
+    max_steps: int = 2000
+    """Steps of Adam for each x and family, at most: a multiple of 100."""
+    num_bound_samples: int = 1000
+    """Fresh draws of each optimized q: of its bound."""
+    map: bool = False
+    """Of a point mass: its code beside the z that maximizes log p(x, z)."""
+    seed: int = 0
+    """Of the draws."""
+
+    def __post_init__(self):
+        for name, least in (
+            ("examples", 1),
+            ("num_samples", 25),
+            ("num_chains", 1),
+            ("num_temperatures", 1),
+            ("max_steps", 100),
+            ("num_bound_samples", 2),
+            ("seed", 0),
+        ):
+            if getattr(self, name) < least:
+                option = name.replace("_", "-")
+                raise UserError(f"--{option} must be at least {least}; got {getattr(self, name)}")
+        if self.max_steps % 100:
+            raise UserError(f"--max-steps must be a multiple of 100; got {self.max_steps}")
+        if not self.families or len(set(self.families)) != len(self.families):
+            raise UserError("--families expects one or more different ones")
+
+    def identity(self, step: int) -> str:
+        """Eight digits that change with an example's numbers (not with how many examples)."""
+        settings = dataclasses.asdict(self) | {"examples": None, "step": step}
+        return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:8]
+
+
+def family(name: Family, shape: tuple[int, ...]) -> VariationalFamily:
+    """The family of that name over a latent of that shape."""
+    return {
+        "diagonal": families.diagonal_gaussian,
+        "full": families.full_gaussian,
+        "mixture": partial(families.gaussian_mixture, num_components=MIXTURE_COMPONENTS),
+        "flow": families.inverse_autoregressive,
+        "coupling": families.affine_coupling,
+        "spline": families.spline_coupling,
+    }[name](*shape)
+
+
+def gap_blocks(
+    key: Key,
+    generative: GenerativeModel,
+    inference: InferenceNetwork,
+    params: Params,
+    xs: np.ndarray,
+    settings: Gaps,
+    *,
+    found: dict[str, np.ndarray] | None = None,
+) -> Iterator[dict[str, np.ndarray]]:
+    """Per-example arrays of all that is measured so far, in nats, again after each BLOCK:
+
+      amortized: the ELBO of the encoder's q; `log_p`: the larger of importance sampling's
+        (`importance`) and AIS's (`annealed`) estimate, both lower bounds in expectation;
+      of each family `f`: `f`, the bound of its best q; `f_steps`, `f_converged`, `f_diverged`.
+
+    Each with its `_std_error`. The first family starts at the encoder's q where that is a diagonal
+    Gaussian, else at N(0, I); the others at the first's mean and scale. With `map`, `amortized`
+    and `best` are log p(x, z) at the encoder's z and at the best.
+
+    Example i uses fold_in(key, i): goes on from `found` to the same numbers.
+    """
+
+    def one(params, index, x):
+        example_key = jax.random.fold_in(key, index)
+        joint = generative.joint(params.generative)
+        q = inference.posterior(params.inference, x, joint.prior)
+        if settings.map:
+            return best_code(example_key, joint, q, x, settings.max_steps)
+        importance_key, annealed_key, fit_key = jax.random.split(example_key, 3)
+        importance = importance_sampling(
+            importance_key, joint, x, q, num_samples=settings.num_samples
+        )
+        annealed = annealed_importance_sampling(
+            annealed_key,
+            joint,
+            x,
+            q,
+            num_chains=settings.num_chains,
+            num_temperatures=settings.num_temperatures,
+        )
+        better = annealed.value > importance.value
+        row = {
+            "amortized": importance.diagnostics["elbo"],
+            "amortized_std_error": importance.diagnostics["elbo_std_error"],
+            "importance": importance.value,
+            "importance_std_error": importance.std_error,
+            "annealed": annealed.value,
+            "annealed_std_error": annealed.std_error,
+            "log_p": jnp.where(better, annealed.value, importance.value),
+            "log_p_std_error": jnp.where(better, annealed.std_error, importance.std_error),
+        }
+        start = None
+        if isinstance(q, DiagonalGaussian):
+            start = {"mean": q.loc, "log_scale": q.log_scale}
+        for place, name in enumerate(settings.families):
+            init_key, optimize_key = jax.random.split(jax.random.fold_in(fit_key, place))
+            chosen = family(name, joint.prior.event_shape)
+            best, trace = families.fit_variational(
+                optimize_key,
+                chosen,
+                joint,
+                x,
+                init=chosen.init(init_key) | (start or {}),
+                max_steps=settings.max_steps,
+                num_final_samples=settings.num_bound_samples,
+            )
+            row |= _traced(name, trace)
+            if place == 0:
+                start = {part: best[part] for part in ("mean", "log_scale")}
+        return row
+
+    run = over_examples(one, min(BLOCK, len(xs)))
+    done = 0 if found is None else len(found["amortized"])
+    for begin in range(done, len(xs), BLOCK):
+        indices = np.arange(begin, min(begin + BLOCK, len(xs)))
+        block = run(params, indices, xs[indices])
+        found = {k: np.concatenate([found[k], v]) for k, v in block.items()} if found else block
+        yield found
+
+
+def best_code(key: Key, joint: Joint, q: Any, x: Any, max_steps: int) -> dict:
+    """log p(x, z) at a point mass's z, and at the z that Adam finds from there."""
+    _, trace = families.fit_variational(
+        key,
+        families.family_of(q),
+        joint,
+        x,
+        init=jax.tree.leaves(q),
+        objective=maximum_a_posteriori,
+        max_steps=max_steps,
+        num_final_samples=1,
+    )
+    here = maximum_a_posteriori(key, q, joint, x).value
+    zero = jnp.zeros_like(here)
+    return {"amortized": here, "amortized_std_error": zero} | _traced("best", trace)
+
+
+def _traced(name: str, trace: families.Trace) -> dict:
+    return {
+        name: trace.bound,
+        f"{name}_std_error": trace.bound_std_error,
+        f"{name}_steps": trace.steps,
+        f"{name}_converged": trace.converged,
+        f"{name}_diverged": trace.diverged | ~jnp.isfinite(trace.bound),
+    }
+
+
+def summarize_gaps(splits: dict[str, dict[str, np.ndarray]], names: tuple[str, ...]) -> dict:
+    """Of the train and test arrays: each gap's mean with both errors, its median, and what is not
+    to be averaged, with indices.
+
+    The gaps of a family: approximation = log p - best bound; amortization = best bound -
+    amortized bound; total = their sum. An encoder's generalization gap: its amortization gap on
+    the test split minus that on the train split, for the first family.
+    """
+    summary: dict = {}
+    for split, arrays in splits.items():
+        about: dict = {"log_p": _mean(arrays, "log_p"), "amortized": _mean(arrays, "amortized")}
+        about["total"] = _gap(arrays, "log_p", "amortized")
+        for name in names:
+            about[name] = {
+                "bound": _mean(arrays, name),
+                "approximation": _gap(arrays, "log_p", name),
+                "amortization": _gap(arrays, name, "amortized"),
+                "steps_median": float(np.median(arrays[f"{name}_steps"])),
+                "diverged": np.flatnonzero(arrays[f"{name}_diverged"]).tolist(),
+                "not_converged": np.flatnonzero(
+                    ~arrays[f"{name}_converged"] & ~arrays[f"{name}_diverged"]
+                ).tolist(),
+                "out_of_order": out_of_order(arrays, name),
+            }
+        summary[split] = about
+    if len(splits) == 2:
+        test, train = (summary[split][names[0]]["amortization"] for split in ("test", "train"))
+        summary["generalization"] = {
+            "mean": test["mean"] - train["mean"],
+            "std_error_data": float(np.hypot(test["std_error_data"], train["std_error_data"]))
+            if min(test["n"], train["n"]) > 1
+            else None,
+        }
+    return summary
+
+
+def out_of_order(arrays: dict[str, np.ndarray], name: str) -> list[int]:
+    """Examples where amortized <= best bound <= log p fails by more than three standard errors."""
+
+    def above(low, high):
+        error = np.hypot(arrays[f"{low}_std_error"], arrays[f"{high}_std_error"])
+        return arrays[low] - arrays[high] > 3 * error + 1e-3
+
+    wrong = above("amortized", name) | above(name, "log_p")
+    return np.flatnonzero(wrong).tolist()
+
+
+def _mean(arrays: dict[str, np.ndarray], name: str) -> dict:
+    finite = np.isfinite(arrays[name])
+    return mean_and_errors(arrays[name][finite], arrays[f"{name}_std_error"][finite])
+
+
+def _gap(arrays: dict[str, np.ndarray], high: str, low: str) -> dict:
+    """The mean of high - low over the examples where both are finite, and the median."""
+    gap = arrays[high].astype(np.float64) - arrays[low]
+    finite = np.isfinite(gap)
+    error = np.hypot(arrays[f"{high}_std_error"], arrays[f"{low}_std_error"])
+    entry = mean_and_errors(gap[finite], error[finite])
+    entry["median"] = float(np.median(gap[finite])) if finite.any() else None
+    entry["not_finite"] = np.flatnonzero(~finite).tolist()
+    return entry
+
+
+Progress = Callable[[int], None]
