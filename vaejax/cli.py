@@ -12,6 +12,9 @@ Latent-variable generative models in JAX: p(z), p(x|z), q(z|x), and what each nu
   train EXPERIMENT       train only
   evaluate RUN           measure a run again, with other --evaluate.* settings
   log-likelihood RUN     log p(x): importance sampling, AIS, SMC, bidirectional Monte Carlo
+  gaps RUN               what amortized inference costs: approximation, amortization, total
+  cost RUN               bound against time: optimizing q for each x, beside the encoder
+  posterior RUN          of a two-dimensional z: the true posterior, the encoder's q, the best q
   sample RUN             draw from the model: x ~ p(x | z), z ~ p(z)
   report RUN             draw a run's figures and its HTML page from its files
   experiments            what there is to run, with expected and measured figures
@@ -30,6 +33,9 @@ COMMANDS = {
     "train": "train",
     "evaluate": "evaluate",
     "log-likelihood": "log_likelihood",
+    "gaps": "gaps",
+    "cost": "cost",
+    "posterior": "posterior",
     "sample": "evaluate",
     "report": "evaluate",
     "experiments": "inspect",

@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from vaejax import data as data_sets
 from vaejax import experiment as experiments_module
+from vaejax import report as reports
 from vaejax.cache import cache_folder
 from vaejax.data import Dataset
 from vaejax.errors import UserError
@@ -25,6 +26,7 @@ from vaejax.types import Params
 
 # Independent streams of a run's key, apart from those of the data protocol's own key.
 TRAIN, EVALUATE, PICTURES, SAMPLE, LOG_LIKELIHOOD = range(1001, 1006)
+GAPS, COST, POSTERIOR = 1020, 1030, 1040  # log-likelihood takes a stream for each estimator
 
 
 def stream(seed: int, purpose: int):
@@ -172,3 +174,7 @@ def no_arguments(command: str, arguments: list[str]) -> None:
         raise SystemExit(0)
     if arguments:
         raise UserError(f"vaejax {command} takes no arguments; got {' '.join(arguments)}")
+
+
+def write_report(directory: RunDirectory) -> Path:
+    return reports.write_page(directory, reports.draw(directory))

@@ -17,6 +17,7 @@ from vaejax.commands.common import (
     present,
     progress_bar,
     stream,
+    write_report,
 )
 from vaejax.data import Dataset
 from vaejax.errors import UserError
@@ -176,10 +177,6 @@ def report(arguments: list[str]) -> int:
         raise UserError(f"{directory.path} is not evaluated yet: vaejax evaluate {directory.path}")
     print(write_report(directory))
     return 0
-
-
-def write_report(directory: RunDirectory) -> Path:
-    return reports.write_page(directory, reports.draw(directory))
 
 
 def print_evaluation(directory: RunDirectory, evaluation: dict) -> None:

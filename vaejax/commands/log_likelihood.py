@@ -7,8 +7,15 @@ import numpy as np
 
 from vaejax import report as reports
 from vaejax.arguments import parse
-from vaejax.commands.common import LOG_LIKELIHOOD, load_run, present, progress_bar, signals, stream
-from vaejax.commands.evaluate import write_report
+from vaejax.commands.common import (
+    LOG_LIKELIHOOD,
+    load_run,
+    present,
+    progress_bar,
+    signals,
+    stream,
+    write_report,
+)
 from vaejax.errors import UserError
 from vaejax.evaluation import LogLikelihood
 from vaejax.evaluation.log_likelihood import (

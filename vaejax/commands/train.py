@@ -26,13 +26,13 @@ from vaejax.commands.common import (
     signals,
     stream,
     use_compilation_cache,
+    write_report,
 )
 from vaejax.commands.evaluate import (
     evaluated_examples,
     is_evaluated_with,
     measure_run,
     print_evaluation,
-    write_report,
 )
 from vaejax.data import Dataset
 from vaejax.errors import UserError

@@ -5,6 +5,14 @@ from distrax import Categorical, Distribution
 from vaejax.distributions.bernoulli import Bernoulli
 from vaejax.distributions.diagonal_gaussian import DiagonalGaussian, standard_normal
 from vaejax.distributions.discretized_logistic import DiscretizedLogistic
+from vaejax.distributions.flow import (
+    Flow,
+    InverseAutoregressiveLayer,
+    affine_coupling_layer,
+    spline_coupling_layer,
+)
+from vaejax.distributions.full_gaussian import FullGaussian
+from vaejax.distributions.gaussian_mixture import GaussianMixture
 from vaejax.distributions.point_mass import PointMass
 
 __all__ = [
@@ -13,6 +21,12 @@ __all__ = [
     "DiagonalGaussian",
     "DiscretizedLogistic",
     "Distribution",
+    "Flow",
+    "FullGaussian",
+    "GaussianMixture",
+    "InverseAutoregressiveLayer",
     "PointMass",
+    "affine_coupling_layer",
+    "spline_coupling_layer",
     "standard_normal",
 ]

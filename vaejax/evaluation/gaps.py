@@ -3,7 +3,7 @@
 import dataclasses
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from typing import Any, Literal
 
@@ -202,20 +202,23 @@ def summarize_gaps(splits: dict[str, dict[str, np.ndarray]], names: tuple[str, .
     """
     summary: dict = {}
     for split, arrays in splits.items():
-        about: dict = {"log_p": _mean(arrays, "log_p"), "amortized": _mean(arrays, "amortized")}
-        about["total"] = _gap(arrays, "log_p", "amortized")
+        about: dict = {"amortized": _mean(arrays, "amortized")}
+        has_density = "log_p" in arrays
+        if has_density:
+            about |= {"log_p": _mean(arrays, "log_p"), "total": _gap(arrays, "log_p", "amortized")}
         for name in names:
             about[name] = {
                 "bound": _mean(arrays, name),
-                "approximation": _gap(arrays, "log_p", name),
                 "amortization": _gap(arrays, name, "amortized"),
                 "steps_median": float(np.median(arrays[f"{name}_steps"])),
                 "diverged": np.flatnonzero(arrays[f"{name}_diverged"]).tolist(),
                 "not_converged": np.flatnonzero(
                     ~arrays[f"{name}_converged"] & ~arrays[f"{name}_diverged"]
                 ).tolist(),
-                "out_of_order": out_of_order(arrays, name),
             }
+            if has_density:
+                about[name]["approximation"] = _gap(arrays, "log_p", name)
+                about[name]["out_of_order"] = out_of_order(arrays, name)
         summary[split] = about
     if len(splits) == 2:
         test, train = (summary[split][names[0]]["amortization"] for split in ("test", "train"))
@@ -253,6 +256,3 @@ def _gap(arrays: dict[str, np.ndarray], high: str, low: str) -> dict:
     entry["median"] = float(np.median(gap[finite])) if finite.any() else None
     entry["not_finite"] = np.flatnonzero(~finite).tolist()
     return entry
-
-
-Progress = Callable[[int], None]

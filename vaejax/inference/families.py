@@ -1,9 +1,11 @@
 """Variational families lambda -> q(z; lambda), lambda unconstrained."""
 
+import math
+
 import jax
 import jax.numpy as jnp
 
-from vaejax.distributions import DiagonalGaussian, PointMass
+from vaejax.distributions import DiagonalGaussian, FullGaussian, GaussianMixture, PointMass
 from vaejax.types import Distribution, VariationalFamily
 
 
@@ -33,6 +35,47 @@ def family_of(q: Distribution) -> VariationalFamily:
         return [jnp.zeros_like(leaf) for leaf in leaves]
 
     return VariationalFamily(init, lambda v: jax.tree.unflatten(structure, v))
+
+
+def full_gaussian(*shape: int) -> VariationalFamily:
+    """q(z) = N(mean, L L^T), L = diag(exp(log_scale)) (I + lower); lambda starts at N(0, I).
+
+    `lower` holds the d (d - 1) / 2 entries of a strictly lower triangular matrix, row by row.
+    """
+    size = math.prod(shape)
+
+    def init(key):
+        del key
+        return {
+            "mean": jnp.zeros(shape),
+            "log_scale": jnp.zeros(shape),
+            "lower": jnp.zeros(size * (size - 1) // 2),
+        }
+
+    return VariationalFamily(init, lambda v: FullGaussian(v["mean"], v["log_scale"], v["lower"]))
+
+
+def gaussian_mixture(*shape: int, num_components: int) -> VariationalFamily:
+    """q(z) = sum_k softmax(logits)_k N(mean + exp(log_scale) offset_k, diag(scale_k)^2),
+
+    log scale_k = log_scale + log_ratio_k. Lambda starts near N(0, I): equal weights and scales,
+    offsets drawn from N(0, 0.1^2), for with none the components would stay the same for ever.
+    """
+
+    def init(key):
+        return {
+            "mean": jnp.zeros(shape),
+            "log_scale": jnp.zeros(shape),
+            "logits": jnp.zeros(num_components),
+            "offset": 0.1 * jax.random.normal(key, (num_components, *shape)),
+            "log_ratio": jnp.zeros((num_components, *shape)),
+        }
+
+    def distribution(v):
+        means = v["mean"] + jnp.exp(v["log_scale"]) * v["offset"]
+        return GaussianMixture(v["logits"], means, v["log_scale"] + v["log_ratio"])
+
+    return VariationalFamily(init, distribution)
 
 
 def point_mass(*shape: int) -> VariationalFamily:

@@ -1,17 +1,20 @@
 """Tables, figures and one HTML page, from the files of a run alone."""
 
 from vaejax.report.figures import draw, draw_samples, is_image
+from vaejax.report.gaps import draw_gaps, print_gaps
 from vaejax.report.log_likelihood import draw_log_likelihood, print_log_likelihood
 from vaejax.report.page import write_page
 from vaejax.report.table import evaluation_rows, format_table, seeds_table
 
 __all__ = [
     "draw",
+    "draw_gaps",
     "draw_log_likelihood",
     "draw_samples",
     "evaluation_rows",
     "format_table",
     "is_image",
+    "print_gaps",
     "print_log_likelihood",
     "seeds_table",
     "write_page",

@@ -1,0 +1,101 @@
+"""`vaejax gaps`."""
+
+import dataclasses
+
+import numpy as np
+
+from vaejax import report as reports
+from vaejax.arguments import parse
+from vaejax.commands.common import (
+    GAPS,
+    Loaded,
+    load_run,
+    present,
+    progress_bar,
+    signals,
+    stream,
+    write_report,
+)
+from vaejax.errors import UserError
+from vaejax.evaluation import Gaps
+from vaejax.evaluation.gaps import gap_blocks, summarize_gaps
+from vaejax.evaluation.pictures import is_point_mass
+
+SPLITS = ("train", "test")
+
+
+def gaps(arguments: list[str]) -> int:
+    """What the inference of a run costs: approximation, amortization and total gap."""
+    loaded, rest = load_run(arguments, "gaps")
+    settings = parse(Gaps, rest, prog="vaejax gaps RUN", default=Gaps())
+    params, step, which = loaded.params()
+    dataset = loaded.dataset
+    generative, inference, _ = loaded.experiment
+    for split in SPLITS:
+        present(dataset, split, settings.examples, "--")
+    point_mass = is_point_mass(generative, inference, params, dataset.train[0])
+    if point_mass and not settings.map:
+        raise UserError(
+            f"{loaded.directory.path} is an autoencoder: its q is a point mass, which has no "
+            "bound, so no gap is defined; --map compares its code with the z that maximizes "
+            "log p(x, z)"
+        )
+    if settings.map and not point_mass:
+        raise UserError("--map is for a point mass; this run's q has a density: leave it away")
+    loaded.directory.file("gaps").mkdir(exist_ok=True)
+    stem = f"gaps/{settings.identity(step)}"
+    splits: dict[str, dict[str, np.ndarray]] = {}
+    with signals() as stop:
+        for split in SPLITS:
+            arrays = _measure(loaded, params, split, settings, f"{stem}-{split}.npz", stop)
+            if arrays is not None:
+                splits[split] = arrays
+            if stop.signal:
+                break
+    if not splits:
+        raise UserError("stopped before the first examples were measured")
+    names = ("best",) if settings.map else settings.families
+    about = {
+        "settings": dataclasses.asdict(settings),
+        "stopped": bool(stop.signal),
+        "parameters": which,
+        "step": step,
+        "protocol": dataset.protocol(),
+        "names": names,
+        "summary": summarize_gaps(splits, names),
+    }
+    loaded.directory.write_json(f"{stem}.json", about)
+    print(f"\n{loaded.directory.name}")
+    reports.print_gaps(about)
+    for split in splits:
+        print(f"  {loaded.directory.file(f'{stem}-{split}.npz')} (each example)")
+    print(f"  {loaded.directory.file(f'{stem}.json')} (summary)")
+    for path in reports.draw_gaps(loaded.directory, stem, about, splits):
+        print(f"  {path}")
+    if loaded.directory.is_evaluated():
+        print(f"  {write_report(loaded.directory)}")
+    return 128 + stop.signal if stop.signal else 0
+
+
+def _measure(loaded: Loaded, params, split: str, settings: Gaps, file: str, stop):
+    """The split's arrays; goes on from what an earlier call has saved, saves after each block."""
+    generative, inference, _ = loaded.experiment
+    dataset = loaded.dataset
+    xs = dataset.split(split)[: settings.examples]
+    arrays = loaded.directory.read_arrays(file) if loaded.directory.file(file).exists() else None
+    blocks = gap_blocks(
+        stream(settings.seed, GAPS + SPLITS.index(split)),
+        generative,
+        inference,
+        params,
+        xs,
+        settings,
+        found=arrays,
+    )
+    done = 0 if arrays is None else min(len(arrays["amortized"]), len(xs))
+    with progress_bar(len(xs), done, "example", f"gaps, {split}") as bar:
+        while not stop.signal and (block := next(blocks, None)) is not None:
+            arrays = block
+            loaded.directory.write_arrays(file, arrays)
+            bar.update(len(arrays["amortized"]) - bar.n)
+    return arrays and {field: values[: len(xs)] for field, values in arrays.items()}

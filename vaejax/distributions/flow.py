@@ -1,0 +1,138 @@
+"""Normalizing flows: an invertible function of Gaussian noise, and its layers."""
+
+import math
+from collections.abc import Callable, Sequence
+
+import distrax
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+Conditioner = Callable[[Array], Array]
+
+_LOG_2PI = math.log(2 * math.pi)
+# The spline bends on [-_RANGE, _RANGE] and is linear outside of it; noise seldom is outside.
+_RANGE = 4.0
+
+
+def _log_density_of_noise(noise: Float[Array, "... d"]) -> Float[Array, "..."]:
+    return -0.5 * jnp.sum(noise**2 + _LOG_2PI, axis=-1)
+
+
+def _shift_and_log_scale(parameters: Float[Array, "d 2"]) -> tuple[Array, Array]:
+    """The log scale in (-2, 2): one layer then neither overflows nor collapses."""
+    return parameters[..., 0], 2.0 * jnp.tanh(0.5 * parameters[..., 1])
+
+
+def _split_coupling(conditioner, bijector, size: int, swap: bool) -> distrax.Bijector:
+    return distrax.SplitCoupling(size // 2, 1, conditioner, bijector, swap=swap)
+
+
+def affine_coupling_layer(conditioner: Conditioner, size: int, swap: bool) -> distrax.Bijector:
+    """y1 = x1, y2 = shift(x1) + exp(log_scale(x1)) x2 (Real NVP, Dinh et al. 2017).
+
+    x1 is the first `size // 2` elements, or with `swap` the others. `conditioner` takes x1 to
+    parameters of shape (elements of x2, 2); at zero the layer is the identity.
+    """
+
+    def affine(parameters):
+        shift, log_scale = _shift_and_log_scale(parameters)
+        return distrax.ScalarAffine(shift, log_scale=log_scale)
+
+    return _split_coupling(conditioner, affine, size, swap)
+
+
+def spline_coupling_layer(conditioner: Conditioner, size: int, swap: bool) -> distrax.Bijector:
+    """y1 = x1, y2 = s(x2), s elementwise a monotone rational-quadratic spline with parameters that
+    are a function of x1 (Durkan et al. 2019), linear outside [-4, 4].
+
+    x1 is the first `size // 2` elements, or with `swap` the others. `conditioner` takes x1 to
+    parameters of shape (elements of x2, 3 bins + 1); at zero the layer is the identity.
+    """
+
+    def spline(parameters):
+        return distrax.RationalQuadraticSpline(parameters, -_RANGE, _RANGE)
+
+    return _split_coupling(conditioner, spline, size, swap)
+
+
+class InverseAutoregressiveLayer(distrax.Bijector):
+    """y_i = shift_i(x_<i) + exp(log_scale_i(x_<i)) x_i (IAF, Kingma et al. 2016).
+
+    `conditioner` takes x to parameters of shape (d, 2), row i a function of the x before x_i in
+    some order; at zero the layer is the identity. Forward is one pass. The inverse repeats
+    x <- (y - shift(x)) exp(-log_scale(x)) d times, and is exact: pass k makes the k-th x right.
+    """
+
+    def __init__(self, conditioner: Conditioner):
+        super().__init__(event_ndims_in=1)
+        self.conditioner = conditioner
+
+    def forward_and_log_det(self, x):
+        shift, log_scale = _shift_and_log_scale(self.conditioner(x))
+        return shift + jnp.exp(log_scale) * x, jnp.sum(log_scale)
+
+    def inverse_and_log_det(self, y):
+        def one_pass(_, x):
+            shift, log_scale = _shift_and_log_scale(self.conditioner(x))
+            return (y - shift) * jnp.exp(-log_scale)
+
+        x = jax.lax.fori_loop(0, y.size, one_pass, jnp.zeros_like(y))
+        _, log_scale = _shift_and_log_scale(self.conditioner(x))
+        return x, -jnp.sum(log_scale)
+
+
+class Flow(distrax.Distribution):
+    """z = mean + exp(log_scale) f(e), e ~ N(0, I), f the composition of `layers`, the first first.
+
+    log q(z) = log N(e; 0, I) - log |det df/de| - sum log_scale (Rezende & Mohamed 2015). The event
+    is the whole array; the layers are bijectors of a flat vector. Drawing a sample with its log
+    density goes forward alone; the log density of any other z inverts f.
+    """
+
+    def __init__(
+        self,
+        mean: Float[Array, "..."],
+        log_scale: Float[Array, "..."],
+        layers: Sequence[distrax.Bijector],
+    ):
+        mean, log_scale = jnp.asarray(mean), jnp.asarray(log_scale)
+        if mean.shape != log_scale.shape:
+            raise ValueError(f"mean {mean.shape} and log_scale {log_scale.shape} must agree")
+        self.loc = mean
+        self.log_scale = log_scale
+        self.layers = tuple(layers)
+
+    @property
+    def event_shape(self) -> tuple[int, ...]:
+        return self.loc.shape
+
+    def _forward_and_log_det(self, noise: Float[Array, "d"]) -> tuple[Array, Float[Array, ""]]:
+        total = jnp.sum(self.log_scale)
+        for layer in self.layers:
+            noise, log_det = layer.forward_and_log_det(noise)
+            total += log_det
+        return self.loc + jnp.exp(self.log_scale) * noise.reshape(self.loc.shape), total
+
+    def _inverse_and_log_det(self, z: Float[Array, "..."]) -> tuple[Array, Float[Array, ""]]:
+        total = -jnp.sum(self.log_scale)
+        noise = ((z - self.loc) * jnp.exp(-self.log_scale)).reshape(-1)
+        for layer in reversed(self.layers):
+            noise, log_det = layer.inverse_and_log_det(noise)
+            total += log_det
+        return noise, total
+
+    def _sample_n(self, key, n):
+        return self._sample_n_and_log_prob(key, n)[0]
+
+    def _sample_n_and_log_prob(self, key, n):
+        noise = jax.random.normal(key, (n, self.loc.size), self.loc.dtype)
+        z, log_det = jax.vmap(self._forward_and_log_det)(noise)
+        return z, _log_density_of_noise(noise) - log_det
+
+    def log_prob(self, value: Float[Array, "..."]) -> Float[Array, ""]:
+        """log q(value), in nats, by the inverse of f."""
+        leading = value.shape[: value.ndim - self.loc.ndim]
+        values = value.reshape(-1, *self.loc.shape)
+        noise, log_det = jax.vmap(self._inverse_and_log_det)(values)
+        return (_log_density_of_noise(noise) + log_det).reshape(leading)

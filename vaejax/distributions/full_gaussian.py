@@ -1,0 +1,99 @@
+"""Gaussian with full covariance, by its Cholesky factor."""
+
+import math
+
+import distrax
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from vaejax.distributions.diagonal_gaussian import DiagonalGaussian
+
+_HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
+
+
+class FullGaussian(distrax.Distribution):
+    """N(mean, L L^T), L = diag(exp(log_scale)) (I + A), A strictly lower triangular.
+
+    The event, of d elements, is the whole array, flat in C order. `lower` holds the d (d - 1) / 2
+    entries of A row by row. log |L| = sum log_scale; A = 0 is the diagonal Gaussian.
+    """
+
+    def __init__(
+        self,
+        mean: Float[Array, "..."],
+        log_scale: Float[Array, "..."],
+        lower: Float[Array, "entries"],
+    ):
+        mean, log_scale, lower = jnp.asarray(mean), jnp.asarray(log_scale), jnp.asarray(lower)
+        expected = (mean.size * (mean.size - 1) // 2,)
+        if mean.shape != log_scale.shape or lower.shape != expected:
+            raise ValueError(
+                f"mean {mean.shape} and log_scale {log_scale.shape} must agree, and lower "
+                f"{lower.shape} be the {expected} entries below the diagonal"
+            )
+        self.loc = mean
+        self.log_scale = log_scale
+        self.lower = lower
+
+    @property
+    def event_shape(self) -> tuple[int, ...]:
+        return self.loc.shape
+
+    @property
+    def _unit_factor(self) -> Float[Array, "d d"]:
+        """I + A."""
+        size = self.loc.size
+        return jnp.eye(size, dtype=self.loc.dtype).at[np.tril_indices(size, -1)].set(self.lower)
+
+    def mean(self) -> Float[Array, "..."]:
+        return self.loc
+
+    def stddev(self) -> Float[Array, "..."]:
+        """Of each element: scale_i sqrt(1 + sum_j A_ij^2)."""
+        norms = jnp.linalg.norm(self._unit_factor, axis=1)
+        return jnp.exp(self.log_scale) * norms.reshape(self.loc.shape)
+
+    def _transform(self, noise: Float[Array, "n d"]) -> Float[Array, "n ..."]:
+        correlated = (noise @ self._unit_factor.T).reshape(-1, *self.loc.shape)
+        return self.loc + jnp.exp(self.log_scale) * correlated
+
+    def _log_density_of_noise(self, noise: Float[Array, "... d"]) -> Float[Array, "..."]:
+        return -jnp.sum(0.5 * noise**2 + self.log_scale.reshape(-1) + _HALF_LOG_2PI, axis=-1)
+
+    def _sample_n(self, key, n):
+        return self._transform(jax.random.normal(key, (n, self.loc.size), self.loc.dtype))
+
+    def _sample_n_and_log_prob(self, key, n):
+        noise = jax.random.normal(key, (n, self.loc.size), self.loc.dtype)
+        return self._transform(noise), self._log_density_of_noise(noise)
+
+    def log_prob(self, value: Float[Array, "..."]) -> Float[Array, ""]:
+        """log N(value; mean, L L^T), in nats."""
+        standardized = (value - self.loc) * jnp.exp(-self.log_scale)
+        leading = standardized.shape[: standardized.ndim - self.loc.ndim]
+        noise = jax.scipy.linalg.solve_triangular(
+            self._unit_factor,
+            standardized.reshape(-1, self.loc.size).T,
+            lower=True,
+            unit_diagonal=True,
+        )
+        return self._log_density_of_noise(noise.T).reshape(leading)
+
+    def entropy(self) -> Float[Array, ""]:
+        return jnp.sum(self.log_scale + _HALF_LOG_2PI + 0.5)
+
+    def kl_divergence(self, other_dist, **kwargs):
+        """Closed form against N(n, diag(t)^2), with s = stddev():
+
+        sum_i log t_i - log_scale_i + (s_i^2 + (mean_i - n_i)^2) / 2 t_i^2 - 1/2.
+
+        NotImplementedError against anything else.
+        """
+        if isinstance(other_dist, DiagonalGaussian):
+            precision = jnp.exp(-2 * other_dist.log_scale)
+            second_moment = self.stddev() ** 2 + (self.loc - other_dist.loc) ** 2
+            log_ratio = self.log_scale - other_dist.log_scale
+            return jnp.sum(0.5 * (second_moment * precision - 1.0) - log_ratio)
+        return super().kl_divergence(other_dist, **kwargs)

@@ -1,0 +1,168 @@
+"""What `vaejax gaps` found: a table with the protocol, and two figures."""
+
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from vaejax.report.table import HEADER, format_error, format_table
+from vaejax.run_directory import RunDirectory
+
+_COLOURS = {"approximation": "#1f5fa8", "amortization": "#d9822b"}
+
+
+def print_gaps(about: dict[str, Any]) -> None:
+    """The table, the protocol, and what did not converge."""
+    p, settings = about["protocol"], about["settings"]
+    print(
+        f"{p['data']} [{p['fingerprint']}], binarization {p['binarization']}; "
+        f"{about['parameters']} parameters, step {about['step']:,}; highest matmul precision"
+    )
+    print(format_table(HEADER, gap_rows(about)))
+    print("\n".join(gap_lines(about)))
+    if about["stopped"]:
+        print(f"stopped before {settings['examples']} examples a split; the same command goes on")
+
+
+def gap_rows(about: dict[str, Any]) -> list[list[str]]:
+    """Rows of the table, under `HEADER`: each split's bounds and gaps."""
+    rows = []
+    summary, is_map = about["summary"], about["settings"]["map"]
+    for split in ("train", "test"):
+        if split not in summary:
+            continue
+        found = summary[split]
+        n = found["amortized"]["n"]
+        if is_map:
+            here, best = found["amortized"], found["best"]
+            rows += [
+                _row(f"{split} (n = {n:,}): -log p(x, z) at the code", here, "nats; no bound", -1),
+                _row("  at the best z", best["bound"], "nats; no bound", -1),
+                _row("  amortization gap of the code", best["amortization"], "nats"),
+            ]
+            continue
+        best_of = "nats; at least -log p(x) in expectation"
+        rows.append(_row(f"{split} (n = {n:,}): -log p(x)", found["log_p"], best_of, -1))
+        rows.append(_row("  -bound of the encoder's q", found["amortized"], "nats", -1))
+        rows.append(_row("  total gap", found["total"], "nats"))
+        for name in about["names"]:
+            rows += [
+                _row(f"  -bound of the best {name} q", found[name]["bound"], "nats", -1),
+                _row("    approximation gap", found[name]["approximation"], "log p(x) - best"),
+                _row("    amortization gap", found[name]["amortization"], "best - encoder's"),
+            ]
+    if "generalization" in summary:
+        meaning = f"amortization gap ({about['names'][0]}), test - train"
+        rows.append(_row("encoder's generalization gap", summary["generalization"], meaning))
+    return rows
+
+
+def gap_lines(about: dict[str, Any]) -> list[str]:
+    """How it was measured; what did not converge, diverged or is out of order."""
+    s, lines = about["settings"], []
+    if s["map"]:
+        lines.append(f"the best z: Adam from the encoder's, {s['max_steps']:,} steps at most")
+    else:
+        lines.append(
+            f"log p(x): the larger of importance sampling (K = {s['num_samples']:,}) and AIS from "
+            f"q ({s['num_chains']} chains, {s['num_temperatures']} temperatures), each a lower "
+            f"bound in expectation; best q: Adam, one draw a step, {s['max_steps']:,} steps at "
+            f"most, its bound from {s['num_bound_samples']:,} fresh draws"
+        )
+        lines.append(
+            "so approximation gaps are in expectation too small, amortization gaps too small "
+            "where a fit is not at its optimum; the total is no larger than the truth"
+        )
+    for split, found in about["summary"].items():
+        for name in about["names"] if split != "generalization" else ():
+            for what in ("diverged", "not_converged", "out_of_order"):
+                if what == "out_of_order" and s["map"]:
+                    continue
+                indices = found[name][what]
+                listed = ", ".join(map(str, indices[:10])) + (", ..." if len(indices) > 10 else "")
+                meaning = {
+                    "diverged": "diverged, not in the means",
+                    "not_converged": "not converged, in the means",
+                    "out_of_order": "encoder's <= best <= log p(x) fails by 3 standard errors",
+                }[what]
+                if indices or what != "out_of_order":
+                    where = f" ({listed})" if indices else ""
+                    lines.append(f"{split}, {name}: {len(indices):,} {meaning}{where}")
+    return lines
+
+
+def _row(label: str, entry: dict[str, Any], meaning: str, sign: float = 1.0) -> list[str]:
+    if entry["mean"] is None:
+        return [label, "-", "-", "-", meaning]
+    if "median" in entry and entry["median"] is not None:
+        meaning = f"{meaning}; median {entry['median']:.3f}"
+    return [
+        label,
+        f"{sign * entry['mean']:.3f}",
+        format_error(entry.get("std_error_monte_carlo")),
+        format_error(entry["std_error_data"]),
+        meaning,
+    ]
+
+
+def draw_gaps(
+    run: RunDirectory, stem: str, about: dict[str, Any], splits: dict[str, dict[str, np.ndarray]]
+) -> list[Path]:
+    """The decomposition, a bar for each split and family; the distribution over examples."""
+    names = about["names"]
+    figure, axes = plt.subplots(figsize=(1.5 + 1.6 * len(splits) * len(names), 4.2))
+    labels = []
+    for split in splits:
+        for name in names:
+            found = about["summary"][split][name]
+            bottom, place = 0.0, len(labels)
+            for gap in ("approximation", "amortization"):
+                entry = found.get(gap)
+                if entry is None or entry["mean"] is None:
+                    continue
+                axes.bar(
+                    place,
+                    entry["mean"],
+                    bottom=bottom,
+                    yerr=entry["std_error_data"],
+                    color=_COLOURS[gap],
+                    capsize=3,
+                    label=gap if place == 0 else None,
+                )
+                bottom += entry["mean"]
+            labels.append(f"{split}\n{name}")
+    axes.set_xticks(range(len(labels)), labels)
+    axes.set_ylabel("nats")
+    axes.set_title("gaps, mean and standard error over examples", fontsize=10)
+    axes.legend(fontsize=8)
+    paths = [_save(run, f"{stem}-decomposition.png", figure)]
+    figure, grid = plt.subplots(1, len(names), figsize=(4.5 * len(names), 3.6), squeeze=False)
+    for axes, name in zip(grid[0], names, strict=True):
+        for split, arrays in splits.items():
+            style = "-" if split == "test" else "--"
+            parts = {"amortization": arrays[name] - arrays["amortized"]}
+            if "log_p" in arrays:
+                parts["approximation"] = arrays["log_p"] - arrays[name]
+            for gap, values in parts.items():
+                values = np.sort(values[np.isfinite(values)])
+                share = (np.arange(len(values)) + 0.5) / max(len(values), 1)
+                axes.plot(values, share, style, color=_COLOURS[gap], label=f"{gap}, {split}")
+        axes.set_title(f"{name}: gaps of the examples", fontsize=10)
+        axes.set_xlabel("nats")
+        axes.set_ylabel("share of the examples below")
+        axes.grid(alpha=0.3)
+        axes.legend(fontsize=8)
+    paths.append(_save(run, f"{stem}-distribution.png", figure))
+    return paths
+
+
+def _save(run: RunDirectory, name: str, figure) -> Path:
+    figure.tight_layout()
+    figure.savefig(run.file(name), dpi=130)
+    plt.close(figure)
+    return run.file(name)
