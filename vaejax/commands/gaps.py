@@ -1,6 +1,7 @@
 """`vaejax gaps`."""
 
 import dataclasses
+from typing import Literal
 
 import numpy as np
 
@@ -21,7 +22,7 @@ from vaejax.evaluation import Gaps
 from vaejax.evaluation.gaps import gap_blocks, summarize_gaps
 from vaejax.evaluation.pictures import is_point_mass
 
-SPLITS = ("train", "test")
+SPLITS: tuple[Literal["train", "test"], ...] = ("train", "test")
 
 
 def gaps(arguments: list[str]) -> int:
@@ -77,7 +78,9 @@ def gaps(arguments: list[str]) -> int:
     return 128 + stop.signal if stop.signal else 0
 
 
-def _measure(loaded: Loaded, params, split: str, settings: Gaps, file: str, stop):
+def _measure(
+    loaded: Loaded, params, split: Literal["train", "test"], settings: Gaps, file: str, stop
+):
     """The split's arrays; goes on from what an earlier call has saved, saves after each block."""
     generative, inference, _ = loaded.experiment
     dataset = loaded.dataset

@@ -1,5 +1,6 @@
 """Per-example measurements over a data set, and their summary."""
 
+from vaejax.evaluation.cost import Cost
 from vaejax.evaluation.evaluate import Evaluate, evaluate
 from vaejax.evaluation.gaps import Gaps
 from vaejax.evaluation.log_likelihood import LogLikelihood
@@ -7,6 +8,7 @@ from vaejax.evaluation.pictures import pictures, prior_samples
 from vaejax.evaluation.summary import mean_and_errors, summarize
 
 __all__ = [
+    "Cost",
     "Evaluate",
     "Gaps",
     "LogLikelihood",

@@ -3,7 +3,7 @@
 import dataclasses
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, Literal
 
@@ -74,14 +74,15 @@ class Gaps:
 
 def family(name: Family, shape: tuple[int, ...]) -> VariationalFamily:
     """The family of that name over a latent of that shape."""
-    return {
+    chosen: dict[Family, Callable[..., VariationalFamily]] = {
         "diagonal": families.diagonal_gaussian,
         "full": families.full_gaussian,
         "mixture": partial(families.gaussian_mixture, num_components=MIXTURE_COMPONENTS),
         "flow": families.inverse_autoregressive,
         "coupling": families.affine_coupling,
         "spline": families.spline_coupling,
-    }[name](*shape)
+    }
+    return chosen[name](*shape)
 
 
 def gap_blocks(

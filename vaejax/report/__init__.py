@@ -1,5 +1,6 @@
 """Tables, figures and one HTML page, from the files of a run alone."""
 
+from vaejax.report.cost import draw_cost, print_cost
 from vaejax.report.figures import draw, draw_samples, is_image
 from vaejax.report.gaps import draw_gaps, print_gaps
 from vaejax.report.log_likelihood import draw_log_likelihood, print_log_likelihood
@@ -8,12 +9,14 @@ from vaejax.report.table import evaluation_rows, format_table, seeds_table
 
 __all__ = [
     "draw",
+    "draw_cost",
     "draw_gaps",
     "draw_log_likelihood",
     "draw_samples",
     "evaluation_rows",
     "format_table",
     "is_image",
+    "print_cost",
     "print_gaps",
     "print_log_likelihood",
     "seeds_table",

@@ -75,8 +75,8 @@ def gap_lines(about: dict[str, Any]) -> list[str]:
             f"most, its bound from {s['num_bound_samples']:,} fresh draws"
         )
         lines.append(
-            "so approximation gaps are in expectation too small, amortization gaps too small "
-            "where a fit is not at its optimum; the total is no larger than the truth"
+            "where log p(x) is short, approximation gaps are too small; where a fit is short of its "
+            "optimum, amortization gaps are too small and approximation gaps too large"
         )
     for split, found in about["summary"].items():
         for name in about["names"] if split != "generalization" else ():
@@ -116,7 +116,7 @@ def draw_gaps(
     """The decomposition, a bar for each split and family; the distribution over examples."""
     names = about["names"]
     figure, axes = plt.subplots(figsize=(1.5 + 1.6 * len(splits) * len(names), 4.2))
-    labels = []
+    labels: list[str] = []
     for split in splits:
         for name in names:
             found = about["summary"][split][name]

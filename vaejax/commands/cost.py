@@ -1,0 +1,46 @@
+"""`vaejax cost`."""
+
+import dataclasses
+
+from vaejax import report as reports
+from vaejax.arguments import parse
+from vaejax.commands.common import COST, load_run, present, stream
+from vaejax.errors import UserError
+from vaejax.evaluation import Cost
+from vaejax.evaluation.cost import measure_cost, summarize_cost
+from vaejax.evaluation.pictures import is_point_mass
+from vaejax.run_directory import versions
+
+
+def cost(arguments: list[str]) -> int:
+    """The bound against steps and seconds of optimizing q for each x, beside the encoder's."""
+    loaded, rest = load_run(arguments, "cost")
+    settings = parse(Cost, rest, prog="vaejax cost RUN", default=Cost())
+    params, step, which = loaded.params()
+    dataset = loaded.dataset
+    generative, inference, _ = loaded.experiment
+    xs = dataset.test[: present(dataset, "test", settings.examples, "--")]
+    if is_point_mass(generative, inference, params, xs[0]):
+        raise UserError(
+            f"{loaded.directory.path} is an autoencoder: its q is a point mass, which has no "
+            "bound to optimize; vaejax gaps RUN --map compares its code with the best z"
+        )
+    xs = dataset.split("test")[: settings.examples]
+    key = stream(settings.seed, COST)
+    arrays, seconds = measure_cost(key, generative, inference, params, xs, settings)
+    about = {
+        "settings": dataclasses.asdict(settings),
+        "parameters": which,
+        "step": step,
+        "protocol": dataset.protocol(),
+        "versions": versions(),
+        "summary": summarize_cost(arrays, seconds),
+    }
+    loaded.directory.write_arrays("cost.npz", arrays)
+    loaded.directory.write_json("cost.json", about)
+    print(f"\n{loaded.directory.name}")
+    reports.print_cost(about)
+    for name in ("cost.npz", "cost.json"):
+        print(f"  {loaded.directory.file(name)}")
+    print(f"  {reports.draw_cost(loaded.directory, about, arrays)}")
+    return 0

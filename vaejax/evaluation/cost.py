@@ -1,0 +1,156 @@
+"""The price of classical inference: the bound against steps and seconds, beside the encoder's."""
+
+import dataclasses
+import statistics
+import time
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from vaejax.errors import UserError
+from vaejax.inference import Trace, family_of, fit_variational
+from vaejax.inference.fit_variational import RECORD
+from vaejax.marginal_likelihood.averages import mean_and_errors
+from vaejax.objectives import elbo
+from vaejax.sharding import over_examples
+from vaejax.types import GenerativeModel, InferenceNetwork, Key, Params
+
+STARTS = ("standard", "encoder")
+_CALLS = 5
+
+
+@dataclasses.dataclass(frozen=True)
+class Cost:
+    """What optimizing q for each x costs."""
+
+    examples: int = 100
+    """How many of the test split, from the first; all in one compiled program."""
+    max_steps: int = 2000
+    """Steps of Adam for each x, at most: a multiple of 100."""
+    num_bound_samples: int = 1000
+    """Fresh draws of each q: of its bound."""
+    seed: int = 0
+    """Of the draws."""
+
+    def __post_init__(self):
+        for name, least in (("examples", 1), ("max_steps", 100), ("num_bound_samples", 2)):
+            if getattr(self, name) < least:
+                option = name.replace("_", "-")
+                raise UserError(f"--{option} must be at least {least}; got {getattr(self, name)}")
+        if self.max_steps % 100 or self.seed < 0:
+            raise UserError(
+                "--max-steps must be a multiple of 100 and --seed 0 or more; got "
+                f"{self.max_steps} and {self.seed}"
+            )
+
+
+def measure_cost(
+    key: Key,
+    generative: GenerativeModel,
+    inference: InferenceNetwork,
+    params: Params,
+    xs: np.ndarray,
+    settings: Cost,
+) -> tuple[dict[str, np.ndarray], dict[str, float]]:
+    """(per-example arrays in nats, seconds an example).
+
+    Of each start, N(0, I) (`standard`) and the encoder's q (`encoder`): `<start>_path`, the bound
+    along Adam's steps (means of 20 steps' own draws; after convergence the final one),
+    `<start>` and `<start>_std_error`, the final bound of fresh draws, `<start>_steps`. And
+    `amortized`, the bound of the encoder's own q. Seconds: of `amortized`, one forward pass; of
+    `<start>`, one step; all in the same batch, medians of repeated calls.
+    """
+
+    def amortized(params, index, x):
+        joint = generative.joint(params.generative)
+        q = inference.posterior(params.inference, x, joint.prior)
+        keys = jax.random.split(jax.random.fold_in(key, index), settings.num_bound_samples)
+        draws = jax.lax.map(lambda k: elbo(k, q, joint, x).value, keys, batch_size=100)
+        return {
+            "amortized": jnp.mean(draws),
+            "amortized_std_error": jnp.std(draws) / jnp.sqrt(settings.num_bound_samples - 1),
+        }
+
+    def forward(params, index, x):
+        joint = generative.joint(params.generative)
+        return jax.tree.leaves(inference.posterior(params.inference, x, joint.prior))
+
+    def fitted(start: str):
+        def one(params, index, x):
+            joint = generative.joint(params.generative)
+            q = inference.posterior(params.inference, x, joint.prior)
+            return fit_variational(
+                jax.random.fold_in(key, index),
+                family_of(q),
+                joint,
+                x,
+                init=jax.tree.leaves(q) if start == "encoder" else None,
+                max_steps=settings.max_steps,
+                num_final_samples=settings.num_bound_samples,
+            )[1]
+
+        return one
+
+    indices = np.arange(len(xs))
+    arrays = over_examples(amortized, len(xs))(params, indices, xs)
+    seconds = {"amortized": _median_seconds(over_examples(forward, len(xs)), params, indices, xs)}
+    for start in STARTS:
+        run = over_examples(fitted(start), len(xs))
+        trace: Trace = run(params, indices, xs)
+        started = time.perf_counter()
+        run(params, indices, xs)
+        taken = (time.perf_counter() - started) / len(xs)
+        seconds[start] = taken / int(trace.steps.max())  # the batch goes on until its last stops
+        path = np.where(np.isnan(trace.path), trace.bound[:, None], trace.path)
+        arrays |= {
+            start: trace.bound,
+            f"{start}_std_error": trace.bound_std_error,
+            f"{start}_steps": trace.steps,
+            f"{start}_converged": trace.converged,
+            f"{start}_diverged": trace.diverged,
+            f"{start}_path": path,
+        }
+    seconds["amortized"] /= len(xs)
+    return arrays, seconds
+
+
+def _median_seconds(run, *arguments: Any) -> float:
+    run(*arguments)  # compiles
+    taken = []
+    for _ in range(_CALLS):
+        started = time.perf_counter()
+        run(*arguments)
+        taken.append(time.perf_counter() - started)
+    return statistics.median(taken)
+
+
+def summarize_cost(arrays: dict[str, np.ndarray], seconds: dict[str, float]) -> dict:
+    """Means with errors; for each start, the step at which its mean bound passes the encoder's,
+    and at which it comes within 1 and 0.1 nats of the best that was found."""
+
+    def mean(name):
+        return mean_and_errors(arrays[name], arrays[f"{name}_std_error"])
+
+    summary: dict = {"seconds": seconds, "amortized": mean("amortized")}
+    best = max(float(np.mean(arrays[start], dtype=np.float64)) for start in STARTS)
+    levels = {
+        "encoder's bound": summary["amortized"]["mean"],
+        "1 nat below the best": best - 1.0,
+        "0.1 nats below the best": best - 0.1,
+    }
+    for start in STARTS:
+        path = arrays[f"{start}_path"].mean(axis=0, dtype=np.float64)
+        reached = {}
+        for level, value in levels.items():
+            above = np.flatnonzero(path >= value)
+            reached[level] = int(above[0] + 1) * RECORD if len(above) else None
+        summary[start] = {
+            "bound": mean(start),
+            "steps_median": float(np.median(arrays[f"{start}_steps"])),
+            "not_converged": np.flatnonzero(~arrays[f"{start}_converged"]).tolist(),
+            "diverged": np.flatnonzero(arrays[f"{start}_diverged"]).tolist(),
+            "steps_to": reached,
+        }
+    return summary

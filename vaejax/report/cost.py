@@ -1,0 +1,90 @@
+"""What `vaejax cost` found: a table with the protocol, and the figure of bound against time."""
+
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from vaejax.report.table import format_error, format_table
+from vaejax.run_directory import RunDirectory
+
+_COLOURS = {"standard": "#d9822b", "encoder": "#1f5fa8"}
+_LABELS = {"standard": "optimized from N(0, I)", "encoder": "optimized from the encoder's q"}
+
+
+def print_cost(about: dict[str, Any]) -> None:
+    """The table, with the protocol."""
+    p, settings, summary = about["protocol"], about["settings"], about["summary"]
+    print(
+        f"{p['data']} [{p['fingerprint']}], test split, n = {settings['examples']:,} in one batch, "
+        f"binarization {p['binarization']}; {about['parameters']} parameters, step "
+        f"{about['step']:,}; Adam, one draw a step; bounds from {settings['num_bound_samples']:,} "
+        "fresh draws"
+    )
+    forward = summary["seconds"]["amortized"]
+    entry = summary["amortized"]
+    rows = [_row("encoder's q, one forward pass", entry, "1", forward, forward)]
+    for start, label in _LABELS.items():
+        found, step_seconds = summary[start], summary["seconds"][start]
+        rows.append(
+            _row(
+                f"{label}, at its end",
+                found["bound"],
+                f"{found['steps_median']:,.0f}",
+                step_seconds * found["steps_median"],
+                forward,
+            )
+        )
+        for level, steps in found["steps_to"].items():
+            taken = "never" if steps is None else f"{steps:,}"
+            seconds = None if steps is None else steps * step_seconds
+            rows.append(_row(f"  reaches the {level}", None, taken, seconds, forward))
+    header = ["", "-bound", "+- MC", "+- data", "steps", "ms an example", "forward passes"]
+    print(format_table(header, rows))
+    for start, label in _LABELS.items():
+        for what in ("diverged", "not_converged"):
+            indices = summary[start][what]
+            if indices:
+                print(f"{label}: {len(indices):,} {what.replace('_', ' ')} ({indices[:10]})")
+
+
+def _row(label, entry, steps, seconds, forward) -> list[str]:
+    bound = ["", "", ""]
+    if entry is not None:
+        errors = entry["std_error_monte_carlo"], entry["std_error_data"]
+        bound = [f"{-entry['mean']:.3f}", *(format_error(error) for error in errors)]
+    time = ["", ""] if seconds is None else [f"{1e3 * seconds:.3g}", f"{seconds / forward:,.0f}"]
+    return [label, *bound, steps, *time]
+
+
+def draw_cost(run: RunDirectory, about: dict[str, Any], arrays: dict[str, np.ndarray]) -> Path:
+    """Mean bound against milliseconds an example, on a logarithmic axis."""
+    summary = about["summary"]
+    figure, axes = plt.subplots(figsize=(7.5, 4.5))
+    for start, label in _LABELS.items():
+        path = arrays[f"{start}_path"].astype(np.float64)
+        error = path.std(axis=0) / np.sqrt(len(path))
+        mean = path.mean(axis=0)
+        records = about["settings"]["max_steps"] / path.shape[1] * (np.arange(path.shape[1]) + 1)
+        times = 1e3 * summary["seconds"][start] * records
+        axes.plot(times, mean, color=_COLOURS[start], label=label)
+        axes.fill_between(times, mean - error, mean + error, color=_COLOURS[start], alpha=0.15)
+    amortized, forward = summary["amortized"]["mean"], 1e3 * summary["seconds"]["amortized"]
+    axes.axhline(amortized, color="#666666", lw=0.8, ls="--")
+    axes.plot(forward, amortized, "o", color="#222222", label="the encoder: one forward pass")
+    best = max(summary[start]["bound"]["mean"] for start in _LABELS)
+    axes.set_ylim(min(amortized, best) - 6 * max(best - amortized, 1), best + 1)
+    axes.set_xscale("log")
+    axes.set_xlabel("milliseconds an example, all in one batch on this machine")
+    axes.set_ylabel("mean bound on log p(x), nats (band: error over examples)")
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize=8, loc="lower right")
+    figure.tight_layout()
+    figure.savefig(run.file("cost.png"), dpi=130)
+    plt.close(figure)
+    return run.file("cost.png")
