@@ -35,80 +35,83 @@ FAMILIES = {
 }
 every_family = pytest.mark.parametrize("name", FAMILIES)
 every_flow = pytest.mark.parametrize("name", FLOWS)
-every_shape = pytest.mark.parametrize("shape", [(), (1,), (3,), (2, 2)])
 
 
 def somewhere(family, seed=0, size=0.5):
     """Lambda away from the start."""
-    flat, unravel = ravel_pytree(family.init(jax.random.key(seed)))
+    flat, unravel = ravel_pytree(
+        jax.tree.map(lambda a: np.zeros(a.shape), jax.eval_shape(family.init, jax.random.key(0)))
+    )
     return unravel(flat + size * np.random.default_rng(seed).normal(size=flat.shape))
 
 
 @every_family
-@every_shape
+@pytest.mark.parametrize("shape", [(), (2, 2)])
 def test_starts_at_the_diagonal_gaussian_that_is_put_in(name, shape):
     """The mixture to the accuracy of its offsets, the others exactly."""
     family = FAMILIES[name](*shape)
     mean, log_scale = np.random.default_rng(0).normal(size=(2, *shape)).astype(np.float32)
-    v = family.init(jax.random.key(0)) | {"mean": mean, "log_scale": log_scale}
+    v = jax.jit(family.init)(jax.random.key(0)) | {"mean": mean, "log_scale": log_scale}
+    z = mean + np.exp(log_scale) * np.random.default_rng(1).normal(size=(6, *shape))
     q = family.distribution(v)
     assert q.event_shape == shape
-    diagonal = scipy.stats.norm(mean, np.exp(log_scale))
-    z = mean + np.exp(log_scale) * np.random.default_rng(1).normal(size=(6, *shape))
-    tolerance = 1.5 if name == "gaussian_mixture" else 2e-4
-    expected = diagonal.logpdf(z).reshape(6, -1).sum(-1)
-    np.testing.assert_allclose(q.log_prob(z.astype(np.float32)), expected, atol=tolerance)
-    draws = np.asarray(q.sample(seed=jax.random.key(1), sample_shape=(2000,)), np.float64)
-    standardized = (draws - mean) / np.exp(log_scale)
-    np.testing.assert_allclose(standardized.mean(0), 0.0, atol=0.25)
-    np.testing.assert_allclose(standardized.std(0), 1.0, atol=0.1)
+    log_q = jax.jit(lambda v, z: family.distribution(v).log_prob(z))(v, z)
+    expected = scipy.stats.norm(mean, np.exp(log_scale)).logpdf(z).reshape(6, -1).sum(-1)
+    tolerance = 0.8 if name == "gaussian_mixture" else 2e-4
+    np.testing.assert_allclose(log_q, expected, atol=tolerance)
 
 
 @every_family
-@every_shape
+@pytest.mark.parametrize("shape", [(), (5,)])
 def test_log_prob_of_a_sample_is_the_one_that_came_with_it(name, shape):
     """For a flow: forward and inverse are each other's, away from the identity."""
     family = FAMILIES[name](*shape)
-    with jax.enable_x64(True):
-        v = somewhere(family)
+
+    @jax.jit
+    def draw(v, key):
         q = family.distribution(v)
-        z, log_q = q.sample_and_log_prob(seed=jax.random.key(0), sample_shape=(2, 3))
-        assert z.shape == (2, 3, *shape) and log_q.shape == (2, 3)
-        np.testing.assert_allclose(q.log_prob(z), log_q, rtol=1e-8)
-        np.testing.assert_allclose(
-            z, q.sample(seed=jax.random.key(0), sample_shape=(2, 3)), rtol=1e-12
-        )
-        start = family.distribution(diagonal_gaussian(*shape).init(jax.random.key(0)) | v)
+        z, log_q = q.sample_and_log_prob(seed=key, sample_shape=(2, 3))
         plain = DiagonalGaussian(v["mean"], v["log_scale"]).log_prob(z)
-        np.testing.assert_allclose(start.log_prob(z), log_q, rtol=1e-8)
-        if name != "diagonal_gaussian" and np.prod(shape) > 1:
-            assert np.abs(log_q - plain).max() > 0.1
+        return z, log_q, q.log_prob(z), q.sample(seed=key, sample_shape=(2, 3)), plain
+
+    with jax.enable_x64(True):
+        z, log_q, again, same, plain = draw(somewhere(family), jax.random.key(0))
+    assert z.shape == (2, 3, *shape) and log_q.shape == again.shape == (2, 3)
+    np.testing.assert_allclose(again, log_q, rtol=1e-7)
+    np.testing.assert_allclose(same, z, rtol=1e-12)
+    if name != "diagonal_gaussian" and shape:
+        assert np.abs(log_q - plain).max() > 0.1
 
 
 @every_flow
-@pytest.mark.parametrize("size", [1, 2, 5])
-def test_log_determinant_of_a_flow_is_that_of_its_jacobian(name, size):
-    """log q(z) = log N(e; 0, I) - log |dz/de|, the noise e found from log q's own inverse."""
+@pytest.mark.parametrize("size", [1, 5])
+def test_density_of_a_flow_is_that_of_its_jacobian(name, size):
+    """log q(z) = log N(e; 0, I) - log |dz/de|, dz/de by automatic differentiation."""
     family = FLOWS[name](size)
+
+    @jax.jit
+    def evaluate(v, noise):
+        q = family.distribution(v)
+        forward = lambda e: q._forward_and_log_det(e)[0]  # noqa: E731
+        z = jax.vmap(forward)(noise)
+        return jax.vmap(jax.jacfwd(forward))(noise), q.log_prob(z)
+
+    noise = 1.5 * np.random.default_rng(0).normal(size=(7, size))
     with jax.enable_x64(True):
-        q = family.distribution(somewhere(family, seed=size))
-        noise = jnp.asarray(1.5 * np.random.default_rng(0).normal(size=(7, size)))
-        z, log_det = jax.vmap(q._forward_and_log_det)(noise)
-        jacobian = jax.vmap(jax.jacobian(lambda e: q._forward_and_log_det(e)[0]))(noise)
-        np.testing.assert_allclose(log_det, np.linalg.slogdet(jacobian)[1], rtol=1e-8, atol=1e-10)
-        base = scipy.stats.norm.logpdf(noise).sum(-1)
-        np.testing.assert_allclose(q.log_prob(z), base - log_det, rtol=1e-8)
+        jacobian, log_q = evaluate(somewhere(family, seed=size), noise)
+    base = scipy.stats.norm.logpdf(noise).sum(-1)
+    np.testing.assert_allclose(log_q, base - np.linalg.slogdet(jacobian)[1], rtol=1e-7)
 
 
 @every_family
 def test_density_integrates_to_one(name):
-    """In two dimensions, by the trapezoid rule on the image of a grid 9 wide on each side."""
+    """In two dimensions, by the trapezoid rule on a grid that reaches to where nothing is left."""
     family = FAMILIES[name](2)
-    v = somewhere(family, seed=3, size=0.4) | {
+    v = somewhere(family, seed=3, size=0.2) | {
         "mean": jnp.asarray([0.5, -0.3]),
         "log_scale": jnp.asarray([0.1, -0.2]),
     }
-    grid = np.linspace(-9.0, 9.0, 301)
+    grid = np.linspace(-20.0, 20.0, 401)
     points = np.stack(np.meshgrid(grid, grid, indexing="ij"), -1).astype(np.float32)
     log_q = jax.jit(lambda v, z: family.distribution(v).log_prob(z))(v, points)
     density = np.exp(np.asarray(log_q, np.float64))
@@ -126,10 +129,10 @@ def test_sampling_with_a_log_prob_does_not_invert(name, monkeypatch):
     for layer in (InverseAutoregressiveLayer, distrax.SplitCoupling):
         monkeypatch.setattr(layer, "inverse_and_log_det", refuse)
     family = FLOWS[name](3)
-    q = family.distribution(family.init(jax.random.key(0)))
-    q.sample_and_log_prob(seed=jax.random.key(1))
+    q = family.distribution(somewhere(family))
+    jax.eval_shape(lambda key: q.sample_and_log_prob(seed=key), jax.random.key(1))
     with pytest.raises(AssertionError, match="inverted"):
-        q.log_prob(jnp.zeros(3))
+        jax.eval_shape(q.log_prob, jnp.zeros(3))
 
 
 @every_family
@@ -148,60 +151,41 @@ def test_all_of_lambda_has_a_finite_gradient_that_is_not_zero(name):
         assert np.any(leaf != 0), path
 
 
-@every_family
+@pytest.mark.parametrize("name", ["full_gaussian", "gaussian_mixture", "inverse_autoregressive"])
 def test_elbo_over_a_batch_of_lambdas(name):
-    """Under vmap and jit, for a conjugate model: never above log p(x) on average."""
+    """log p(x) - ELBO = E_q[log q - log p(z | x)], with p(z | x) = N(x / 2, 1 / 2), over the same q
+    but other draws."""
     family = FAMILIES[name](2)
     joint = Joint(standard_normal(2), lambda z: DiagonalGaussian(z, jnp.zeros(2)))
     x = jnp.asarray([0.7, -1.0])
-    exact = scipy.stats.norm(0, np.sqrt(2)).logpdf(x).sum()
-    several = [somewhere(family, seed, 0.2) for seed in range(3)]
-    stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *several)
+    posterior = DiagonalGaussian(x / 2, jnp.full(2, 0.5 * np.log(0.5)))
 
-    def value(v, key):
-        return elbo(key, family.distribution(v), joint, x).value
+    def both(v, key):
+        z, log_q = family.distribution(v).sample_and_log_prob(seed=jax.random.fold_in(key, 1))
+        value = elbo(key, family.distribution(v), joint, x).value
+        return value, posterior.log_prob(z) - log_q
 
+    stacked = jax.tree.map(
+        lambda *leaves: jnp.stack(leaves), *(somewhere(family, seed, 0.2) for seed in range(3))
+    )
     keys = jax.random.split(jax.random.key(0), (3, 2000))
-    values = np.asarray(jax.jit(jax.vmap(jax.vmap(value, (None, 0))))(stacked, keys), np.float64)
-    assert values.shape == (3, 2000)
-    bound, standard_error = values.mean(1), values.std(1) / np.sqrt(2000)
-    assert np.all(bound < exact + 4 * standard_error)
-    assert np.all(bound > exact - 3.0)
-
-
-@every_flow
-def test_a_flow_fits_what_a_diagonal_gaussian_cannot(name):
-    """KL(q || p) to a Gaussian with correlation 0.9: 0.83 nats for the best diagonal one."""
-    family = FLOWS[name](2)
-    precision = jnp.linalg.inv(jnp.asarray([[1.0, 0.9], [0.9, 1.0]]))
-    log_constant = 0.5 * jnp.linalg.slogdet(precision)[1] - jnp.log(2 * jnp.pi)
-
-    def divergence(v, key, n):
-        z, log_q = family.distribution(v).sample_and_log_prob(seed=key, sample_shape=(n,))
-        log_p = log_constant - 0.5 * jnp.einsum("ni,ij,nj->n", z, precision, z)
-        return jnp.mean(log_q - log_p)
-
-    @jax.jit
-    def fit(v, key):
-        def step(carry, key):
-            v, momentum = carry
-            gradient = jax.grad(divergence)(v, key, 128)
-            momentum = jax.tree.map(lambda m, g: 0.9 * m + g, momentum, gradient)
-            return (jax.tree.map(lambda a, m: a - 0.005 * m, v, momentum), momentum), None
-
-        keys = jax.random.split(key, 500)
-        return jax.lax.scan(step, (v, jax.tree.map(jnp.zeros_like, v)), keys)[0][0]
-
-    v = fit(family.init(jax.random.key(0)), jax.random.key(1))
-    assert divergence(v, jax.random.key(2), 5000) < 0.1
+    value, negative_kl = np.asarray(
+        jax.jit(jax.vmap(jax.vmap(both, (None, 0))))(stacked, keys), np.float64
+    )
+    exact = scipy.stats.norm(0, np.sqrt(2)).logpdf(x).sum()
+    difference = value - exact - negative_kl
+    assert difference.shape == (3, 2000)
+    standard_error = difference.std(axis=1, ddof=1) / np.sqrt(2000)
+    assert np.all(np.abs(difference.mean(axis=1)) < 4 * standard_error)
+    assert np.all(negative_kl.mean(axis=1) < -5 * standard_error)
 
 
 @every_family
-@pytest.mark.parametrize("shape", [(3,), (2, 2)])
-def test_amortized(name, shape):
+def test_amortized(name):
+    shape = (2, 2)
     family = FAMILIES[name](*shape)
     network = amortized(family, MLP((4,), (parameter_count(family),)), (5,))
-    phi = network.init(jax.random.key(0))
+    phi = jax.jit(network.init)(jax.random.key(0))
     xs = np.random.default_rng(0).normal(size=(4, 5)).astype(np.float32)
 
     def one(x, key):
@@ -215,7 +199,7 @@ def test_amortized(name, shape):
 
 @every_flow
 def test_what_has_no_closed_form_is_not_implemented(name):
-    q = FLOWS[name](2).distribution(FLOWS[name](2).init(jax.random.key(0)))
+    q = FLOWS[name](2).distribution(somewhere(FLOWS[name](2)))
     for ask in (q.mean, q.entropy, lambda: q.kl_divergence(standard_normal(2))):
         with pytest.raises(NotImplementedError):
             ask()
@@ -225,11 +209,15 @@ def test_what_has_no_closed_form_is_not_implemented(name):
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_dtype_is_that_of_lambda(name, dtype):
     family = FLOWS[name](2)
-    with jax.enable_x64(True):
-        v = jax.tree.map(lambda a: a.astype(dtype), family.init(jax.random.key(0)))
+
+    def draw(v):
         q = family.distribution(v)
         z, log_q = q.sample_and_log_prob(seed=jax.random.key(0))
-        assert {str(a.dtype) for a in (z, log_q, q.log_prob(z))} == {dtype}
+        return z, log_q, q.log_prob(z)
+
+    with jax.enable_x64(True):
+        v = jax.tree.map(lambda a: jnp.asarray(a, dtype), somewhere(family))
+        assert {str(a.dtype) for a in jax.eval_shape(draw, v)} == {dtype}
 
 
 def test_lambda_of_the_full_gaussian_is_as_short_as_can_be():

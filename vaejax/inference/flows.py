@@ -67,6 +67,8 @@ def _coupling(shape, layer, num_layers, hidden, num_parameters) -> VariationalFa
     for i in range(num_layers):
         swap = bool(i % 2)
         given = size - half if swap else half
+        if given == size:
+            continue  # a single element has no other half
         networks.append(MLP(hidden, (size - given, num_parameters), output_kernel_init=_zeros))
         inputs.append(given)
         layers.append(lambda conditioner, swap=swap: layer(conditioner, size, swap))
@@ -79,7 +81,8 @@ def _flow(
     inputs: Sequence[int],
     layers: Sequence[Callable],
 ) -> VariationalFamily:
-    """Layer i conditioned by network i, which takes `inputs[i]` elements."""
+    """Layer i conditioned by network i, which takes `inputs[i]` elements; a zero, if there are
+    none."""
 
     def init(key):
         keys = jax.random.split(key, len(networks))
@@ -87,19 +90,20 @@ def _flow(
             "mean": jnp.zeros(shape),
             "log_scale": jnp.zeros(shape),
             "conditioners": [
-                network.init(k, jnp.zeros(n))
+                network.init(k, jnp.zeros(max(n, 1)))
                 for network, k, n in zip(networks, keys, inputs, strict=True)
             ],
         }
 
+    def conditioner(network, phi):
+        return lambda x: network.apply(phi, x if x.size else jnp.zeros(1, x.dtype))
+
     def distribution(v):
+        parts = zip(layers, networks, v["conditioners"], strict=True)
         return Flow(
             v["mean"],
             v["log_scale"],
-            [
-                layer(lambda x, network=network, phi=phi: network.apply(phi, x))
-                for layer, network, phi in zip(layers, networks, v["conditioners"], strict=True)
-            ],
+            [layer(conditioner(network, phi)) for layer, network, phi in parts],
         )
 
     return VariationalFamily(init, distribution)
