@@ -22,7 +22,8 @@ from vaejax.evaluation import Gaps
 from vaejax.evaluation.gaps import gap_blocks, summarize_gaps
 from vaejax.evaluation.pictures import is_point_mass
 
-SPLITS: tuple[Literal["train", "test"], ...] = ("train", "test")
+Split = Literal["train", "test"]
+SPLITS: tuple[Split, ...] = ("train", "test")
 
 
 def gaps(arguments: list[str]) -> int:
@@ -45,7 +46,7 @@ def gaps(arguments: list[str]) -> int:
         raise UserError("--map is for a point mass; this run's q has a density: leave it away")
     loaded.directory.file("gaps").mkdir(exist_ok=True)
     stem = f"gaps/{settings.identity(step)}"
-    splits: dict[str, dict[str, np.ndarray]] = {}
+    splits: dict[Split, dict[str, np.ndarray]] = {}
     with signals() as stop:
         for split in SPLITS:
             arrays = _measure(loaded, params, split, settings, f"{stem}-{split}.npz", stop)
@@ -78,9 +79,7 @@ def gaps(arguments: list[str]) -> int:
     return 128 + stop.signal if stop.signal else 0
 
 
-def _measure(
-    loaded: Loaded, params, split: Literal["train", "test"], settings: Gaps, file: str, stop
-):
+def _measure(loaded: Loaded, params, split: Split, settings: Gaps, file: str, stop):
     """The split's arrays; goes on from what an earlier call has saved, saves after each block."""
     generative, inference, _ = loaded.experiment
     dataset = loaded.dataset

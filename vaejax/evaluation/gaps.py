@@ -3,7 +3,7 @@
 import dataclasses
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any, Literal
 
@@ -193,7 +193,7 @@ def _traced(name: str, trace: families.Trace) -> dict:
     }
 
 
-def summarize_gaps(splits: dict[str, dict[str, np.ndarray]], names: tuple[str, ...]) -> dict:
+def summarize_gaps(splits: Mapping[Any, dict[str, np.ndarray]], names: tuple[str, ...]) -> dict:
     """Of the train and test arrays: each gap's mean with both errors, its median, and what is not
     to be averaged, with indices.
 

@@ -18,7 +18,8 @@ def parameter_count(family: VariationalFamily) -> int:
 def amortized(
     family: VariationalFamily, network: Any, observation_shape: tuple[int, ...]
 ) -> InferenceNetwork:
-    """q(z | x) = family(lambda = network(x)).
+    """q(z | x) = family(lambda = lambda_0 + network(x)), with lambda_0 where the family starts: of
+    a Gaussian it is 0, of a flow the weights that make it the identity.
 
     Args:
       family: lambda -> q(z; lambda).
@@ -37,7 +38,7 @@ def amortized(
                 f"the inference network puts out {flat.shape}; this family's lambda has "
                 f"{template.size} numbers: give the network output shape {template.shape}"
             )
-        return unravel(flat)
+        return unravel(template + flat)
 
     return InferenceNetwork(
         init=lambda key: network.init(key, jnp.zeros(observation_shape)),

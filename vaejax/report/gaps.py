@@ -1,5 +1,6 @@
 """What `vaejax gaps` found: a table with the protocol, and two figures."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -75,8 +76,8 @@ def gap_lines(about: dict[str, Any]) -> list[str]:
             f"most, its bound from {s['num_bound_samples']:,} fresh draws"
         )
         lines.append(
-            "where log p(x) is short, approximation gaps are too small; where a fit is short of its "
-            "optimum, amortization gaps are too small and approximation gaps too large"
+            "where log p(x) is short, approximation gaps are too small; where a fit is, "
+            "amortization gaps are too small and approximation gaps too large"
         )
     for split, found in about["summary"].items():
         for name in about["names"] if split != "generalization" else ():
@@ -111,7 +112,7 @@ def _row(label: str, entry: dict[str, Any], meaning: str, sign: float = 1.0) -> 
 
 
 def draw_gaps(
-    run: RunDirectory, stem: str, about: dict[str, Any], splits: dict[str, dict[str, np.ndarray]]
+    run: RunDirectory, stem: str, about: dict[str, Any], splits: Mapping[Any, dict[str, np.ndarray]]
 ) -> list[Path]:
     """The decomposition, a bar for each split and family; the distribution over examples."""
     names = about["names"]
