@@ -53,7 +53,8 @@ def evaluate(
     (mean log weight over the same K draws) and its parts `reconstruction` and `kl`, each with its
     `_std_error`; `kl_per_dimension` where q and the prior are diagonal Gaussians. For a point
     mass: `reconstruction` = log p(x | z) at its z, and nothing that needs a density.
-    For both: `code`, the mean of q (of a flow, of a hundred draws), and `squared_error`, ||x - E[x | z = code]||^2.
+    For both: `code`, the mean of q (of a flow, of a hundred draws), and `squared_error`,
+    ||x - E[x | z = code]||^2.
 
     Example i uses fold_in(key, i): no value depends on batches or devices.
     """

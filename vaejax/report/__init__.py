@@ -5,6 +5,7 @@ from vaejax.report.figures import draw, draw_samples, is_image
 from vaejax.report.gaps import draw_gaps, print_gaps
 from vaejax.report.log_likelihood import draw_log_likelihood, print_log_likelihood
 from vaejax.report.page import write_page
+from vaejax.report.posterior import draw_posterior, print_posterior
 from vaejax.report.table import evaluation_rows, format_table, seeds_table
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "draw_cost",
     "draw_gaps",
     "draw_log_likelihood",
+    "draw_posterior",
     "draw_samples",
     "evaluation_rows",
     "format_table",
@@ -19,6 +21,7 @@ __all__ = [
     "print_cost",
     "print_gaps",
     "print_log_likelihood",
+    "print_posterior",
     "seeds_table",
     "write_page",
 ]

@@ -1,0 +1,56 @@
+"""`vaejax posterior`."""
+
+import dataclasses
+
+from vaejax import report as reports
+from vaejax.arguments import parse
+from vaejax.commands.common import POSTERIOR, load_run, present, stream
+from vaejax.errors import UserError
+from vaejax.evaluation import Posterior
+from vaejax.evaluation.pictures import is_point_mass
+from vaejax.evaluation.posterior import measure_posterior
+
+
+def posterior(arguments: list[str]) -> int:
+    """Of a two-dimensional z: the true posterior, the encoder's q and the best q of each family."""
+    loaded, rest = load_run(arguments, "posterior")
+    settings = parse(Posterior, rest, prog="vaejax posterior RUN", default=Posterior())
+    params, step, which = loaded.params()
+    dataset = loaded.dataset
+    generative, inference, _ = loaded.experiment
+    n = present(dataset, settings.split, None, "--")
+    if settings.example >= n:
+        raise UserError(
+            f"--example {settings.example} is not in the {settings.split} split, which has 0 to "
+            f"{n - 1}"
+        )
+    x = dataset.split(settings.split)[settings.example]
+    shape = tuple(generative.joint(params.generative).prior.event_shape)
+    if shape != (2,):
+        raise UserError(
+            f"the picture is of a two-dimensional z; this model's has shape {shape}: train one "
+            "with --model.latent-dim 2"
+        )
+    if is_point_mass(generative, inference, params, x):
+        raise UserError(
+            f"{loaded.directory.path} is an autoencoder: its q is a point mass, and it has no "
+            "p(z), so no posterior p(z | x)"
+        )
+    key = stream(settings.seed, POSTERIOR)
+    arrays, found = measure_posterior(key, generative, inference, params, x, settings)
+    about = {
+        "settings": dataclasses.asdict(settings),
+        "parameters": which,
+        "step": step,
+        "protocol": dataset.protocol(),
+        "summary": found,
+    }
+    stem = f"posterior-{settings.split}-{settings.example}"
+    loaded.directory.write_arrays(f"{stem}.npz", arrays)
+    loaded.directory.write_json(f"{stem}.json", about)
+    print(f"\n{loaded.directory.name}")
+    reports.print_posterior(about)
+    for kind in ("npz", "json"):
+        print(f"  {loaded.directory.file(f'{stem}.{kind}')}")
+    print(f"  {reports.draw_posterior(loaded.directory, stem, about, arrays, x)}")
+    return 0

@@ -1,0 +1,125 @@
+"""The true posterior of a two-dimensional z on a grid, beside the encoder's q and the best ones."""
+
+import dataclasses
+from functools import partial
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from vaejax.errors import UserError
+from vaejax.evaluation.gaps import Family, family, learning_rate
+from vaejax.inference import fit_variational
+from vaejax.types import Distribution, GenerativeModel, InferenceNetwork, Joint, Key, Params
+
+_SIDE = 201
+_NEGLIGIBLE = 12.0  # nats below the highest point of the posterior: outside the picture
+_BATCH = 2000
+
+
+@dataclasses.dataclass(frozen=True)
+class Posterior:
+    """The posterior of one example, of a model with a two-dimensional z."""
+
+    example: int = 0
+    """Which, of the split."""
+    split: Literal["train", "validation", "test"] = "test"
+    """Which examples."""
+    families: tuple[Family, ...] = ("diagonal", "full", "mixture")
+    """Best q of each: diagonal, full covariance, mixture, flow (inverse autoregressive), ..."""
+    max_steps: int = 2000
+    """Steps of Adam, at most: a multiple of 100."""
+    seed: int = 0
+    """Of the draws."""
+
+    def __post_init__(self):
+        if self.example < 0 or self.seed < 0:
+            raise UserError(
+                f"--example and --seed must be 0 or more; got {self.example} and {self.seed}"
+            )
+        if self.max_steps < 100 or self.max_steps % 100:
+            raise UserError(f"--max-steps must be a multiple of 100; got {self.max_steps}")
+        if len(set(self.families)) != len(self.families):
+            raise UserError("--families expects different ones")
+
+
+def measure_posterior(
+    key: Key,
+    generative: GenerativeModel,
+    inference: InferenceNetwork,
+    params: Params,
+    x: np.ndarray,
+    settings: Posterior,
+) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """(arrays for the picture, summary) of one x whose model has z of shape (2,).
+
+    Arrays: `first`, `second`, the grid's places along each axis; `posterior`, log p(z | x) on it,
+    and of each q, `amortized` and one a family, its log density. Summary: `log_p` = log of the sum
+    of p(x, z) over the grid, times a cell: quadrature, exact but for its step; of each q the gap
+    KL(q || p(z | x)) by the same quadrature, and the mass of q that the grid holds.
+    """
+    x = jnp.asarray(x, jnp.float32)  # type: ignore[assignment]
+    with jax.default_matmul_precision("highest"):
+        joint = generative.joint(params.generative)
+        q = inference.posterior(params.inference, x, joint.prior)
+        found: dict[str, Distribution] = {"amortized": q}
+        traces = {}
+        for place, name in enumerate(settings.families):
+            chosen = family(name, (2,))
+            fit = jax.jit(
+                partial(
+                    fit_variational,
+                    family=chosen,
+                    joint=joint,
+                    x=x,
+                    learning_rate=learning_rate(name),
+                    num_samples=8,
+                    max_steps=settings.max_steps,
+                )
+            )
+            best, traces[name] = fit(jax.random.fold_in(key, place))
+            found[name] = chosen.distribution(best)
+        first, second = _grid(key, joint, x, list(found.values()))
+        cell = (first[1] - first[0]) * (second[1] - second[0])
+        density = _on_grid(lambda z: joint.log_prob(x, z), first, second)
+        log_p = float(jax.nn.logsumexp(density) + np.log(cell))
+        arrays = {"first": first, "second": second, "posterior": density - log_p}
+        about: dict[str, Any] = {"log_p": log_p, "qs": {}}
+        for label, distribution in found.items():
+            log_q = _on_grid(distribution.log_prob, first, second)
+            mass = np.exp(log_q) * cell
+            arrays[label] = log_q
+            about["qs"][label] = {
+                "gap": float(np.sum(mass * (log_q - arrays["posterior"]))),
+                "mass": float(mass.sum()),
+            }
+            if label in traces:
+                about["qs"][label]["converged"] = bool(traces[label].converged)
+                about["qs"][label]["diverged"] = bool(traces[label].diverged)
+    return arrays, about
+
+
+def _grid(key: Key, joint: Joint, x, qs: list[Distribution]) -> tuple[np.ndarray, np.ndarray]:
+    """Places along both axes that hold the posterior and every q."""
+    prior = np.asarray(joint.prior.sample(seed=key, sample_shape=1000))
+    middle, half = prior.mean(axis=0), 5 * prior.std(axis=0)
+    coarse = [np.linspace(m - h, m + h, _SIDE) for m, h in zip(middle, half, strict=True)]
+    density = _on_grid(lambda z: joint.log_prob(x, z), *coarse)
+    high = np.argwhere(density > density.max() - _NEGLIGIBLE)
+    places = [np.stack([coarse[0][high[:, 0]], coarse[1][high[:, 1]]], axis=1)]
+    for q in qs:
+        draws = np.asarray(q.sample(seed=key, sample_shape=1000))
+        places += [draws.mean(axis=0) + 5 * draws.std(axis=0) * np.array([[-1.0], [1.0]])]
+    corners = np.concatenate(places)
+    step = np.array([axis[1] - axis[0] for axis in coarse])  # a peak between two coarse places
+    low, up = corners.min(axis=0) - step, corners.max(axis=0) + step
+    return tuple(np.linspace(a, b, _SIDE) for a, b in zip(low, up, strict=True))  # type: ignore[return-value]
+
+
+def _on_grid(log_density, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Of every (first[i], second[j]), in float64."""
+    z = np.stack(np.meshgrid(first, second, indexing="ij"), axis=-1).reshape(-1, 2)
+    run = jax.jit(partial(jax.lax.map, log_density, batch_size=_BATCH))
+    values = run(jnp.asarray(z, jnp.float32))
+    return np.asarray(values, np.float64).reshape(len(first), len(second))
