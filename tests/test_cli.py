@@ -507,3 +507,83 @@ def test_one_and_eight_devices_agree(tmp_path):
         np.testing.assert_array_equal(leaf, eight[f"p{i}"])
     for name in set(one.files) - {"used", "khat"}:
         np.testing.assert_allclose(one[name], eight[name], rtol=2e-4, atol=2e-4, err_msg=name)
+
+
+FEW = "--examples 4 --max-steps 200".split()
+
+
+def test_gaps_are_in_order_and_go_on_where_they_stopped(runs, tmp_path, capsys):
+    run = tmp_path / "seed-0"
+    shutil.copytree(folder(runs, "digits_vae"), run)
+    more = ["--num-samples", "400", "--num-temperatures", "20", "--num-chains", "8"]
+    arguments = ["gaps", str(run), *more, "--families", "diagonal", "full"]
+    assert main([*arguments, *FEW]) == 0
+    printed = capsys.readouterr().out
+    for words in ("approximation gap", "amortization gap", "generalization gap", "not converged"):
+        assert words in printed
+    (found,) = (run / "gaps").glob("*.json")
+    about = json.loads(found.read_text())
+    for split in ("train", "test"):
+        arrays = np.load(run / "gaps" / f"{found.stem}-{split}.npz")
+        assert len(arrays["log_p"]) == 4
+        for name in ("diagonal", "full"):
+            assert about["summary"][split][name]["out_of_order"] == []
+            gap = arrays["log_p"] - arrays[name] + arrays[name] - arrays["amortized"]
+            np.testing.assert_allclose(
+                about["summary"][split]["total"]["mean"], gap.mean(), atol=1e-4
+            )
+    before = dict(np.load(run / "gaps" / f"{found.stem}-test.npz"))
+    assert main([*arguments, "--examples", "6", "--max-steps", "200"]) == 0
+    after = np.load(run / "gaps" / f"{found.stem}-test.npz")
+    assert len(after["log_p"]) == 6
+    for name, values in before.items():
+        np.testing.assert_array_equal(after[name][:4], values)
+
+
+def test_an_autoencoder_has_no_gap_but_a_best_code(runs, tmp_path, capsys):
+    run = tmp_path / "seed-0"
+    shutil.copytree(folder(runs, "digits_ae"), run)
+    refused(capsys, ["gaps", str(run)], "no gap is defined", "--map")
+    refused(capsys, ["cost", str(run)], "no bound to optimize", "--map")
+    assert main(["gaps", str(run), "--map", *FEW]) == 0
+    (found,) = (run / "gaps").glob("*.json")
+    summary = json.loads(found.read_text())["summary"]
+    assert summary["test"]["best"]["amortization"]["mean"] > 0
+    assert "log_p" not in summary["test"]
+    refused(capsys, ["gaps", str(folder(runs, "digits_vae")), "--map"], "--map is for a point mass")
+
+
+def test_gaps_that_make_no_sense(runs, capsys):
+    run = str(folder(runs, "digits_vae"))
+    refused(capsys, ["gaps", run, "--examples", "100000"], "100000", "more than the")
+    refused(capsys, ["gaps", run, "--max-steps", "150"], "multiple of 100; got 150")
+    refused(capsys, ["gaps", run, "--families", "full", "full"], "different ones")
+
+
+def test_the_cost_of_optimizing_q_beside_the_encoder(runs, tmp_path, capsys):
+    run = tmp_path / "seed-0"
+    shutil.copytree(folder(runs, "digits_vae"), run)
+    assert main(["cost", str(run), *FEW]) == 0
+    assert "one forward pass" in capsys.readouterr().out
+    summary = json.loads((run / "cost.json").read_text())["summary"]
+    best = summary["encoder"]["bound"]
+    error = np.hypot(best["std_error_monte_carlo"], summary["amortized"]["std_error_monte_carlo"])
+    assert best["mean"] > summary["amortized"]["mean"] - 3 * error
+    assert min(summary["seconds"].values()) > 0
+    assert (run / "cost.png").stat().st_size > 10_000
+
+
+def test_the_posterior_of_a_two_dimensional_model_on_a_grid(runs, tmp_path, capsys):
+    run = tmp_path / "seed-0"
+    shutil.copytree(folder(runs, "digits_vae"), run)
+    assert main(["posterior", str(run), "--example", "7", "--max-steps", "300"]) == 0
+    found = json.loads((run / "posterior-test-7.json").read_text())["summary"]
+    assert all(abs(q["mass"] - 1) < 0.01 for q in found["qs"].values())
+    gaps = {name: q["gap"] for name, q in found["qs"].items()}
+    assert min(gaps.values()) > -0.01
+    assert gaps["full"] <= gaps["diagonal"] + 0.02 <= gaps["amortized"] + 0.04
+    # Quadrature against importance sampling with the encoder's q, which the grid has nothing of.
+    assert main(["evaluate", str(run), "--evaluate.num-samples", "5000"]) == 0
+    iwae = np.load(run / "evaluation.npz")
+    assert abs(found["log_p"] - iwae["iwae"][7]) < 5 * iwae["iwae_std_error"][7] + 0.01
+    refused(capsys, ["posterior", str(run), "--example", "297"], "not in the test split")
