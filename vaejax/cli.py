@@ -12,6 +12,7 @@ Latent-variable generative models in JAX: p(z), p(x|z), q(z|x), and what each nu
   train EXPERIMENT       train only
   evaluate RUN           measure a run again, with other --evaluate.* settings
   log-likelihood RUN     log p(x): importance sampling, AIS, SMC, bidirectional Monte Carlo
+  gradients RUN          bias, variance and signal-to-noise ratio of gradient estimators
   sample RUN             draw from the model: x ~ p(x | z), z ~ p(z)
   report RUN             draw a run's figures and its HTML page from its files
   experiments            what there is to run, with expected and measured figures
@@ -30,6 +31,7 @@ COMMANDS = {
     "train": "train",
     "evaluate": "evaluate",
     "log-likelihood": "log_likelihood",
+    "gradients": "gradients",
     "sample": "evaluate",
     "report": "evaluate",
     "experiments": "inspect",

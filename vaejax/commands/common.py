@@ -25,6 +25,7 @@ from vaejax.types import Params
 
 # Independent streams of a run's key, apart from those of the data protocol's own key.
 TRAIN, EVALUATE, PICTURES, SAMPLE, LOG_LIKELIHOOD = range(1001, 1006)
+GRADIENTS, LATENT_USE = 1101, 1102
 
 
 def stream(seed: int, purpose: int):

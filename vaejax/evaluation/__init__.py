@@ -1,14 +1,17 @@
 """Per-example measurements over a data set, and their summary."""
 
 from vaejax.evaluation.evaluate import Evaluate, evaluate
+from vaejax.evaluation.gradient_quality import GradientQuality, gradient_quality
 from vaejax.evaluation.log_likelihood import LogLikelihood
 from vaejax.evaluation.pictures import pictures, prior_samples
 from vaejax.evaluation.summary import mean_and_errors, summarize
 
 __all__ = [
     "Evaluate",
+    "GradientQuality",
     "LogLikelihood",
     "evaluate",
+    "gradient_quality",
     "mean_and_errors",
     "pictures",
     "prior_samples",

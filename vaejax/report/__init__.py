@@ -1,6 +1,7 @@
 """Tables, figures and one HTML page, from the files of a run alone."""
 
 from vaejax.report.figures import draw, draw_samples, is_image
+from vaejax.report.gradients import print_gradients
 from vaejax.report.log_likelihood import draw_log_likelihood, print_log_likelihood
 from vaejax.report.page import write_page
 from vaejax.report.table import evaluation_rows, format_table, seeds_table
@@ -12,6 +13,7 @@ __all__ = [
     "evaluation_rows",
     "format_table",
     "is_image",
+    "print_gradients",
     "print_log_likelihood",
     "seeds_table",
     "write_page",
