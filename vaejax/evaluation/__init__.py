@@ -2,6 +2,7 @@
 
 from vaejax.evaluation.evaluate import Evaluate, evaluate
 from vaejax.evaluation.gradient_quality import GradientQuality, gradient_quality
+from vaejax.evaluation.latent_use import latent_use
 from vaejax.evaluation.log_likelihood import LogLikelihood
 from vaejax.evaluation.pictures import pictures, prior_samples
 from vaejax.evaluation.summary import mean_and_errors, summarize
@@ -12,6 +13,7 @@ __all__ = [
     "LogLikelihood",
     "evaluate",
     "gradient_quality",
+    "latent_use",
     "mean_and_errors",
     "pictures",
     "prior_samples",
