@@ -301,7 +301,9 @@ def test_an_evaluation_says_how_much_the_code_carries(runs):
     assert means["information_lower"] <= np.log(evaluation["n"]) + 1e-5
     total = means["information_lower"] + means["aggregate_kl_upper"]
     kl = evaluation["summary"]["kl"]
-    assert abs(total - kl["mean"]) < 0.05 * kl["mean"]
+    parts = ("kl", "information_lower", "aggregate_kl_upper")
+    error = sum(evaluation["summary"][name]["std_error_monte_carlo"] for name in parts)
+    assert abs(total - kl["mean"]) < 4 * error < kl["mean"]
     page = (run / "report.html").read_text()
     assert "I_q(x; z), at least" in page
     other = json.loads((folder(runs, "digits_ae") / "evaluation.json").read_text())
