@@ -267,6 +267,49 @@ def test_log_likelihoods_that_make_no_sense(measured, runs, capsys):
     refused(capsys, ["log-likelihood", str(folder(runs, "digits_ae"))], "autoencoder", "no p(z)")
 
 
+def test_gradients_come_as_one_table_with_its_protocol(runs, capsys):
+    run = folder(runs, "digits_vae")
+    arguments = "--examples 5 --num-samples 4 --replicates 40 --reference-samples 60".split()
+    assert main(["gradients", str(run), *arguments]) == 0
+    printed = capsys.readouterr().out
+    for words in ("sticking the landing", "DReG", "first 5 of the train split", "40 gradients"):
+        assert words in printed
+    found = json.loads((run / "gradients.json").read_text())
+    assert found["settings"]["num_samples"] == [4]
+    assert found["protocol"]["data"] == "digits"
+    assert {row["num_samples"] for row in found["rows"]} == {1, 4}
+    for row in found["rows"]:
+        assert row["variance"] > 0
+        assert row["bias_z"] < 5
+    sizes = {row["part"]: row["parameters"] for row in found["rows"]}
+    assert sizes["encoder"] == 64 * 16 + 16 + 16 * 4 + 4
+    refused(capsys, ["gradients", str(run), "--replicates", "3"], "--replicates", "20", "3")
+    refused(capsys, ["gradients", str(run), "--examples", "2000"], "2000", "1300")
+    refused(capsys, ["gradients", str(folder(runs, "digits_ae"))], "autoencoder", "point mass")
+
+
+def test_an_evaluation_says_how_much_the_code_carries(runs):
+    """The bounds add up to the KL, whatever the split; a point mass has none."""
+    run = folder(runs, "digits_vae", 1)
+    evaluation = json.loads((run / "evaluation.json").read_text())
+    means = {
+        name: entry["mean"]
+        for name, entry in evaluation["summary"].items()
+        if "_" in name and isinstance(entry, dict)
+    }
+    assert means["information_lower"] < means["information_upper"]
+    assert means["information_lower"] <= np.log(evaluation["n"]) + 1e-5
+    total = means["information_lower"] + means["aggregate_kl_upper"]
+    kl = evaluation["summary"]["kl"]
+    parts = ("kl", "information_lower", "aggregate_kl_upper")
+    error = sum(evaluation["summary"][name]["std_error_monte_carlo"] for name in parts)
+    assert abs(total - kl["mean"]) < 4 * error
+    page = (run / "report.html").read_text()
+    assert "I_q(x; z), at least" in page
+    other = json.loads((folder(runs, "digits_ae") / "evaluation.json").read_text())
+    assert "information_lower" not in other["summary"]
+
+
 def test_sample_writes_draws_of_the_model(runs, capsys):
     run = folder(runs, "digits_vae")
     assert main(["sample", str(run), "--count", "30"]) == 0

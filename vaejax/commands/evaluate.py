@@ -10,6 +10,7 @@ from vaejax import report as reports
 from vaejax.arguments import parse
 from vaejax.commands.common import (
     EVALUATE,
+    LATENT_USE,
     PICTURES,
     SAMPLE,
     Loaded,
@@ -21,7 +22,7 @@ from vaejax.commands.common import (
 )
 from vaejax.data import Dataset
 from vaejax.errors import UserError
-from vaejax.evaluation import Evaluate, prior_samples, summarize
+from vaejax.evaluation import Evaluate, latent_use, prior_samples, summarize
 from vaejax.evaluation import evaluate as measure
 from vaejax.evaluation import pictures as make_pictures
 from vaejax.evaluation.pictures import is_point_mass
@@ -87,6 +88,9 @@ def measure_run(loaded: Loaded, settings: Evaluate) -> None:
             num_samples=settings.num_samples,
             progress=bar.update,
         )
+    if "iwae" in arrays and len(xs) > 1:
+        use = latent_use(generative, inference)
+        arrays |= use(stream(loaded.seed, LATENT_USE), params, xs)
     seconds = time.monotonic() - started
     bad = sorted(
         {

@@ -3,6 +3,8 @@
 from vaejax.evaluation.cost import Cost
 from vaejax.evaluation.evaluate import Evaluate, evaluate
 from vaejax.evaluation.gaps import Gaps
+from vaejax.evaluation.gradient_quality import GradientQuality, gradient_quality
+from vaejax.evaluation.latent_use import latent_use
 from vaejax.evaluation.log_likelihood import LogLikelihood
 from vaejax.evaluation.pictures import pictures, prior_samples
 from vaejax.evaluation.posterior import Posterior
@@ -12,9 +14,12 @@ __all__ = [
     "Cost",
     "Evaluate",
     "Gaps",
+    "GradientQuality",
     "LogLikelihood",
     "Posterior",
     "evaluate",
+    "gradient_quality",
+    "latent_use",
     "mean_and_errors",
     "pictures",
     "prior_samples",

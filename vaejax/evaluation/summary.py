@@ -5,13 +5,24 @@ import numpy as np
 from vaejax.marginal_likelihood.averages import mean_and_errors
 
 ACTIVE_VARIANCE = 0.01
+_MEANS = (
+    "iwae",
+    "elbo",
+    "reconstruction",
+    "kl",
+    "information_lower",
+    "information_upper",
+    "aggregate_kl_lower",
+    "aggregate_kl_upper",
+    "squared_error",
+)
 
 
 def summarize(arrays: dict[str, np.ndarray]) -> dict:
-    """Per-example arrays of `evaluate`, in nats -> their means with both errors; how many latent
-    dimensions are used; how many examples have a k-hat above 0.7."""
+    """Per-example arrays of `evaluate` and `latent_use`, in nats -> their means with both errors;
+    how many latent dimensions are used; how many examples have a k-hat above 0.7."""
     summary: dict = {}
-    for name in ("iwae", "elbo", "reconstruction", "kl", "squared_error"):
+    for name in _MEANS:
         if name in arrays:
             summary[name] = mean_and_errors(arrays[name], arrays.get(f"{name}_std_error"))
     if "khat" in arrays:

@@ -3,6 +3,7 @@
 from vaejax.report.cost import draw_cost, print_cost
 from vaejax.report.figures import draw, draw_samples, is_image
 from vaejax.report.gaps import draw_gaps, print_gaps
+from vaejax.report.gradients import print_gradients
 from vaejax.report.log_likelihood import draw_log_likelihood, print_log_likelihood
 from vaejax.report.page import write_page
 from vaejax.report.posterior import draw_posterior, print_posterior
@@ -20,6 +21,7 @@ __all__ = [
     "is_image",
     "print_cost",
     "print_gaps",
+    "print_gradients",
     "print_log_likelihood",
     "print_posterior",
     "seeds_table",

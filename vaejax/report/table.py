@@ -10,6 +10,10 @@ _ROWS = (
     ("elbo", "-ELBO", -1, "nats; an upper bound on -log p(x)"),
     ("reconstruction", "-E_q log p(x|z)", -1, "nats"),
     ("kl", "KL(q(z|x) || p(z))", 1, "nats"),
+    ("information_lower", "I_q(x; z), at least", 1, "nats; in expectation; at most log n"),
+    ("information_upper", "I_q(x; z), at most", 1, "nats; in expectation; the KL is one too"),
+    ("aggregate_kl_lower", "KL(q(z) || p(z)), at least", 1, "nats; in expectation; 0 is one too"),
+    ("aggregate_kl_upper", "KL(q(z) || p(z)), at most", 1, "nats; in expectation"),
     ("squared_error", "||x - E[x|z]||^2", 1, "summed over the elements of x"),
 )
 

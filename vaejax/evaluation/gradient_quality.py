@@ -1,0 +1,241 @@
+"""How good an estimator of the gradient is: bias, variance and signal-to-noise ratio."""
+
+import dataclasses
+import functools
+import itertools
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.flatten_util import ravel_pytree
+
+from vaejax.errors import UserError
+from vaejax.objectives import doubly_reparameterized, elbo, iwae, sticking_the_landing
+from vaejax.types import GenerativeModel, InferenceNetwork, Key, Params
+
+GROUPS = 10  # of replicates, from which errors are estimated
+_MAX_DRAWS = 10_000  # of z at a time
+
+
+@dataclasses.dataclass(frozen=True)
+class GradientQuality:
+    """How gradient estimators are measured."""
+
+    examples: int = 10
+    """The fixed minibatch: the first of the training split."""
+    num_samples: tuple[int, ...] = (1, 8, 64)
+    """K of the importance-weighted bounds; 1 is always measured."""
+    replicates: int = 1000
+    """Gradients of each estimator."""
+    reference_samples: int = 2000
+    """Plain gradients of each bound, other draws, whose mean is the reference."""
+
+    def __post_init__(self):
+        if self.examples < 1:
+            raise UserError(f"--examples must be at least 1; got {self.examples}")
+        if not self.num_samples or min(self.num_samples) < 1:
+            raise UserError(
+                f"--num-samples must be one or more, at least 1; got {self.num_samples}"
+            )
+        for name in ("replicates", "reference_samples"):
+            if getattr(self, name) < 2 * GROUPS:
+                option = name.replace("_", "-")
+                raise UserError(
+                    f"--{option} must be at least {2 * GROUPS}; got {getattr(self, name)}"
+                )
+
+
+class Moments(NamedTuple):
+    """Of groups of replicates, for each parameter: how many, mean, sum of squared deviations."""
+
+    replicates: np.ndarray  # (groups,)
+    mean: np.ndarray  # (groups, parameters)
+    squares: np.ndarray  # (groups, parameters)
+
+
+def moments(key: Key, gradient: Callable[[Any, Key], Any], shared: Any, replicates: int) -> Moments:
+    """Welford's recurrence over replicates, in memory that does not grow with them. Replicate r
+    is gradient(shared, fold_in(key, r)), a flat vector."""
+
+    @jax.jit
+    def group(shared, key, begin, end):
+        def add(r, state):
+            mean, squares = state
+            value = gradient(shared, jax.random.fold_in(key, r))
+            difference = value - mean
+            mean = mean + difference / (r - begin + 1)
+            return mean, squares + difference * (value - mean)
+
+        zero = jnp.zeros_like(jax.eval_shape(gradient, shared, key))
+        return jax.lax.fori_loop(begin, end, add, (zero, zero))
+
+    edges = np.linspace(0, replicates, GROUPS + 1).astype(np.int32)
+    parts = [group(shared, key, *ends) for ends in itertools.pairwise(edges)]
+    means, squares = (np.stack(column) for column in zip(*parts, strict=True))
+    return Moments(np.diff(edges), means, squares)
+
+
+def quality(estimator: Moments, reference: Moments) -> dict[str, float | int | None]:
+    """What a gradient estimator with these moments is worth, for P parameters, g its gradient.
+
+    `bias`: ||mean g - reference|| / ||reference||; `bias_floor`: what noise alone makes of it,
+    sqrt(tr Cov / R + tr Cov_ref / R_ref) / ||reference||; `bias_z`: the excess of its square, in
+    standard errors: an unbiased estimator is within a few of 0 (from the products of the groups'
+    differences, which have mean 0; at most 6.7 for 10 groups).
+    `variance`: tr Cov, the sum over parameters. `snr`: the median over the parameters that vary of
+    |mean| / sd (Rainforth et al. 2018, eq. 8); `snr_floor`: what it is for a zero mean,
+    0.674 / sqrt(R). Standard errors by the jackknife over groups. `fixed`: parameters that do not
+    vary (inputs that are 0 in every example), left out of the SNR.
+    """
+    groups = len(estimator.replicates)
+    ours, theirs = _total(estimator), _total(reference)
+    norm = np.linalg.norm(theirs.mean)
+    bias = np.linalg.norm(ours.mean - theirs.mean)
+    floor = np.sqrt(ours.trace / ours.replicates + theirs.trace / theirs.replicates)
+    difference = estimator.mean.astype(np.float64) - reference.mean
+    products = difference @ difference.T
+    pairs = products[np.triu_indices(groups, 1)]
+    pairs_error = np.sqrt(np.sum(pairs**2))
+    without = [_total(estimator, leave_out=group) for group in range(groups)]
+    return {
+        "parameters": len(ours.mean),
+        "fixed": int(np.sum(ours.variance == 0)),
+        "gradient_norm": float(norm),
+        "bias": float(bias / norm) if norm > 0 else None,
+        "bias_floor": float(floor / norm) if norm > 0 else None,
+        "bias_z": float(pairs.sum() / pairs_error) if pairs_error > 0 else None,
+        "variance": ours.trace,
+        "variance_std_error": _jackknife([total.trace for total in without]),
+        "snr": _snr(ours),
+        "snr_std_error": _jackknife([_snr(total) for total in without]),
+        "snr_floor": float(0.6745 / np.sqrt(ours.replicates)),
+    }
+
+
+class _Total(NamedTuple):
+    replicates: int
+    mean: np.ndarray
+    variance: np.ndarray
+
+    @property
+    def trace(self) -> float:
+        return float(self.variance.sum())
+
+
+def _total(groups: Moments, leave_out: int | None = None) -> _Total:
+    """All groups as one, in float64, but for one that is left out."""
+    keep = np.arange(len(groups.replicates)) != (-1 if leave_out is None else leave_out)
+    count = groups.replicates[keep].astype(np.float64)
+    means = groups.mean[keep].astype(np.float64)
+    mean = count @ means / count.sum()
+    squares = groups.squares[keep].sum(axis=0, dtype=np.float64) + count @ (means - mean) ** 2
+    return _Total(int(count.sum()), mean, squares / (count.sum() - 1))
+
+
+def _snr(total: _Total) -> float | None:
+    varies = total.variance > 0
+    if not varies.any():
+        return None
+    return float(np.median(np.abs(total.mean[varies]) / np.sqrt(total.variance[varies])))
+
+
+def _jackknife(values: list) -> float | None:
+    if None in values:
+        return None
+    n = len(values)
+    return float(np.sqrt((n - 1) / n * np.sum((np.array(values) - np.mean(values)) ** 2)))
+
+
+def gradient_quality(
+    key: Key,
+    generative: GenerativeModel,
+    inference: InferenceNetwork,
+    params: Params,
+    xs: np.ndarray,
+    settings: GradientQuality,
+    progress: Callable[[int], None] = lambda count: None,
+) -> list[dict]:
+    """`quality`, for the encoder's and the decoder's parameters apart, of the gradient of the mean
+    bound over `xs`, the draws of z being the noise. K = 1: the ELBO with its KL in closed form and
+    from the draw, sticking the landing (which is DReG with K = 1); each other K: IWAE and DReG.
+    Each against the mean gradient of its own bound, as `elbo` or `iwae` give it by other draws.
+    At the highest matmul precision."""
+    observations = jnp.asarray(xs, jnp.float32)
+    encoder = sum(leaf.size for leaf in jax.tree.leaves(params.inference))
+    rows = []
+    for num_samples in counts(settings):
+        weighted, dreg = (
+            functools.partial(objective, num_samples=num_samples)
+            for objective in (iwae, doubly_reparameterized)
+        )
+        estimators = (
+            {
+                "ELBO": elbo,
+                "ELBO, KL sampled": weighted,
+                "sticking the landing": sticking_the_landing,
+            }
+            if num_samples == 1
+            else {"IWAE": weighted, "DReG": dreg}
+        )
+        plain = next(iter(estimators.values()))
+        found = []
+        for index, objective in enumerate((plain, *estimators.values())):
+            gradient = functools.partial(
+                _gradient, generative, inference, objective, _MAX_DRAWS // num_samples
+            )
+            one_key = jax.random.fold_in(jax.random.fold_in(key, num_samples), index)
+            replicates = settings.replicates if index else settings.reference_samples
+            with jax.default_matmul_precision("highest"):
+                found.append(moments(one_key, gradient, (params, observations), replicates))
+            progress(replicates * num_samples)
+        reference, *measured = found
+        for name, of_all in zip(estimators, measured, strict=True):
+            for part, columns in (("encoder", slice(encoder)), ("decoder", slice(encoder, None))):
+                of_part = (_columns(m, columns) for m in (of_all, reference))
+                about = {"estimator": name, "num_samples": num_samples, "part": part}
+                rows.append(about | quality(*of_part))
+    return rows
+
+
+def counts(settings: GradientQuality) -> list[int]:
+    """Each K, 1 among them."""
+    return sorted({1, *settings.num_samples})
+
+
+def cost(settings: GradientQuality) -> int:
+    """Draws of z for one example: what `progress` counts to."""
+    return sum(
+        k * (settings.reference_samples + (3 if k == 1 else 2) * settings.replicates)
+        for k in counts(settings)
+    )
+
+
+def _columns(groups: Moments, columns: slice) -> Moments:
+    return Moments(groups.replicates, groups.mean[:, columns], groups.squares[:, columns])
+
+
+def _gradient(generative, inference, objective, most, shared, key):
+    """Of the mean bound over xs, flat, the encoder's first; in chunks of at most `most` examples
+    that divide them evenly. Example i uses fold_in(key, i)."""
+    params, xs = shared
+    n = len(xs)
+    size = max(d for d in range(1, n + 1) if n % d == 0 and d <= max(most, 1))
+
+    def bound(params, indices, xs):
+        joint = generative.joint(params.generative)
+
+        def one(index, x):
+            q = inference.posterior(params.inference, x, joint.prior)
+            return objective(jax.random.fold_in(key, index), q, joint, x).value
+
+        return jnp.sum(jax.vmap(one)(indices, xs)) / n
+
+    def add(total, chunk):
+        gradient = jax.grad(bound)(params, *chunk)
+        return total + ravel_pytree((gradient.inference, gradient.generative))[0], None
+
+    chunks = jnp.arange(n).reshape(-1, size), xs.reshape(-1, size, *xs.shape[1:])
+    parameters = sum(leaf.size for leaf in jax.tree.leaves(params))
+    return jax.lax.scan(add, jnp.zeros(parameters), chunks)[0]

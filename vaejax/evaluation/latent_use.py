@@ -1,0 +1,88 @@
+"""How much of x the code z carries: E KL(q(z|x) || p(z)) = I_q(x; z) + KL(q(z) || p(z)), with q(z)
+the mean of q(z | x) over the data (Hoffman & Johnson 2016)."""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from vaejax.types import GenerativeModel, InferenceNetwork, Key, Params
+
+_DRAWS = 2  # of z an example: as few as tell a Monte Carlo error
+_BATCH = 500
+_MAX_VALUES = 20_000_000  # numbers held at a time
+
+
+def latent_use(
+    generative: GenerativeModel, inference: InferenceNetwork
+) -> Callable[[Key, Params, np.ndarray], dict[str, np.ndarray]]:
+    """Compiled (key, params, xs) -> per-example arrays in nats, each with its `_std_error`, for n
+    examples, 2 at least, and a q with a density. With z_i ~ q(z | x_i):
+
+    `information_lower`: log q(z_i | x_i) - log 1/n sum_j q(z_i | x_j), at most log n;
+    `information_upper`: the same with the mean over the n - 1 others, j != i. Their expectations
+    over data sets are a lower and an upper bound on I_q(x; z) (Poole et al. 2019, eqs. 12 and 13).
+    `aggregate_kl_upper` and `aggregate_kl_lower`: log of the same two mixtures - log p(z_i), an
+    upper and a lower bound on KL(q(z) || p(z)). Lower and upper add up to log q - log p.
+
+    Example i uses fold_in(key, i); its numbers depend on the other examples, which the error over
+    data leaves out.
+    """
+
+    @jax.jit
+    def measure(key, params, xs):
+        n = len(xs)
+        prior = generative.joint(params.generative).prior
+
+        def draw(inputs):
+            index, x = inputs
+            q = inference.posterior(params.inference, x, prior)
+            z = q.sample(seed=jax.random.fold_in(key, index), sample_shape=(_DRAWS,))
+            return z, jax.vmap(q.log_prob)(z), jax.vmap(prior.log_prob)(z)
+
+        indices = jnp.arange(n)
+        z, log_q, log_prior = jax.lax.map(draw, (indices, xs), batch_size=_BATCH)
+        others = _log_sum_of_others(params, prior, xs, z)
+        included = jnp.logaddexp(others, log_q) - jnp.log(n)
+        excluded = others - jnp.log(n - 1)
+        values = {
+            "information_lower": log_q - included,
+            "information_upper": log_q - excluded,
+            "aggregate_kl_lower": excluded - log_prior,
+            "aggregate_kl_upper": included - log_prior,
+        }
+        means = {name: value.mean(axis=1) for name, value in values.items()}
+        return means | {
+            f"{name}_std_error": value.std(axis=1, ddof=1) / _DRAWS**0.5
+            for name, value in values.items()
+        }
+
+    def _log_sum_of_others(params, prior, xs, z) -> Float[Array, "n draws"]:
+        """log sum_{j != i} q(z_i | x_j), summed over blocks of j."""
+        n, flat = len(xs), jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), z)
+        own = jnp.repeat(jnp.arange(n), _DRAWS)
+        size = min(n, max(1, _MAX_VALUES // sum(leaf.size for leaf in jax.tree.leaves(flat))))
+
+        def log_density(x):
+            return jax.vmap(inference.posterior(params.inference, x, prior).log_prob)(flat)
+
+        def add(total, block):
+            log_q = jax.vmap(log_density)(xs[jnp.minimum(block, n - 1)])
+            counted = (block[:, None] < n) & (block[:, None] != own)
+            log_q = jnp.where(counted, log_q, -jnp.inf)
+            return jnp.logaddexp(total, jax.nn.logsumexp(log_q, axis=0)), None
+
+        blocks = jnp.arange(-(-n // size) * size).reshape(-1, size)
+        total, _ = jax.lax.scan(add, jnp.full(n * _DRAWS, -jnp.inf), blocks)
+        return total.reshape(n, _DRAWS)
+
+    def run(key, params, xs):
+        if len(xs) < 2:
+            raise ValueError(f"expected at least 2 examples; got {len(xs)}")
+        with jax.default_matmul_precision("highest"):
+            found = measure(key, params, jnp.asarray(xs, jnp.float32))
+        return {name: np.asarray(values) for name, values in found.items()}
+
+    return run
