@@ -1,5 +1,6 @@
 """Functions with parameters: what turns z into the parameters of p(x | z), and x into lambda."""
 
+from vaejax.networks.masked import MaskedMLP
 from vaejax.networks.mlp import MLP
 
-__all__ = ["MLP"]
+__all__ = ["MLP", "MaskedMLP"]

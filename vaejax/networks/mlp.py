@@ -14,6 +14,7 @@ class MLP(nn.Module):
 
     `output_bias` starts the last bias elsewhere: at the data's mean logit, for a decoder
     (Burda et al. 2016, in the authors' code). `input_shift` and `input_scale` standardize x first.
+    `output_kernel_init` starts W_L elsewhere: at zero, for a flow that starts at the identity.
     """
 
     hidden: tuple[int, ...]
@@ -22,6 +23,7 @@ class MLP(nn.Module):
     output_bias: Float[Array, "..."] | float = 0.0
     input_shift: Float[Array, "..."] | float = 0.0
     input_scale: Float[Array, "..."] | float = 1.0
+    output_kernel_init: Callable[..., Array] = nn.initializers.glorot_uniform()
 
     @nn.compact
     def __call__(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
@@ -35,7 +37,7 @@ class MLP(nn.Module):
             h = self.activation(nn.Dense(size, kernel_init=nn.initializers.glorot_uniform())(h))
         h = nn.Dense(
             math.prod(self.output_shape),
-            kernel_init=nn.initializers.glorot_uniform(),
+            kernel_init=self.output_kernel_init,
             bias_init=bias_init,
         )(h)
         return h.reshape(self.output_shape)
