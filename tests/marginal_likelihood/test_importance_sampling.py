@@ -329,7 +329,9 @@ def test_one_sample_has_no_error_estimate():
 @pytest.mark.parametrize("num_samples, chunk_size", [(0, 50), (-3, 50), (10, 0)])
 def test_counts_below_one_are_refused(num_samples, chunk_size):
     joint, x, q, _ = MODELS["gaussian-3-1"]
-    with pytest.raises(ValueError, match=r"(num_samples|chunk_size) must be a whole number, at least 1; got"):
+    with pytest.raises(
+        ValueError, match=r"(num_samples|chunk_size) must be a whole number, at least 1; got"
+    ):
         importance_sampling(
             jax.random.key(0), joint, x, q, num_samples=num_samples, chunk_size=chunk_size
         )

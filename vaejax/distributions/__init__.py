@@ -2,12 +2,14 @@
 
 from distrax import Categorical, Distribution
 
+from vaejax.distributions.autoregressive import Autoregressive
 from vaejax.distributions.bernoulli import Bernoulli
 from vaejax.distributions.diagonal_gaussian import DiagonalGaussian, standard_normal
 from vaejax.distributions.discretized_logistic import DiscretizedLogistic
 from vaejax.distributions.point_mass import PointMass
 
 __all__ = [
+    "Autoregressive",
     "Bernoulli",
     "Categorical",
     "DiagonalGaussian",

@@ -1,9 +1,21 @@
 """What is maximized, for one example: (key, q, joint, x, ...) -> Terms, in nats."""
 
 from vaejax.objectives.elbo import elbo
+from vaejax.objectives.free_bits import free_bits
 from vaejax.objectives.iwae import iwae
 from vaejax.objectives.point_estimates import maximum_a_posteriori, reconstruction
+from vaejax.objectives.semi_amortized import refine, semi_amortized
 from vaejax.objectives.terms import Terms
 from vaejax.objectives.warmup import linear_warmup
 
-__all__ = ["Terms", "elbo", "iwae", "linear_warmup", "maximum_a_posteriori", "reconstruction"]
+__all__ = [
+    "Terms",
+    "elbo",
+    "free_bits",
+    "iwae",
+    "linear_warmup",
+    "maximum_a_posteriori",
+    "reconstruction",
+    "refine",
+    "semi_amortized",
+]
