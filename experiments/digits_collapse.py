@@ -57,14 +57,17 @@ class Config(experiment.Config):
     objective: Objective = dataclasses.field(default_factory=Objective)
     encoder_hidden: tuple[int, ...] = (100, 100)
     """Widths of the encoder's hidden layers; --model.hidden are the decoder's."""
+    context_scale: float = 0.001
+    """Standard deviation of the decoder's weights on z at the start: small, so that the decoder
+    starts by modelling x without z."""
     noise: float = 0.0
     """Standard deviation of Gaussian noise on what the encoder sees in training."""
 
 
 config = Config(
     data=Data("digits"),
-    model=experiment.MLP(latent_dim=8, hidden=(200,)),
-    train=Train(epochs=200),
+    model=experiment.MLP(latent_dim=16, hidden=(200,)),
+    train=Train(epochs=40, learning_rate=5e-2, adam_epsilon=0.1, validations=10),
 )
 
 
@@ -72,9 +75,16 @@ def build(config, dataset):
     check_support("bernoulli", dataset)
     family = inference.diagonal_gaussian(config.model.latent_dim)
     size = inference.parameter_count(family)
-    q = inference.amortized(family, networks.MLP(config.encoder_hidden, (size,)), dataset.shape)
+    encoder = networks.MLP(
+        config.encoder_hidden, (size,), output_kernel_init=jax.nn.initializers.zeros
+    )
+    q = inference.amortized(family, encoder, dataset.shape)
     pixels = int(dataset.train[0].size)
-    decoder = networks.MaskedMLP(config.model.hidden, (pixels,))
+    decoder = networks.MaskedMLP(
+        config.model.hidden,
+        (pixels,),
+        context_kernel_init=jax.nn.initializers.normal(config.context_scale),
+    )
     prior = distributions.standard_normal(config.model.latent_dim)
     model = generative.autoregressive_decoder(prior, decoder, dataset.shape)
     settings = config.objective

@@ -92,6 +92,8 @@ def pictures(
         grid = np.stack(np.meshgrid(*axes), axis=-1).reshape(-1, 2).astype(np.float32)
         joint = generative.joint(params.generative)
         result["manifold"] = np.asarray(
-            jax.jit(jax.vmap(lambda z: _mean(jax.random.fold_in(key, 2), joint.likelihood(z))))(grid)
+            jax.jit(jax.vmap(lambda z: _mean(jax.random.fold_in(key, 2), joint.likelihood(z))))(
+                grid
+            )
         )
     return result

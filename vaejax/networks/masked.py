@@ -30,7 +30,7 @@ class MaskedMLP(nn.Module):
     them first to last, by default as they lie: y[order[k]] depends on x[order[:k]]. A hidden unit
     of degree m sees the first m + 1 of them; degrees are spread evenly over 0..d - 2, so that with
     d - 1 units or more in each layer y[i] sees every x before it. With a `context` c, which every
-    y[i] sees, each layer adds V c.
+    y[i] sees, each layer adds V c, with V from `context_kernel_init`.
     """
 
     hidden: tuple[int, ...]
@@ -38,6 +38,7 @@ class MaskedMLP(nn.Module):
     order: tuple[int, ...] | None = None
     activation: Callable[[Array], Array] = jax.nn.tanh
     output_kernel_init: Callable[..., Array] = nn.initializers.glorot_uniform()
+    context_kernel_init: Callable[..., Array] = nn.initializers.glorot_uniform()
 
     @nn.compact
     def __call__(
@@ -47,8 +48,10 @@ class MaskedMLP(nn.Module):
             out = _MaskedDense(mask, kernel_init)(h)
             if context is None:
                 return out
-            seen = nn.Dense(mask.shape[1], use_bias=False, kernel_init=kernel_init)
-            return out + seen(context.reshape(-1))
+            context_dense = nn.Dense(
+                mask.shape[1], use_bias=False, kernel_init=self.context_kernel_init
+            )
+            return out + context_dense(context.reshape(-1))
 
         size = self.output_shape[0]
         order = np.arange(size) if self.order is None else np.asarray(self.order)
