@@ -1,20 +1,24 @@
 """Posterior collapse on binarized digits, and what is done against it.
 
-p(x | z) is a masked autoencoder (MADE) over the 64 pixels with z as its context: it can model x
-without z, and the plain ELBO then leaves dimensions of z unused. One option at a time:
-  plain
-  warm-up         --objective.warmup-steps 2600
-  free bits       --objective.free-bits 0.5
-  semi-amortized  --objective.refine-steps 5              (through the steps)
-                  --objective.refine-steps 5 --objective.no-through   (stopped)
-  aggressive      --train.encoder-steps 10 --train.aggressive-epochs 40
-  larger encoder  --encoder-hidden 400 400
-  noise           --noise 0.3                             (added to what the encoder sees)
-All are measured alike: the encoder's own q, the test split, IWAE-5000.
+p(x | z) is a masked autoencoder (MADE) over the 64 pixels with z as its context. It can model x
+almost as well without z, and starts so: the weights on z are small, q is the prior, and Adam's
+epsilon is large, so that small gradients make small steps (nearly SGD, as in He et al. 2019). The
+plain ELBO then puts little into z. One option at a time:
+  aggressive               --train.encoder-steps 5 --train.aggressive-epochs 10
+  semi-amortized, stopped  --objective.refine-steps 5 --objective.no-through
+  semi-amortized, through  --objective.refine-steps 5
+  free bits                --objective.free-bits 0.2
+  warm-up                  --objective.warmup-steps 130
+  larger encoder           --encoder-hidden 400 400
+  noise                    --noise 0.3       (added to what the encoder sees; Shu et al. 2018)
+All are measured alike: the encoder's own q, not refined; parameters best by validation of the
+option's own objective. Used: dimensions whose mean KL is above 0.1 nat; the usual count of active
+units (variance of E_q[z] above 0.01) is all 16 for every option but noise.
 
-Command:  vaejax run digits_collapse --seeds 0 1 2 [option]; all: see digits_collapse.json
-Expected: TODO
-Measured: see digits_collapse.json
+Command:  python experiments/benchmarks/collapse.py   (one of them: vaejax run digits_collapse ...)
+Expected: aggressive above plain in KL and in used dimensions, -log p(x) no higher
+Measured: over 3 seeds, plain: KL 2.36 +- 0.11, 7.7 +- 1.2 used, -log p(x) <= 22.801 +- 0.021;
+aggressive: 3.55 +- 0.07, 13.0 +- 0.6, 22.772 +- 0.030; see digits_collapse.json
 """
 
 import dataclasses
@@ -48,7 +52,8 @@ class Objective:
             raise UserError("--objective's settings must be 0 or more")
         if (self.warmup_steps > 0) + (self.free_bits > 0) + (self.refine_steps > 0) > 1:
             raise UserError(
-                "--objective.warmup-steps, .free-bits and .refine-steps exclude each other: give one"
+                "--objective.warmup-steps, --objective.free-bits and --objective.refine-steps "
+                "exclude each other: give one"
             )
 
 

@@ -62,7 +62,9 @@ def test_encoder_steps_are_gradient_ascent_in_the_encoder_on_batches_of_their_ow
     indices = jnp.arange(8)
     after, _ = jax.jit(steps)(state, indices[None], XS)
 
-    def value(params, key, xs):
+    @jax.jit
+    @jax.grad
+    def gradient_of(params, key, xs):
         joint = model.joint(params.generative)
         keys = jax.random.split(key, len(xs))
         terms = [
@@ -76,10 +78,10 @@ def test_encoder_steps_are_gradient_ascent_in_the_encoder_on_batches_of_their_ow
     for key in jax.random.split(jax.random.fold_in(noise, 2), 2):
         index_key, _, objective_key = jax.random.split(key, 3)
         drawn.append(jax.random.randint(index_key, (8,), 0, 40))
-        gradient = jax.grad(value)(params, objective_key, XS[drawn[-1]]).inference
+        gradient = gradient_of(params, objective_key, XS[drawn[-1]]).inference
         phi = jax.tree.map(lambda p, g: p + 0.2 * g, params.inference, gradient)
         params = params._replace(inference=phi)
-    gradient = jax.grad(value)(params, jax.random.split(noise)[1], XS[indices])
+    gradient = gradient_of(params, jax.random.split(noise)[1], XS[indices])
     params = jax.tree.map(lambda p, g: p + 0.1 * g, params, gradient)
     for new, wanted in zip(jax.tree.leaves(after.params), jax.tree.leaves(params), strict=True):
         np.testing.assert_allclose(new, wanted, atol=1e-5)
