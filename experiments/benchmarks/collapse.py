@@ -35,6 +35,7 @@ OPTIONS = {
     "warm-up": "--objective.warmup-steps 130",
     "larger encoder": "--encoder-hidden 400 400",
     "noise": "--noise 0.3",
+    "noise, aggressive": "--noise 0.3 --train.encoder-steps 5 --train.aggressive-epochs 10",
     "semi-amortized, through": "--objective.refine-steps 5",
 }
 
