@@ -24,16 +24,24 @@ from vaejax import distributions, generative, inference, networks
 from vaejax.data import Binarization, Dataset
 from vaejax.errors import UserError
 from vaejax.evaluation import Evaluate
-from vaejax.training import Train
+from vaejax.training import Train, Trainer
 from vaejax.types import GenerativeModel, InferenceNetwork, VariationalFamily
 
 
 class Experiment(NamedTuple):
-    """What an experiment file builds: p(x, z), q(z | x), and what is maximized."""
+    """What an experiment file builds: p(x, z), q(z | x), and what is maximized.
+
+    `corrupt` changes what q alone sees, in training alone: q(z | corrupt(x)) against the clean x.
+    With Gaussian noise it regularizes amortized inference (Shu et al. 2018).
+    """
 
     generative: GenerativeModel
     inference: InferenceNetwork
     objective: Callable  # (key, q, joint, x, step) -> Terms
+    corrupt: Callable | None = None  # (key, x) -> x
+
+    def trainer(self, dataset: Dataset, settings: Train) -> Trainer:
+        return Trainer(*self[:3], dataset, settings, corrupt=self.corrupt)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -154,7 +154,7 @@ def main() -> None:
         sys.exit(2)
     loaded, _ = load_run(sys.argv[1:], "annealing")
     params, _, _ = loaded.params()
-    generative, inference, _ = loaded.experiment
+    generative, inference = loaded.experiment[:2]
 
     timed = {}
     work = BATCH * cost(TIMED_TEMPERATURES)

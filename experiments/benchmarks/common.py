@@ -42,10 +42,10 @@ def build(name: str, dataset: Dataset, **objective):
     return file.build(dataclasses.replace(file.config, objective=changed), dataset)
 
 
-def trainer(pair, dataset: Dataset) -> Trainer:
+def trainer(pair: experiment.Experiment, dataset: Dataset) -> Trainer:
     """Adam at 1e-3, no end in sight, no validation: what the others do too."""
     settings = Train(epochs=100_000, batch_size=BATCH, schedule="constant", validations=0)
-    return Trainer(*pair, dataset, settings)
+    return pair.trainer(dataset, settings)
 
 
 class Others:

@@ -64,3 +64,13 @@ def test_another_number_of_inputs_is_refused():
 def test_an_order_that_is_no_permutation_is_refused(order):
     with pytest.raises(ValueError, match=r"permutation of 0\.\.2"):
         MaskedMLP((8,), (3,), order).init(jax.random.key(0), np.ones(3, np.float32))
+
+
+@pytest.mark.parametrize("hidden", [(), (16, 16)])
+def test_a_context_reaches_every_output_and_leaves_the_order_of_x(hidden):
+    x, c = np.random.default_rng(0).normal(size=(2, 5)).astype(np.float32)
+    network = MaskedMLP(hidden, (5,))
+    params = network.init(jax.random.key(0), x, c)
+    of_x, of_c = jax.jacobian(lambda x, c: network.apply(params, x, c), argnums=(0, 1))(x, c)
+    np.testing.assert_array_equal(np.asarray(of_x) != 0, np.tril(np.ones((5, 5)), -1) > 0)
+    assert np.all(np.asarray(of_c) != 0)

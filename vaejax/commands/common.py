@@ -20,7 +20,6 @@ from vaejax.data import Dataset
 from vaejax.errors import UserError
 from vaejax.experiment import Config, Experiment, ExperimentFile
 from vaejax.run_directory import RunDirectory
-from vaejax.training import Trainer
 from vaejax.training.checkpoint import Checkpoints
 from vaejax.types import Params
 
@@ -90,7 +89,7 @@ class Loaded(NamedTuple):
 
     def params(self) -> tuple[Params, int, str]:
         """(parameters, their step, which they are): the best by validation, else the last."""
-        trainer = Trainer(*self.experiment, self.dataset, self.config.train)
+        trainer = self.experiment.trainer(self.dataset, self.config.train)
         states, best = jax.eval_shape(lambda: trainer.start([stream(self.seed, TRAIN)]))
         shapes = jax.tree.map(lambda s: jax.ShapeDtypeStruct(s.shape[1:], s.dtype), (states, best))
         state, best = Checkpoints(self.directory.file("checkpoints")).restore(*shapes)

@@ -18,7 +18,7 @@ def cost(arguments: list[str]) -> int:
     settings = parse(Cost, rest, prog="vaejax cost RUN", default=Cost())
     params, step, which = loaded.params()
     dataset = loaded.dataset
-    generative, inference, _ = loaded.experiment
+    generative, inference, *_ = loaded.experiment
     xs = dataset.test[: present(dataset, "test", settings.examples, "--")]
     if is_point_mass(generative, inference, params, xs[0]):
         raise UserError(

@@ -74,7 +74,7 @@ def _kept_as(loaded: Loaded, settings: Evaluate) -> str | None:
 
 
 def measure_run(loaded: Loaded, settings: Evaluate) -> None:
-    generative, inference, _ = loaded.experiment
+    generative, inference = loaded.experiment[:2]
     params, step, which = loaded.params()
     xs = loaded.dataset.split(settings.split)[: evaluated_examples(settings, loaded.dataset)]
     started = time.monotonic()
@@ -150,7 +150,7 @@ def sample(arguments: list[str]) -> int:
             "--count must be at least 1 and --seed from 0 to 2^32 - 1; got "
             f"{options.count} and {options.seed}"
         )
-    generative, inference, _ = loaded.experiment
+    generative, inference = loaded.experiment[:2]
     params, step, which = loaded.params()
     if is_point_mass(generative, inference, params, loaded.dataset.train[0]):
         raise UserError(

@@ -32,7 +32,7 @@ def gaps(arguments: list[str]) -> int:
     settings = parse(Gaps, rest, prog="vaejax gaps RUN", default=Gaps())
     params, step, which = loaded.params()
     dataset = loaded.dataset
-    generative, inference, _ = loaded.experiment
+    generative, inference, *_ = loaded.experiment
     for split in SPLITS:
         present(dataset, split, settings.examples, "--")
     point_mass = is_point_mass(generative, inference, params, dataset.train[0])
@@ -81,7 +81,7 @@ def gaps(arguments: list[str]) -> int:
 
 def _measure(loaded: Loaded, params, split: Split, settings: Gaps, file: str, stop):
     """The split's arrays; goes on from what an earlier call has saved, saves after each block."""
-    generative, inference, _ = loaded.experiment
+    generative, inference, *_ = loaded.experiment
     dataset = loaded.dataset
     xs = dataset.split(split)[: settings.examples]
     arrays = loaded.directory.read_arrays(file) if loaded.directory.file(file).exists() else None

@@ -28,7 +28,6 @@ from vaejax.commands.common import (
 )
 from vaejax.data.catalogue import data_dir
 from vaejax.run_directory import matmul_precision, versions
-from vaejax.training import Trainer
 
 _BENCH_CALLS = 7
 
@@ -99,7 +98,7 @@ def bench(arguments: list[str]) -> int:
     config = absolute_data(options.config)
     use_compilation_cache()
     dataset = load_data(config)
-    trainer = Trainer(*file.build(config, dataset), dataset, config.train)
+    trainer = file.build(config, dataset).trainer(dataset, config.train)
     count = trainer.steps_per_call(1)
     batch = config.train.batch_size
     indices = jax.random.randint(stream(0, SAMPLE), (1, count, batch), 0, len(dataset.train))

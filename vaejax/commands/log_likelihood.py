@@ -106,7 +106,7 @@ def _missed(arrays, target: float | None) -> list[int]:
 def _estimate(loaded, params, xs, name, settings, stem, stop, deadline, budget):
     """(arrays of the examples that there are, what stopped it or None, evaluations spent now).
     Goes on from what an earlier call has saved, and saves after each block."""
-    generative, inference, _ = loaded.experiment
+    generative, inference = loaded.experiment[:2]
     file = f"{stem}.npz"
     arrays = loaded.directory.read_arrays(file) if loaded.directory.file(file).exists() else None
     spent, stopped = 0, None

@@ -17,7 +17,7 @@ def posterior(arguments: list[str]) -> int:
     settings = parse(Posterior, rest, prog="vaejax posterior RUN", default=Posterior())
     params, step, which = loaded.params()
     dataset = loaded.dataset
-    generative, inference, _ = loaded.experiment
+    generative, inference, *_ = loaded.experiment
     n = present(dataset, settings.split, None, "--")
     if settings.example >= n:
         raise UserError(

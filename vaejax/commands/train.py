@@ -139,7 +139,7 @@ def _train(setup: Setup) -> int:
             by_step.setdefault(step, []).append(index)
     if not by_step:
         return 0
-    trainer = Trainer(*setup.experiment, setup.dataset, setup.config.train)
+    trainer = setup.experiment.trainer(setup.dataset, setup.config.train)
     used, present = len(trainer.sharding.device_set), jax.device_count()
     if used < present:
         print(

@@ -2,6 +2,7 @@
 
 from distrax import Categorical, Distribution
 
+from vaejax.distributions.autoregressive import Autoregressive
 from vaejax.distributions.bernoulli import Bernoulli
 from vaejax.distributions.diagonal_gaussian import DiagonalGaussian, standard_normal
 from vaejax.distributions.discretized_logistic import DiscretizedLogistic
@@ -16,6 +17,7 @@ from vaejax.distributions.gaussian_mixture import GaussianMixture
 from vaejax.distributions.point_mass import PointMass
 
 __all__ = [
+    "Autoregressive",
     "Bernoulli",
     "Categorical",
     "DiagonalGaussian",

@@ -1,5 +1,6 @@
 """Every example of a split, measured once, in bounded memory, at the highest precision."""
 
+import contextlib
 import dataclasses
 from collections.abc import Callable
 from typing import Literal
@@ -54,7 +55,7 @@ def evaluate(
     `_std_error`; `kl_per_dimension` where q and the prior are diagonal Gaussians. For a point
     mass: `reconstruction` = log p(x | z) at its z, and nothing that needs a density.
     For both: `code`, the mean of q (of a flow, of a hundred draws), and `squared_error`,
-    ||x - E[x | z = code]||^2.
+    ||x - E[x | z = code]||^2, where p(x | z) knows its mean.
 
     Example i uses fold_in(key, i): no value depends on batches or devices.
     """
@@ -67,7 +68,9 @@ def evaluate(
         q = inference.posterior(params.inference, x, joint.prior)
         code = _mean(jax.random.fold_in(key, index), q)
         likelihood = joint.likelihood(code)
-        row = {"code": code, "squared_error": jnp.sum((x - likelihood.mean()) ** 2)}
+        row = {"code": code}
+        with contextlib.suppress(NotImplementedError):
+            row["squared_error"] = jnp.sum((x - likelihood.mean()) ** 2)
         if isinstance(q, PointMass):
             return row | {"reconstruction": likelihood.log_prob(x)}
         estimate = importance_sampling(

@@ -3,11 +3,13 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array
 
 from vaejax.distributions import PointMass
-from vaejax.types import GenerativeModel, InferenceNetwork, Key, Params
+from vaejax.types import Distribution, GenerativeModel, InferenceNetwork, Key, Params
 
 MANIFOLD_SIDE = 20
+_MEAN_DRAWS = 100
 
 
 def is_point_mass(
@@ -25,6 +27,14 @@ def is_point_mass(
     return kind[0]
 
 
+def _mean(key: Key, p: Distribution) -> Array:
+    """E[x]; where p has no formula for it (autoregressive), the mean of 100 draws."""
+    try:
+        return p.mean()
+    except NotImplementedError:
+        return jnp.mean(p.sample(seed=key, sample_shape=(_MEAN_DRAWS,)), axis=0)
+
+
 def prior_samples(
     key: Key, generative: GenerativeModel, params: Params, count: int
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -34,7 +44,8 @@ def prior_samples(
         joint = generative.joint(params.generative)
         prior_key, likelihood_key = jax.random.split(key)
         likelihood = joint.likelihood(joint.prior.sample(seed=prior_key))
-        return likelihood.mean(), likelihood.sample(seed=likelihood_key)
+        mean_key = jax.random.fold_in(key, 2)  # split's two may be fold_in's 0 and 1
+        return _mean(mean_key, likelihood), likelihood.sample(seed=likelihood_key)
 
     keys = jax.random.split(key, count)
     means, samples = jax.jit(lambda keys: jax.lax.map(one, keys, batch_size=500))(keys)
@@ -61,7 +72,7 @@ def pictures(
     def reconstruct(key, x):
         joint = generative.joint(params.generative)
         q = inference.posterior(params.inference, x, joint.prior)
-        return joint.likelihood(q.sample(seed=key)).mean()
+        return _mean(jax.random.fold_in(key, 0), joint.likelihood(q.sample(seed=key)))
 
     reconstruct_key, sample_key = jax.random.split(key)
     keys = jax.random.split(reconstruct_key, len(xs))
@@ -81,6 +92,8 @@ def pictures(
         grid = np.stack(np.meshgrid(*axes), axis=-1).reshape(-1, 2).astype(np.float32)
         joint = generative.joint(params.generative)
         result["manifold"] = np.asarray(
-            jax.jit(jax.vmap(lambda z: joint.likelihood(z).mean()))(grid)
+            jax.jit(jax.vmap(lambda z: _mean(jax.random.fold_in(key, 2), joint.likelihood(z))))(
+                grid
+            )
         )
     return result

@@ -29,7 +29,8 @@ class MaskedMLP(nn.Module):
     MADE (Germain et al. 2015). x has d = `output_shape[0]` elements, in any shape. `order` lists
     them first to last, by default as they lie: y[order[k]] depends on x[order[:k]]. A hidden unit
     of degree m sees the first m + 1 of them; degrees are spread evenly over 0..d - 2, so that with
-    d - 1 units or more in each layer y[i] sees every x before it.
+    d - 1 units or more in each layer y[i] sees every x before it. With a `context` c, which every
+    y[i] sees, each layer adds V c, with V from `context_kernel_init`.
     """
 
     hidden: tuple[int, ...]
@@ -37,9 +38,21 @@ class MaskedMLP(nn.Module):
     order: tuple[int, ...] | None = None
     activation: Callable[[Array], Array] = jax.nn.tanh
     output_kernel_init: Callable[..., Array] = nn.initializers.glorot_uniform()
+    context_kernel_init: Callable[..., Array] = nn.initializers.glorot_uniform()
 
     @nn.compact
-    def __call__(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
+    def __call__(
+        self, x: Float[Array, "..."], context: Float[Array, "..."] | None = None
+    ) -> Float[Array, "..."]:
+        def layer(h, mask, kernel_init):
+            out = _MaskedDense(mask, kernel_init)(h)
+            if context is None:
+                return out
+            context_dense = nn.Dense(
+                mask.shape[1], use_bias=False, kernel_init=self.context_kernel_init
+            )
+            return out + context_dense(context.reshape(-1))
+
         size = self.output_shape[0]
         order = np.arange(size) if self.order is None else np.asarray(self.order)
         if x.size != size:
@@ -54,7 +67,7 @@ class MaskedMLP(nn.Module):
         for units in self.hidden:
             above = np.arange(units) * max(size - 1, 1) // units
             mask = degrees[:, None] <= above
-            h = self.activation(_MaskedDense(mask, nn.initializers.glorot_uniform())(h))
+            h = self.activation(layer(h, mask, nn.initializers.glorot_uniform()))
             degrees = above
         mask = np.repeat(degrees[:, None] < position, math.prod(self.output_shape[1:]), axis=1)
-        return _MaskedDense(mask, self.output_kernel_init)(h).reshape(self.output_shape)
+        return layer(h, mask, self.output_kernel_init).reshape(self.output_shape)

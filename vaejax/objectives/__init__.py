@@ -1,9 +1,11 @@
 """What is maximized, for one example: (key, q, joint, x, ...) -> Terms, in nats."""
 
 from vaejax.objectives.elbo import elbo
+from vaejax.objectives.free_bits import free_bits
 from vaejax.objectives.iwae import iwae
 from vaejax.objectives.path_gradients import doubly_reparameterized, sticking_the_landing
 from vaejax.objectives.point_estimates import maximum_a_posteriori, reconstruction
+from vaejax.objectives.semi_amortized import refine, semi_amortized
 from vaejax.objectives.terms import Terms
 from vaejax.objectives.warmup import linear_warmup
 
@@ -11,9 +13,12 @@ __all__ = [
     "Terms",
     "doubly_reparameterized",
     "elbo",
+    "free_bits",
     "iwae",
     "linear_warmup",
     "maximum_a_posteriori",
     "reconstruction",
+    "refine",
+    "semi_amortized",
     "sticking_the_landing",
 ]

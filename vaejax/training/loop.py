@@ -17,6 +17,7 @@ from vaejax.sharding import batch_sharding, replicated
 from vaejax.training.settings import Train
 from vaejax.training.state import TrainState, init_state
 from vaejax.training.step import (
+    Corrupt,
     Objective,
     batch_terms,
     epoch_order,
@@ -64,7 +65,8 @@ class Trainer:
     """One experiment on one data set, compiled for a number of seeds.
 
     `start` gives initial states, `run` goes on from any states. Seeds are an axis that `vmap`
-    adds: each has its own parameters, noise and order of the data.
+    adds: each has its own parameters, noise and order of the data. `corrupt` changes what the
+    encoder sees in training, and in training alone.
     """
 
     def __init__(
@@ -74,6 +76,8 @@ class Trainer:
         objective: Objective,
         dataset: Dataset,
         settings: Train,
+        *,
+        corrupt: Corrupt | None = None,
     ):
         self.dataset = dataset
         self.settings = settings
@@ -81,17 +85,35 @@ class Trainer:
         self.steps_per_epoch = settings.steps_per_epoch(self.num_examples)
         self.total_steps = settings.total_steps(self.num_examples)
         self.optimizer = settings.optimizer(self.num_examples)
+        encoder_optimizer = settings.encoder_optimizer(self.num_examples)
         self.sharding = batch_sharding(settings.batch_size)
         self.data = jax.device_put(dataset.train, replicated(self.sharding))
-        steps = make_steps(
-            generative, inference, objective, self.optimizer, dataset.observe, self.sharding
-        )
         # Outputs are copied to each device, as inputs are: one compilation serves all calls.
         copy = replicated(self.sharding)
-        self.steps = jax.jit(over_seeds(steps, (0, 0, None)), donate_argnums=0, out_shardings=copy)
+
+        def compiled(encoder_steps):
+            steps = make_steps(
+                generative,
+                inference,
+                objective,
+                self.optimizer,
+                dataset.observe,
+                self.sharding,
+                corrupt=corrupt,
+                encoder_optimizer=encoder_optimizer,
+                encoder_steps=encoder_steps,
+            )
+            return jax.jit(over_seeds(steps, (0, 0, None)), donate_argnums=0, out_shardings=copy)
+
+        self.steps = compiled(0)
+        self.aggressive_steps = compiled(settings.encoder_steps)
         self._update_best = jax.jit(_update_best, out_shardings=copy)
         self._init = functools.partial(
-            init_state, generative=generative, inference=inference, optimizer=self.optimizer
+            init_state,
+            generative=generative,
+            inference=inference,
+            optimizer=self.optimizer,
+            encoder_optimizer=encoder_optimizer,
         )
         self._validate = _validation(
             batch_terms(generative, inference, objective),
@@ -119,7 +141,8 @@ class Trainer:
     def steps_per_call(self, num_seeds: int) -> int:
         """How many steps a compiled call makes: about a second's worth, an epoch at most."""
         budget = _FLOPS_PER_CALL.get(jax.default_backend(), 1e13)
-        most = budget / max(self.flops_per_step * num_seeds, 1.0)
+        updates = 1 + self.settings.encoder_steps
+        most = budget / max(self.flops_per_step * updates * num_seeds, 1.0)
         calls = int(np.ceil(self.steps_per_epoch / max(most, 1.0)))
         return int(np.ceil(self.steps_per_epoch / calls))
 
@@ -142,6 +165,8 @@ class Trainer:
         while step < self.total_steps:
             epoch, position = divmod(step, self.steps_per_epoch)
             orders = _orders(keys, epoch, self.num_examples)
+            aggressive = epoch < self.settings.aggressive_epochs
+            steps = self.aggressive_steps if aggressive else self.steps
             while position < self.steps_per_epoch and step < self.total_steps:
                 # Validations happen at fixed steps: what is best does not depend on the calls.
                 to_validation = next((v - step for v in validations if v > step), per_call)
@@ -154,7 +179,7 @@ class Trainer:
                 batch = self.settings.batch_size
                 indices = orders[:, position * batch : (position + count) * batch]
                 indices = indices.reshape(num_seeds, count, batch)
-                states, terms = self.steps(states, indices, self.data)
+                states, terms = steps(states, indices, self.data)
                 terms = jax.tree.map(np.asarray, terms)
                 finite = np.isfinite(terms.value)
                 if not finite.all():

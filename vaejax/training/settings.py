@@ -29,6 +29,10 @@ class Train:
     """Added to Adam's denominator."""
     validations: int = 50
     """How often the validation split is measured over the run; the best parameters are kept."""
+    encoder_steps: int = 0
+    """Encoder-only updates before each step, on batches of their own (He et al. 2019)."""
+    aggressive_epochs: int = 0
+    """The first passes, in which those updates are made."""
 
     def __post_init__(self):
         for name, valid, expected in (
@@ -39,10 +43,17 @@ class Train:
             ("adam_beta1", 0 <= self.adam_beta1 < 1, "in [0, 1)"),
             ("adam_epsilon", 0 < self.adam_epsilon < math.inf, "above 0 and finite"),
             ("validations", self.validations >= 0, "0 or more"),
+            ("encoder_steps", self.encoder_steps >= 0, "0 or more"),
+            ("aggressive_epochs", self.aggressive_epochs >= 0, "0 or more"),
         ):
             if not valid:
                 option = name.replace("_", "-")
                 raise UserError(f"--train.{option} must be {expected}; got {getattr(self, name)}")
+        if (self.encoder_steps == 0) != (self.aggressive_epochs == 0):
+            raise UserError(
+                "--train.encoder-steps and --train.aggressive-epochs go together: give both or "
+                f"neither; got {self.encoder_steps} and {self.aggressive_epochs}"
+            )
 
     def steps_per_epoch(self, num_examples: int) -> int:
         """Whole batches in one pass."""
@@ -58,13 +69,26 @@ class Train:
 
     def optimizer(self, num_examples: int) -> optax.GradientTransformation:
         """Adam (Kingma & Ba 2015) on this schedule."""
+        return self._adam(self._schedule(num_examples))
+
+    def encoder_optimizer(self, num_examples: int) -> optax.GradientTransformation | None:
+        """Adam for the encoder-only updates: `encoder_steps` at each step's learning rate."""
+        if self.encoder_steps == 0:
+            return None
+        schedule = self._schedule(num_examples)
+        return self._adam(lambda count: schedule(count // self.encoder_steps))
+
+    def _schedule(self, num_examples: int) -> optax.Schedule:
         total = self.total_steps(num_examples)
         schedules = {
             "constant": lambda: optax.constant_schedule(self.learning_rate),
             "cosine": lambda: optax.cosine_decay_schedule(self.learning_rate, total),
             "burda": lambda: burda_schedule(self.learning_rate, total),
         }
-        return optax.adam(schedules[self.schedule](), b1=self.adam_beta1, eps=self.adam_epsilon)
+        return schedules[self.schedule]()
+
+    def _adam(self, schedule: optax.Schedule) -> optax.GradientTransformation:
+        return optax.adam(schedule, b1=self.adam_beta1, eps=self.adam_epsilon)
 
 
 def burda_schedule(learning_rate: float, total_steps: int) -> optax.Schedule:

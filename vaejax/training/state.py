@@ -12,13 +12,15 @@ from vaejax.types import GenerativeModel, InferenceNetwork, Key, Params
 
 class TrainState(NamedTuple):
     """`key` is split in three: epoch e's order is fold_in(the first, e), step t's noise
-    fold_in(the second, t), the third is the validation's. So (step, params, optimizer, key) and
-    the data determine everything that follows."""
+    fold_in(the second, t), the third is the validation's. So the state and the data determine
+    everything that follows. `encoder_optimizer` is the state of the encoder-only updates, where
+    there are any."""
 
     step: Int[Array, ""]
     params: Params
     optimizer: Any
     key: Key
+    encoder_optimizer: Any = None
 
 
 def init_state(
@@ -26,9 +28,13 @@ def init_state(
     generative: GenerativeModel,
     inference: InferenceNetwork,
     optimizer: optax.GradientTransformation,
+    encoder_optimizer: optax.GradientTransformation | None = None,
 ) -> TrainState:
     generative_key, inference_key, train_key = jax.random.split(key, 3)
     params = Params(generative.init(generative_key), inference.init(inference_key))
     # A weak type would become strong after one step, and compile everything again.
     params = jax.tree.map(lambda leaf: jax.lax.convert_element_type(leaf, leaf.dtype), params)
-    return TrainState(jnp.zeros((), jnp.int32), params, optimizer.init(params), train_key)
+    state = TrainState(jnp.zeros((), jnp.int32), params, optimizer.init(params), train_key)
+    if encoder_optimizer is None:
+        return state
+    return state._replace(encoder_optimizer=encoder_optimizer.init(params.inference))

@@ -1,0 +1,149 @@
+"""Refinement and its gradients on z ~ N(0, I), x | z ~ N(W z + b, s^2 I), where they are known."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import scipy.stats
+
+from vaejax.distributions import DiagonalGaussian, standard_normal
+from vaejax.objectives import elbo, refine, semi_amortized
+from vaejax.types import Joint
+
+S = 0.8
+W = np.array([[1.0, 0.9], [0.5, -0.2], [-0.7, -0.4]])
+B = np.array([0.2, -0.1, 0.4])
+X = np.array([1.0, -0.8, 0.5])
+START = (np.array([0.9, -0.3]), np.log([0.6, 0.9]))  # mean and log scale
+
+
+def joint(w=W):
+    return Joint(
+        standard_normal(2),
+        lambda z: DiagonalGaussian(w @ z + jnp.asarray(B), jnp.full(3, np.log(S))),
+    )
+
+
+def exact_elbo(mean, log_scale):
+    """E_q[log p(X | z)] - KL for z of each row."""
+    scale = np.exp(log_scale)
+    at_mean = scipy.stats.norm(mean @ W.T + B, S).logpdf(X).sum(-1)
+    reconstruction = at_mean - np.sum(scale**2 * np.sum(W**2, axis=0), -1) / (2 * S**2)
+    return reconstruction - 0.5 * np.sum(scale**2 + mean**2 - 1 - 2 * log_scale, -1)
+
+
+def refined(num_steps, learning_rate, n):
+    """Mean and log scale after refining from START with each of n keys."""
+
+    def one(key):
+        q = refine(
+            key,
+            DiagonalGaussian(*START),
+            joint(),
+            X,
+            num_steps=num_steps,
+            learning_rate=learning_rate,
+            through=False,
+        )
+        return q.mean(), q.log_scale
+
+    return jax.jit(jax.vmap(one))(jax.random.split(jax.random.key(0), n))
+
+
+def test_each_step_raises_the_exact_elbo_until_the_best_diagonal_q():
+    precision = np.eye(2) + W.T @ W / S**2
+    best = np.linalg.solve(precision, W.T @ (X - B) / S**2), -0.5 * np.log(np.diag(precision))
+    means = [exact_elbo(*START)]
+    means += [exact_elbo(*map(np.asarray, refined(k, 0.02, 500))).mean() for k in (1, 5, 20)]
+    assert np.all(np.diff(means) > 0.02)
+    found = [np.mean(leaf, axis=0) for leaf in refined(1500, 0.01, 200)]
+    np.testing.assert_allclose(found[0], best[0], atol=0.02)
+    np.testing.assert_allclose(found[1], best[1], atol=0.03)
+    assert np.abs(START[0] - best[0]).max() > 0.2 and np.abs(START[1] - best[1]).max() > 0.2
+
+
+def test_a_step_is_the_gradient_of_the_elbo_at_its_draw():
+    """d/d mean and d/d log scale of log p(x | z) - KL at z = mean + scale * noise, by hand."""
+    key = jax.random.key(4)
+    mean, _ = refined(0, 0.1, 1)
+    np.testing.assert_allclose(mean[0], START[0], rtol=1e-6)
+    q = refine(
+        key, DiagonalGaussian(*START), joint(), X, num_steps=1, learning_rate=0.1, through=False
+    )
+    z = DiagonalGaussian(*START).sample(seed=jax.random.fold_in(key, 0))
+    scale = np.exp(START[1])
+    of_z = W.T @ (X - B - W @ z) / S**2
+    by_hand = of_z - START[0], of_z * (z - START[0]) - (scale**2 - 1)
+    np.testing.assert_allclose(q.mean(), START[0] + 0.1 * by_hand[0], rtol=1e-5)
+    np.testing.assert_allclose(q.log_scale, START[1] + 0.1 * by_hand[1], rtol=1e-5)
+
+
+def gradients(through, num_steps=2, objective=semi_amortized):
+    """Gradient of the value in (mean, W)."""
+    settings = {"num_steps": num_steps, "learning_rate": 0.1}
+    if objective is semi_amortized:
+        objective = functools.partial(objective, **settings, through=through)
+
+    def value(mean, w):
+        q = DiagonalGaussian(mean, START[1])
+        return objective(jax.random.key(1), q, joint(w), X).value
+
+    with jax.enable_x64(True):
+        return jax.jit(jax.value_and_grad(value, argnums=(0, 1)))(START[0], W)
+
+
+def test_the_gradient_through_the_steps_is_that_of_finite_differences():
+    with jax.enable_x64(True):
+
+        @jax.jit
+        def value(mean, w):
+            q = DiagonalGaussian(mean, START[1])
+            return semi_amortized(
+                jax.random.key(1),
+                q,
+                joint(w),
+                X,
+                num_steps=2,
+                learning_rate=0.1,
+                through=True,
+            ).value
+
+        steps, zero = 1e-5 * np.eye(2), np.zeros_like(W)
+        of_mean = [(value(START[0] + d, W) - value(START[0] - d, W)) / 2e-5 for d in steps]
+        one = zero.copy()
+        one[1, 0] = 1e-5
+        of_w = (value(START[0], W + one) - value(START[0], W - one)) / 2e-5
+    _, (mean, w) = gradients(True)
+    np.testing.assert_allclose(mean, of_mean, rtol=1e-6)
+    np.testing.assert_allclose(w[1, 0], of_w, rtol=1e-6)
+
+
+def test_stopped_p_learns_at_the_refined_q_and_the_encoder_at_its_own():
+    with jax.enable_x64(True):
+        q = DiagonalGaussian(*START)
+        refine_key, key = jax.random.split(jax.random.key(1))
+        at = refine(refine_key, q, joint(), X, num_steps=2, learning_rate=0.1, through=False)
+
+        def value(q, w):
+            return elbo(key, q, joint(w), X).value
+
+        of_w = jax.grad(value, argnums=1)(at, W)
+        of_mean = jax.grad(value)(q, W).loc
+    (stopped, (mean, w)), (through, (mean_through, w_through)) = gradients(False), gradients(True)
+    np.testing.assert_allclose(stopped, through, rtol=1e-12)  # the value is the same
+    np.testing.assert_allclose(mean, of_mean, rtol=1e-10)
+    np.testing.assert_allclose(w, of_w, rtol=1e-10)
+    assert np.abs(mean - mean_through).max() > 0.05
+    assert np.abs(w - w_through).max() > 0.01
+
+
+@pytest.mark.parametrize("through", [True, False])
+def test_no_step_is_the_elbo(through):
+    key = jax.random.split(jax.random.key(1))[1]
+    value, wanted = (
+        gradients(through, num_steps=0),
+        gradients(None, objective=lambda _, q, p, x: elbo(key, q, p, x)),
+    )
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-10), value, wanted)

@@ -1,0 +1,38 @@
+"""p(x, z) = p(z) prod_i p(x_i | x_<i, z): a decoder that models x's own dependences."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from vaejax.distributions import Autoregressive
+from vaejax.types import Distribution, GenerativeModel, Joint
+
+
+def autoregressive_decoder(
+    prior: Distribution, network: Any, observation_shape: tuple[int, ...]
+) -> GenerativeModel:
+    """Binary x. A decoder that needs no z to model x is where the posterior collapses
+    (Bowman et al. 2016; Chen et al. 2017).
+
+    Args:
+      prior: p(z).
+      network: `init(key, x, z) -> theta` and `apply(theta, x, z) -> logits`, the i-th of them a
+        function of x_<i and of z: `networks.MaskedMLP` with z as its context.
+      observation_shape: shape of one x.
+    """
+
+    def init(key):
+        prior_key, network_key = jax.random.split(key)
+        return network.init(network_key, jnp.zeros(observation_shape), prior.sample(seed=prior_key))
+
+    def joint(theta):
+        def likelihood(z):
+            def logits(x):
+                return network.apply(theta, x, z).reshape(observation_shape)
+
+            return Autoregressive(logits, observation_shape)
+
+        return Joint(prior, likelihood)
+
+    return GenerativeModel(init, joint)
