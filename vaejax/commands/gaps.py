@@ -19,7 +19,7 @@ from vaejax.commands.common import (
 )
 from vaejax.errors import UserError
 from vaejax.evaluation import Gaps
-from vaejax.evaluation.gaps import gap_blocks, summarize_gaps
+from vaejax.evaluation.gaps import gap_blocks, own_family, summarize_gaps
 from vaejax.evaluation.pictures import is_point_mass
 
 Split = Literal["train", "test"]
@@ -57,7 +57,10 @@ def gaps(arguments: list[str]) -> int:
     if not splits:
         raise UserError("stopped before the first examples were measured")
     names = ("best",) if settings.map else settings.families
+    x = dataset.split("test")[0]
+    joint = generative.joint(params.generative)
     about = {
+        "own_family": own_family(inference.posterior(params.inference, x, joint.prior)),
         "settings": dataclasses.asdict(settings),
         "stopped": bool(stop.signal),
         "parameters": which,

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from vaejax import inference as families
-from vaejax.distributions import DiagonalGaussian
+from vaejax.distributions import DiagonalGaussian, FullGaussian, GaussianMixture
 from vaejax.errors import UserError
 from vaejax.marginal_likelihood import annealed_importance_sampling, importance_sampling
 from vaejax.marginal_likelihood.averages import mean_and_errors
@@ -88,6 +88,16 @@ def family(name: Family, shape: tuple[int, ...]) -> VariationalFamily:
 def learning_rate(name: Family) -> float:
     """Adam's first: a flow's networks diverge, or settle worse, at what suits a Gaussian."""
     return 0.03 if name in ("flow", "coupling", "spline") else 0.1
+
+
+def own_family(q: Any) -> Family | None:
+    """The name of the family that a q is of, where it is one of the Gaussian ones."""
+    kinds: dict[type, Family] = {
+        DiagonalGaussian: "diagonal",
+        FullGaussian: "full",
+        GaussianMixture: "mixture",
+    }
+    return kinds.get(type(q))
 
 
 def gap_blocks(
@@ -204,8 +214,9 @@ def summarize_gaps(splits: Mapping[Any, dict[str, np.ndarray]], names: tuple[str
     to be averaged, with indices.
 
     The gaps of a family: approximation = log p - best bound; amortization = best bound -
-    amortized bound; total = their sum. An encoder's generalization gap: its amortization gap on
-    the test split minus that on the train split, for the first family.
+    amortized bound, which is called so where the encoder's q is of that family, and is else what
+    the encoder's q loses to it; total = their sum. An encoder's generalization gap: that
+    difference for the first family on the test split minus on the train split.
     """
     summary: dict = {}
     for split, arrays in splits.items():
