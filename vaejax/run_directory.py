@@ -124,8 +124,10 @@ class RunDirectory:
         except FileNotFoundError:
             raise UserError(f"{self.file(name)} is missing: vaejax evaluate {self.path}") from None
         except Exception as error:
+            # Those in a folder are of the command of that name.
+            command = name.split("/")[0].replace("_", "-") if "/" in name else "evaluate"
             raise UserError(
-                f"{self.file(name)} is damaged ({error}): delete it, and the same command "
+                f"{self.file(name)} is damaged ({error}): delete it; vaejax {command} {self.path} "
                 "makes it anew"
             ) from None
 

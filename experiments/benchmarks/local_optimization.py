@@ -5,8 +5,8 @@ The decoder is that of mnist_vae, untrained (its arithmetic is the same); Adam, 
 `vaejax` is `fit_variational` of all images at once; `loop` a Python loop over images and steps,
 each step compiled (gradient and Adam); `compiled loop` `fit_variational` compiled for one image
 with all its steps, called again and again; `bare gradient` the gradient of the same ELBO of all
-images, followed by nothing but a small step, in the same scan. All in image-steps a second, compilation
-apart; both loops are timed on 10 images. CPU.
+images, followed by nothing but a small step, in the same scan. All in image-steps a second, without
+compilation; both loops are timed on 10 images. CPU.
 
 Command:  python experiments/benchmarks/local_optimization.py
 Expected: vaejax/loop >= 10, vaejax/bare gradient >= 0.5
