@@ -74,6 +74,9 @@ def test_a_run_explains_itself(runs):
         assert manifest["prng"] == "threefry2x32"
         lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
         assert [line["step"] for line in lines] == [13, 26, 39]
+        for line in lines:
+            assert 0 <= line["active_units"] <= 2
+            assert line["information_lower"] <= min(line["information_upper"], np.log(300))
         figures = {path.stem for path in (run / "figures").glob("*.png")}
         assert figures == {
             "reconstructions",

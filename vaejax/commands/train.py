@@ -16,6 +16,7 @@ from vaejax import experiment as experiments_module
 from vaejax import report as reports
 from vaejax.arguments import parse
 from vaejax.commands.common import (
+    LATENT_USE,
     TRAIN,
     Loaded,
     absolute_data,
@@ -36,6 +37,8 @@ from vaejax.commands.evaluate import (
 )
 from vaejax.data import Dataset
 from vaejax.errors import UserError
+from vaejax.evaluation import watch_latents
+from vaejax.evaluation.pictures import is_point_mass
 from vaejax.experiment import Config, Experiment, ExperimentFile
 from vaejax.report.table import protocol_line
 from vaejax.run_directory import RunDirectory, manifest
@@ -45,6 +48,8 @@ from vaejax.training.checkpoint import Checkpoints
 
 # Seconds between two checkpoints: a tenth of a second every twenty.
 CHECKPOINT_SECONDS = 20.0
+
+WATCHED = 300  # training examples whose latents are looked at after each epoch
 
 
 def run(arguments: list[str]) -> int:
@@ -180,6 +185,7 @@ def _train_together(setup, trainer: Trainer, checkpoints, members: list[int], st
 
     if step == 0:
         save(states, best)  # so that there is always one to go back to
+    watch = _watch(setup, _member(states, 0).params)
     saved_at = epoch_at = time.monotonic()
     collected: list = []
     with signals() as stop, progress_bar(trainer.total_steps, step) as bar:
@@ -200,7 +206,10 @@ def _train_together(setup, trainer: Trainer, checkpoints, members: list[int], st
                 if report.end_of_epoch:
                     now = time.monotonic()
                     lines = _epoch_lines(report, collected, now - epoch_at)
-                    for directory, tracker, line in zip(directories, trackers, lines, strict=True):
+                    for i, (directory, tracker, line) in enumerate(
+                        zip(directories, trackers, lines, strict=True)
+                    ):
+                        line |= watch(setup.seeds[members[i]], _member(report.states, i).params)
                         directory.log(line)
                         tracker.log(line)
                     collected, epoch_at = [], now
@@ -229,6 +238,16 @@ def _train_together(setup, trainer: Trainer, checkpoints, members: list[int], st
             for tracker in trackers:
                 tracker.close()
     return 0
+
+
+def _watch(setup: Setup, params):
+    """(seed, params) -> what the epoch's line says of the latents; nothing of a point mass."""
+    generative, inference, *_ = setup.experiment
+    xs = setup.dataset.split("train")[:WATCHED]
+    if len(xs) < 2 or is_point_mass(generative, inference, params, xs[0]):
+        return lambda seed, params: {}
+    watch = watch_latents(generative, inference, xs)
+    return lambda seed, params: watch(stream(seed, LATENT_USE), params)
 
 
 def _member(stacked, index: int):

@@ -4,7 +4,7 @@ from vaejax.evaluation.cost import Cost
 from vaejax.evaluation.evaluate import Evaluate, evaluate
 from vaejax.evaluation.gaps import Gaps
 from vaejax.evaluation.gradient_quality import GradientQuality, gradient_quality
-from vaejax.evaluation.latent_use import latent_use
+from vaejax.evaluation.latent_use import latent_use, watch_latents
 from vaejax.evaluation.log_likelihood import LogLikelihood
 from vaejax.evaluation.pictures import pictures, prior_samples
 from vaejax.evaluation.posterior import Posterior
@@ -24,4 +24,5 @@ __all__ = [
     "pictures",
     "prior_samples",
     "summarize",
+    "watch_latents",
 ]

@@ -1,6 +1,7 @@
 """How much of x the code z carries: E KL(q(z|x) || p(z)) = I_q(x; z) + KL(q(z) || p(z)), with q(z)
 the mean of q(z | x) over the data (Hoffman & Johnson 2016)."""
 
+import contextlib
 from collections.abc import Callable
 
 import jax
@@ -8,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from vaejax.evaluation.summary import ACTIVE_VARIANCE
 from vaejax.types import GenerativeModel, InferenceNetwork, Key, Params
 
 _DRAWS = 2  # of z an example: as few as tell a Monte Carlo error
@@ -86,3 +88,28 @@ def latent_use(
         return {name: np.asarray(values) for name, values in found.items()}
 
     return run
+
+
+def watch_latents(
+    generative: GenerativeModel, inference: InferenceNetwork, xs: np.ndarray
+) -> Callable[[Key, Params], dict[str, float]]:
+    """(key, params) -> what a line of metrics says of the latents of these examples: the bounds on
+    I_q(x; z) in nats, and how many dimensions are active, Var_x E_q[z] > 0.01 (Burda et al. 2016),
+    where q knows its mean."""
+    use = latent_use(generative, inference)
+
+    @jax.jit
+    def active(params, xs):
+        prior = generative.joint(params.generative).prior
+        codes = jax.vmap(lambda x: inference.posterior(params.inference, x, prior).mean())(xs)
+        return jnp.sum(jnp.var(codes, axis=0) > ACTIVE_VARIANCE)
+
+    def watch(key, params):
+        found = use(key, params, xs)
+        names = ("information_lower", "information_upper")
+        line: dict[str, float] = {name: float(found[name].mean()) for name in names}
+        with contextlib.suppress(NotImplementedError):
+            line["active_units"] = int(active(params, jnp.asarray(xs, jnp.float32)))
+        return line
+
+    return watch
