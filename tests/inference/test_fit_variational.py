@@ -167,7 +167,37 @@ def test_what_cannot_be_fitted():
         fit(DIAGONAL, JOINT, x, num_samples=0)
     with pytest.raises(ValueError, match="multiple of 100; got 150"):
         fit(DIAGONAL, JOINT, x, max_steps=150)
+    with pytest.raises(ValueError, match="learning_rate must be above 0; got -1"):
+        fit(DIAGONAL, JOINT, x, learning_rate=-1)
     with pytest.raises(ValueError, match="method is one of"):
         fit(DIAGONAL, JOINT, x, method="newton")
     with pytest.raises(TypeError, match="point mass has no density"):
         fit(point_mass(LATENT), JOINT, x)
+
+
+def test_the_settings_of_gaps_reach_the_optimum_in_twenty_dimensions():
+    """Of the noise of the draws little is left: 8 a step, from N(0, I)."""
+    weights = np.random.RandomState(3).randn(40, 20) / np.sqrt(20)
+    precision = np.eye(20) + 2 * weights.T @ weights
+    gap = 0.5 * (np.log(np.diag(precision)).sum() - np.linalg.slogdet(precision)[1])
+    joint = Joint(
+        standard_normal(20),
+        lambda z: DiagonalGaussian(
+            jnp.asarray(weights, jnp.float32) @ z, jnp.full(40, 0.5 * np.log(0.5))
+        ),
+    )
+    x = jnp.zeros(40)
+    fit = jax.jit(lambda key: fit_variational(key, diagonal_gaussian(20), joint, x, num_samples=8))
+    variational, trace = fit(jax.random.key(0))
+    assert trace.converged
+    # KL of a diagonal Gaussian to the posterior, which has mean 0 at this x.
+    mean = np.asarray(variational["mean"], np.float64)
+    variance = np.exp(2 * np.asarray(variational["log_scale"], np.float64))
+    excess = 0.5 * (
+        np.sum(np.diag(precision) * variance)
+        + mean @ precision @ mean
+        - 20
+        - np.linalg.slogdet(precision)[1]
+        - np.log(variance).sum()
+    )
+    assert 0 <= excess - gap < 0.02

@@ -19,13 +19,12 @@ def cost(arguments: list[str]) -> int:
     params, step, which = loaded.params()
     dataset = loaded.dataset
     generative, inference, *_ = loaded.experiment
-    xs = dataset.test[: present(dataset, "test", settings.examples, "--")]
+    xs = dataset.split("test")[: present(dataset, "test", settings.examples, "--")]
     if is_point_mass(generative, inference, params, xs[0]):
         raise UserError(
             f"{loaded.directory.path} is an autoencoder: its q is a point mass, which has no "
             "bound to optimize; vaejax gaps RUN --map compares its code with the best z"
         )
-    xs = dataset.split("test")[: settings.examples]
     key = stream(settings.seed, COST)
     arrays, seconds = measure_cost(key, generative, inference, params, xs, settings)
     about = {

@@ -62,7 +62,7 @@ def gaps(arguments: list[str]) -> int:
     about = {
         "own_family": own_family(inference.posterior(params.inference, x, joint.prior)),
         "settings": dataclasses.asdict(settings),
-        "stopped": bool(stop.signal),
+        "stopped": sum(len(a["amortized"]) for a in splits.values()) < 2 * settings.examples,
         "parameters": which,
         "step": step,
         "protocol": dataset.protocol(),
@@ -79,7 +79,7 @@ def gaps(arguments: list[str]) -> int:
         print(f"  {path}")
     if loaded.directory.is_evaluated():
         print(f"  {write_report(loaded.directory)}")
-    return 128 + stop.signal if stop.signal else 0
+    return 128 + stop.signal if about["stopped"] else 0
 
 
 def _measure(loaded: Loaded, params, split: Split, settings: Gaps, file: str, stop):

@@ -25,16 +25,16 @@ def posterior(arguments: list[str]) -> int:
             f"{n - 1}"
         )
     x = dataset.split(settings.split)[settings.example]
+    if is_point_mass(generative, inference, params, x):
+        raise UserError(
+            f"{loaded.directory.path} is an autoencoder: its q is a point mass, and it has no "
+            "p(z), so no posterior p(z | x)"
+        )
     shape = tuple(generative.joint(params.generative).prior.event_shape)
     if shape != (2,):
         raise UserError(
             f"the picture is of a two-dimensional z; this model's has shape {shape}: train one "
             "with --model.latent-dim 2"
-        )
-    if is_point_mass(generative, inference, params, x):
-        raise UserError(
-            f"{loaded.directory.path} is an autoencoder: its q is a point mass, and it has no "
-            "p(z), so no posterior p(z | x)"
         )
     key = stream(settings.seed, POSTERIOR)
     arrays, found = measure_posterior(key, generative, inference, params, x, settings)

@@ -23,6 +23,7 @@ from vaejax.types import GenerativeModel, InferenceNetwork, Joint, Key, Params, 
 Family = Literal["diagonal", "full", "mixture", "flow", "coupling", "spline"]
 BLOCK = 100  # examples at a time, and between two savings
 MIXTURE_COMPONENTS = 5
+_ESTIMATORS = ("importance", "annealed")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,6 +40,8 @@ class Gaps:
     """Chains of annealed importance sampling, which start at the encoder's q."""
     num_temperatures: int = 100
     """Temperatures of annealed importance sampling."""
+    draws_per_step: int = 8
+    """Draws of z in each step of Adam: with fewer, best bounds fall short by their noise."""
     max_steps: int = 2000
     """Steps of Adam for each x and family, at most: a multiple of 100."""
     num_bound_samples: int = 1000
@@ -54,6 +57,7 @@ class Gaps:
             ("num_samples", 25),
             ("num_chains", 1),
             ("num_temperatures", 1),
+            ("draws_per_step", 1),
             ("max_steps", 100),
             ("num_bound_samples", 2),
             ("seed", 0),
@@ -112,8 +116,8 @@ def gap_blocks(
 ) -> Iterator[dict[str, np.ndarray]]:
     """Per-example arrays of all that is measured so far, in nats, again after each BLOCK:
 
-      amortized: the ELBO of the encoder's q; `log_p`: the larger of importance sampling's
-        (`importance`) and AIS's (`annealed`) estimate, both lower bounds in expectation;
+      `amortized`: the ELBO of the encoder's q; `importance` and `annealed`: log p(x) by importance
+        sampling and by AIS, both lower bounds in expectation;
       of each family `f`: `f`, the bound of its best q; `f_steps`, `f_converged`, `f_diverged`.
 
     Each with its `_std_error`. The first family starts at the encoder's q where that is a diagonal
@@ -141,7 +145,6 @@ def gap_blocks(
             num_chains=settings.num_chains,
             num_temperatures=settings.num_temperatures,
         )
-        better = annealed.value > importance.value
         row = {
             "amortized": importance.diagnostics["elbo"],
             "amortized_std_error": importance.diagnostics["elbo_std_error"],
@@ -149,8 +152,6 @@ def gap_blocks(
             "importance_std_error": importance.std_error,
             "annealed": annealed.value,
             "annealed_std_error": annealed.std_error,
-            "log_p": jnp.where(better, annealed.value, importance.value),
-            "log_p_std_error": jnp.where(better, annealed.std_error, importance.std_error),
         }
         start = None
         if isinstance(q, DiagonalGaussian):
@@ -165,6 +166,7 @@ def gap_blocks(
                 x,
                 init=chosen.init(init_key) | (start or {}),
                 learning_rate=learning_rate(name),
+                num_samples=settings.draws_per_step,
                 max_steps=settings.max_steps,
                 num_final_samples=settings.num_bound_samples,
             )
@@ -192,7 +194,7 @@ def best_code(key: Key, joint: Joint, q: Any, x: Any, max_steps: int) -> dict:
         init=jax.tree.leaves(q),
         objective=maximum_a_posteriori,
         max_steps=max_steps,
-        num_final_samples=1,
+        num_final_samples=2,
     )
     here = maximum_a_posteriori(key, q, joint, x).value
     zero = jnp.zeros_like(here)
@@ -220,10 +222,15 @@ def summarize_gaps(splits: Mapping[Any, dict[str, np.ndarray]], names: tuple[str
     """
     summary: dict = {}
     for split, arrays in splits.items():
+        arrays = with_log_p(arrays)
         about: dict = {"amortized": _mean(arrays, "amortized")}
         has_density = "log_p" in arrays
         if has_density:
-            about |= {"log_p": _mean(arrays, "log_p"), "total": _gap(arrays, "log_p", "amortized")}
+            about |= {
+                "estimator": better_estimator(arrays),
+                "log_p": _mean(arrays, "log_p"),
+                "total": _gap(arrays, "log_p", "amortized"),
+            }
         for name in names:
             about[name] = {
                 "bound": _mean(arrays, name),
@@ -249,7 +256,22 @@ def summarize_gaps(splits: Mapping[Any, dict[str, np.ndarray]], names: tuple[str
     return summary
 
 
-def out_of_order(arrays: dict[str, np.ndarray], name: str) -> list[int]:
+def better_estimator(arrays: Mapping[str, np.ndarray]) -> str:
+    """`importance` or `annealed`, whichever is higher on average. One for all examples: the larger
+    of two noisy estimates, example by example, would be no lower bound in expectation."""
+    means = {name: np.nanmean(arrays[name].astype(np.float64)) for name in _ESTIMATORS}
+    return max(means, key=lambda name: means[name])
+
+
+def with_log_p(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The arrays, and `log_p` of the better estimator where there are any."""
+    if "importance" not in arrays:
+        return dict(arrays)
+    name = better_estimator(arrays)
+    return dict(arrays) | {"log_p": arrays[name], "log_p_std_error": arrays[f"{name}_std_error"]}
+
+
+def out_of_order(arrays: Mapping[str, np.ndarray], name: str) -> list[int]:
     """Examples where amortized <= best bound <= log p fails by more than three standard errors."""
 
     def above(low, high):
@@ -260,17 +282,23 @@ def out_of_order(arrays: dict[str, np.ndarray], name: str) -> list[int]:
     return np.flatnonzero(wrong).tolist()
 
 
-def _mean(arrays: dict[str, np.ndarray], name: str) -> dict:
-    finite = np.isfinite(arrays[name])
+def _mean(arrays: Mapping[str, np.ndarray], name: str) -> dict:
+    finite = _usable(arrays, name)
     return mean_and_errors(arrays[name][finite], arrays[f"{name}_std_error"][finite])
 
 
-def _gap(arrays: dict[str, np.ndarray], high: str, low: str) -> dict:
-    """The mean of high - low over the examples where both are finite, and the median."""
+def _usable(arrays: Mapping[str, np.ndarray], name: str) -> np.ndarray:
+    """Which examples may be averaged: finite, and of a fit that did not diverge."""
+    usable = np.isfinite(arrays[name])
+    return usable & ~arrays[f"{name}_diverged"] if f"{name}_diverged" in arrays else usable
+
+
+def _gap(arrays: Mapping[str, np.ndarray], high: str, low: str) -> dict:
+    """The mean of high - low over the examples where both are usable, and the median."""
     gap = arrays[high].astype(np.float64) - arrays[low]
-    finite = np.isfinite(gap)
+    finite = _usable(arrays, high) & _usable(arrays, low)
     error = np.hypot(arrays[f"{high}_std_error"], arrays[f"{low}_std_error"])
     entry = mean_and_errors(gap[finite], error[finite])
     entry["median"] = float(np.median(gap[finite])) if finite.any() else None
-    entry["not_finite"] = np.flatnonzero(~finite).tolist()
+    entry["left_out"] = np.flatnonzero(~finite).tolist()
     return entry

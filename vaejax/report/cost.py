@@ -67,9 +67,10 @@ def draw_cost(run: RunDirectory, about: dict[str, Any], arrays: dict[str, np.nda
     summary = about["summary"]
     figure, axes = plt.subplots(figsize=(7.5, 4.5))
     for start, label in _LABELS.items():
-        path = arrays[f"{start}_path"].astype(np.float64)
+        ended = np.isfinite(arrays[start]) & ~arrays[f"{start}_diverged"]
+        path = arrays[f"{start}_path"][ended].astype(np.float64)
         # Of the distance to the end: how much the images differ in log p(x) is not in it.
-        error = (path - arrays[start][:, None]).std(axis=0) / np.sqrt(len(path))
+        error = (path - arrays[start][ended][:, None]).std(axis=0) / np.sqrt(len(path))
         mean = path.mean(axis=0)
         records = about["settings"]["max_steps"] / path.shape[1] * (np.arange(path.shape[1]) + 1)
         times = 1e3 * summary["seconds"][start] * records
@@ -78,7 +79,8 @@ def draw_cost(run: RunDirectory, about: dict[str, Any], arrays: dict[str, np.nda
     amortized, forward = summary["amortized"]["mean"], 1e3 * summary["seconds"]["amortized"]
     axes.axhline(amortized, color="#666666", lw=0.8, ls="--")
     axes.plot(forward, amortized, "o", color="#222222", label="the encoder: one forward pass")
-    best = max(summary[start]["bound"]["mean"] for start in _LABELS)
+    ends = [summary[start]["bound"]["mean"] for start in _LABELS]
+    best = max((end for end in ends if end is not None), default=amortized)
     axes.set_ylim(min(amortized, best) - 6 * max(best - amortized, 1), best + 1)
     axes.set_xscale("log")
     axes.set_xlabel("milliseconds an example, all in one batch on this machine")

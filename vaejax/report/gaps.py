@@ -11,6 +11,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 
+from vaejax.evaluation.gaps import with_log_p
 from vaejax.report.table import HEADER, format_error, format_table
 from vaejax.run_directory import RunDirectory
 
@@ -82,17 +83,18 @@ def gap_lines(about: dict[str, Any]) -> list[str]:
         lines.append(f"the best z: Adam from the encoder's, {s['max_steps']:,} steps at most")
     else:
         lines.append(
-            f"log p(x): the larger of importance sampling (K = {s['num_samples']:,}) and AIS from "
-            f"q ({s['num_chains']} chains, {s['num_temperatures']} temperatures), each a lower "
-            f"bound in expectation; best q: Adam, one draw a step, {s['max_steps']:,} steps at "
-            f"most, its bound from {s['num_bound_samples']:,} fresh draws"
+            f"log p(x): importance sampling (K = {s['num_samples']:,}) or AIS from q "
+            f"({s['num_chains']} chains, {s['num_temperatures']} temperatures), whichever is "
+            f"higher on average ({', '.join(_estimators(about))}), a lower bound in expectation; "
+            f"best q: Adam, {s['draws_per_step']} draws a step, {s['max_steps']:,} steps at most, "
+            f"its bound from {s['num_bound_samples']:,} fresh draws"
         )
         lines.append(
             "where log p(x) is short, approximation gaps are too small; where a fit is, "
             "amortization gaps are too small and approximation gaps too large"
         )
-    for split, found in about["summary"].items():
-        for name in about["names"] if split != "generalization" else ():
+    for split, found in _splits(about):
+        for name in about["names"]:
             for what in ("diverged", "not_converged", "out_of_order"):
                 if what == "out_of_order" and s["map"]:
                     continue
@@ -107,6 +109,16 @@ def gap_lines(about: dict[str, Any]) -> list[str]:
                     where = f" ({listed})" if indices else ""
                     lines.append(f"{split}, {name}: {len(indices):,} {meaning}{where}")
     return lines
+
+
+def _estimators(about: dict[str, Any]) -> list[str]:
+    return [f"{split}: {found['estimator']}" for split, found in _splits(about)]
+
+
+def _splits(about: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    return [
+        (split, about["summary"][split]) for split in ("train", "test") if split in about["summary"]
+    ]
 
 
 def _row(label: str, entry: dict[str, Any], meaning: str, sign: float = 1.0) -> list[str]:
@@ -126,32 +138,33 @@ def _row(label: str, entry: dict[str, Any], meaning: str, sign: float = 1.0) -> 
 def draw_gaps(
     run: RunDirectory, stem: str, about: dict[str, Any], splits: Mapping[Any, dict[str, np.ndarray]]
 ) -> list[Path]:
-    """The decomposition, a bar for each split and family; the distribution over examples."""
+    """Both gaps of each split and family, side by side: a fit may end below the encoder's q. The
+    distribution over examples."""
     names = about["names"]
     figure, axes = plt.subplots(figsize=(1.5 + 1.6 * len(splits) * len(names), 4.2))
     labels: list[str] = []
     for split in splits:
         for name in names:
             found = about["summary"][split][name]
-            bottom, place = 0.0, len(labels)
-            for gap, label in (
-                ("approximation", "approximation gap"),
-                ("amortization", _second(name, about)),
-            ):
+            bars = (
+                (-0.2, "approximation", "approximation gap"),
+                (0.2, "amortization", _second(name, about)),
+            )
+            for shift, gap, label in bars:
                 entry = found.get(gap)
                 if entry is None or entry["mean"] is None:
                     continue
                 axes.bar(
-                    place,
+                    len(labels) + shift,
                     entry["mean"],
-                    bottom=bottom,
+                    width=0.4,
                     yerr=entry["std_error_data"],
                     color=_COLOURS[label],
                     capsize=3,
                     label=None if label in axes.get_legend_handles_labels()[1] else label,
                 )
-                bottom += entry["mean"]
             labels.append(f"{split}\n{name}")
+    axes.axhline(0, color="#666666", lw=0.5)
     axes.set_xticks(range(len(labels)), labels)
     axes.set_ylabel("nats")
     axes.set_title("gaps, mean and standard error over examples", fontsize=10)
@@ -159,13 +172,15 @@ def draw_gaps(
     paths = [_save(run, f"{stem}-decomposition.png", figure)]
     figure, grid = plt.subplots(1, len(names), figsize=(4.5 * len(names), 3.6), squeeze=False)
     for axes, name in zip(grid[0], names, strict=True):
-        for split, arrays in splits.items():
+        for split, measured in splits.items():
+            arrays = with_log_p(measured)
+            usable = ~arrays[f"{name}_diverged"]
             style = "-" if split == "test" else "--"
             parts = {_second(name, about): arrays[name] - arrays["amortized"]}
             if "log_p" in arrays:
                 parts["approximation gap"] = arrays["log_p"] - arrays[name]
             for gap, values in parts.items():
-                values = np.sort(values[np.isfinite(values)])
+                values = np.sort(values[usable & np.isfinite(values)])
                 share = (np.arange(len(values)) + 0.5) / max(len(values), 1)
                 axes.plot(values, share, style, color=_COLOURS[gap], label=f"{gap}, {split}")
         axes.set_title(f"{name}: gaps of the examples", fontsize=10)
