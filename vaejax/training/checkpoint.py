@@ -108,7 +108,7 @@ class Checkpoints:
             raise UserError(
                 f"cannot read the checkpoint {self.folder / str(step)}: {reason}; {advice}"
             ) from error
-        restored = TrainState(*(tree["state"][name] for name in TrainState._fields))
+        restored = TrainState(**tree["state"])
         key = jax.random.wrap_key_data(restored.key, impl="threefry2x32")
         return restored._replace(key=key), Best(*(tree["best"][name] for name in Best._fields))
 
@@ -123,7 +123,10 @@ def _tree(state: TrainState, best: Best) -> dict[str, Any]:
         if isinstance(key, jax.Array)
         else jax.eval_shape(jax.random.key_data, key)
     )
-    return {"state": state._replace(key=data)._asdict(), "best": best._asdict()}
+    fields = state._replace(key=data)._asdict()
+    # What a state does not have is not written: most train without encoder-only updates.
+    held = {name: value for name, value in fields.items() if value is not None}
+    return {"state": held, "best": best._asdict()}
 
 
 def _no_space(error: BaseException) -> bool:
