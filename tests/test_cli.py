@@ -561,9 +561,9 @@ FEW = "--examples 4 --max-steps 200".split()
 def test_gaps_are_in_order_and_go_on_where_they_stopped(runs, tmp_path, capsys):
     run = tmp_path / "seed-0"
     shutil.copytree(folder(runs, "digits_vae"), run)
-    more = ["--num-samples", "400", "--num-temperatures", "20", "--num-chains", "8"]
-    arguments = ["gaps", str(run), *more, "--families", "diagonal", "full"]
-    assert main([*arguments, *FEW]) == 0
+    # Enough steps to converge: a fit cut at the first learning rate may end below where it began.
+    arguments = ["gaps", str(run), "--families", "diagonal", "full"]
+    assert main([*arguments, "--examples", "4"]) == 0
     printed = capsys.readouterr().out
     for words in ("approximation gap", "amortization gap", "generalization gap", "not converged"):
         assert words in printed
@@ -582,7 +582,7 @@ def test_gaps_are_in_order_and_go_on_where_they_stopped(runs, tmp_path, capsys):
             ):
                 np.testing.assert_allclose(gaps[field]["mean"], np.mean(high - low), atol=1e-4)
     before = dict(np.load(run / "gaps" / f"{found.stem}-test.npz"))
-    assert main([*arguments, "--examples", "6", "--max-steps", "200"]) == 0
+    assert main([*arguments, "--examples", "6"]) == 0
     after = np.load(run / "gaps" / f"{found.stem}-test.npz")
     assert len(after["annealed"]) == 6
     for name, values in before.items():
