@@ -29,6 +29,22 @@ def parse(kind: type[T], arguments: list[str], *, prog: str, default: Any) -> T:
         raise UserError(_one_line(complaint.getvalue())) from None
 
 
+def parse_known(
+    kind: type[T], arguments: list[str], *, prog: str, default: Any
+) -> tuple[T, list[str]]:
+    """`parse`, and the arguments that `kind` does not know."""
+    complaint = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(complaint):
+            return tyro.cli(
+                kind, args=arguments, prog=prog, default=default, return_unknown_args=True
+            )
+    except SystemExit as stop:
+        if not stop.code:
+            raise
+        raise UserError(_one_line(complaint.getvalue())) from None
+
+
 def _one_line(box: str) -> str:
     """The words of a framed message, without frame, rules and title."""
     lines = [re.sub(r"[─╭╮╰╯│|+]|-{3,}", " ", line).strip() for line in box.splitlines()[1:]]

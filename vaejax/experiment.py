@@ -1,7 +1,7 @@
 """The typed configuration of one run, and the experiment file that it belongs to.
 
 An experiment is a Python file with a docstring (what, command, expected, measured), a `config`
-and `build(config, dataset) -> Experiment`.
+and `build(config, dataset) -> Experiment`; or with a `comparison` of other experiments.
 """
 
 import ast
@@ -23,7 +23,7 @@ import numpy as np
 from vaejax import distributions, generative, inference, networks
 from vaejax.data import Binarization, Dataset
 from vaejax.errors import UserError
-from vaejax.evaluation import Evaluate
+from vaejax.evaluation import Compare, Evaluate
 from vaejax.training import Train, Trainer
 from vaejax.types import GenerativeModel, InferenceNetwork, VariationalFamily
 
@@ -42,6 +42,21 @@ class Experiment(NamedTuple):
 
     def trainer(self, dataset: Dataset, settings: Train) -> Trainer:
         return Trainer(*self[:3], dataset, settings, corrupt=self.corrupt)
+
+
+class Member(NamedTuple):
+    """One model of a comparison: what it is called there, its experiment file, its arguments."""
+
+    label: str
+    experiment: str
+    arguments: tuple[str, ...] = ()
+
+
+class Comparison(NamedTuple):
+    """What a file that compares experiments has in place of `config` and `build`."""
+
+    members: tuple[Member, ...]
+    settings: Compare = Compare()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -173,6 +188,11 @@ class ExperimentFile(NamedTuple):
     def config(self) -> Config:
         return self.module.config
 
+    @property
+    def comparison(self) -> Comparison | None:
+        """Of a file that compares others."""
+        return getattr(self.module, "comparison", None)
+
     def build(self, config: Config, dataset: Dataset) -> Experiment:
         return self.module.build(config, dataset)
 
@@ -217,7 +237,7 @@ def load(path: Path, name: str | None = None) -> ExperimentFile:
             f"cannot import the experiment {path}: {type(error).__name__}: {error}"
         ) from error
     for attribute in ("config", "build"):
-        if not hasattr(module, attribute):
+        if not hasattr(module, attribute) and not hasattr(module, "comparison"):
             raise UserError(
                 f"{path} is no experiment: expected `config` and `build(config, dataset)`, "
                 f"found no `{attribute}`"

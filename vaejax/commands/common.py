@@ -26,7 +26,7 @@ from vaejax.types import Params
 # Independent streams of a run's key, apart from those of the data protocol's own key.
 TRAIN, EVALUATE, PICTURES, SAMPLE, LOG_LIKELIHOOD = range(1001, 1006)
 GAPS, COST, POSTERIOR = 1020, 1030, 1040  # log-likelihood takes a stream for each estimator
-GRADIENTS, LATENT_USE = 1101, 1102
+GRADIENTS, LATENT_USE, COMPARE = 1101, 1102, 1103
 
 
 def stream(seed: int, purpose: int):
@@ -53,7 +53,13 @@ def experiment_argument(command: str, arguments: list[str]) -> tuple[ExperimentF
             )
             raise SystemExit(0)
         raise UserError(f"vaejax {command} expects an experiment first: see vaejax experiments")
-    return experiments_module.load(experiments_module.find(arguments[0])), arguments[1:]
+    file = experiments_module.load(experiments_module.find(arguments[0]))
+    if file.comparison is not None and command != "run":
+        raise UserError(
+            f"{file.name} compares experiments and has no model of its own: vaejax run {file.name} "
+            "trains them all and compares them"
+        )
+    return file, arguments[1:]
 
 
 def absolute_data(config: Config) -> Config:

@@ -45,7 +45,7 @@ def experiments(arguments: list[str]) -> int:
                 tree = ast.parse(path.read_text())
             except (SyntaxError, UnicodeDecodeError):
                 continue  # a file of somebody's, in a folder of the same name
-            if not any(isinstance(n, ast.FunctionDef) and n.name == "build" for n in tree.body):
+            if not any(_is_experiment(node) for node in tree.body):
                 continue
             text = ast.get_docstring(tree) or ""
             print(f"{path.stem}  ({path})")
@@ -53,6 +53,15 @@ def experiments(arguments: list[str]) -> int:
             for line in re.findall(r"^(?:Command|Expected|Measured): .*$", text, re.MULTILINE):
                 print(f"  {line}")
     return 0
+
+
+def _is_experiment(node: ast.stmt) -> bool:
+    """Whether a statement defines `build`, or a `comparison`."""
+    if isinstance(node, ast.FunctionDef):
+        return node.name == "build"
+    return isinstance(node, ast.Assign) and any(
+        isinstance(target, ast.Name) and target.id == "comparison" for target in node.targets
+    )
 
 
 def data(arguments: list[str]) -> int:

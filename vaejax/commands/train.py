@@ -54,18 +54,16 @@ WATCHED = 300  # training examples whose latents are looked at after each epoch
 
 def run(arguments: list[str]) -> int:
     """Train what is not trained, evaluate what is not evaluated, report."""
-    setup = _set_up("run", arguments)
-    code = _train(setup)
+    file, rest = experiment_argument("run", arguments)
+    if file.comparison is not None:
+        from vaejax.commands.compare import run_comparison  # which imports this module
+
+        return run_comparison(file, file.comparison, rest)
+    setup = set_up("run", file, rest)
+    code = finish(setup)
     if code:
         return code
-    evaluations = []
-    for directory in setup.directories:
-        loaded = Loaded(directory, setup.file, setup.config, setup.dataset, setup.experiment)
-        if not is_evaluated_with(loaded, setup.config.evaluate):
-            measure_run(loaded, setup.config.evaluate)
-        if not directory.is_reported():
-            write_report(directory)
-        evaluations.append(directory.read_json("evaluation.json"))
+    evaluations = [d.read_json("evaluation.json") for d in setup.directories]
     for directory, evaluation in zip(setup.directories, evaluations, strict=True):
         print_evaluation(directory, evaluation)
     if len(evaluations) > 1:
@@ -78,7 +76,7 @@ def run(arguments: list[str]) -> int:
 
 def train(arguments: list[str]) -> int:
     """Train what is not trained."""
-    setup = _set_up("train", arguments)
+    setup = set_up("train", *experiment_argument("train", arguments))
     code = _train(setup)
     if code == 0:
         for directory in setup.directories:
@@ -96,8 +94,8 @@ class Setup(NamedTuple):
     directories: list[RunDirectory]
 
 
-def _set_up(command: str, arguments: list[str]) -> Setup:
-    file, rest = experiment_argument(command, arguments)
+def set_up(command: str, file: ExperimentFile, arguments: list[str]) -> Setup:
+    """Read the arguments, load the data, build the models, make the run directories."""
 
     @dataclasses.dataclass(frozen=True)
     class Options:
@@ -110,7 +108,7 @@ def _set_up(command: str, arguments: list[str]) -> Setup:
         """Metrics to TensorBoard or Weights & Biases as well as to metrics.jsonl."""
 
     options = parse(
-        Options, rest, prog=f"vaejax {command} {file.name}", default=Options(file.config)
+        Options, arguments, prog=f"vaejax {command} {file.name}", default=Options(file.config)
     )
     if not options.seeds or len(set(options.seeds)) != len(options.seeds):
         raise UserError(f"--seeds expects one or more different whole numbers; got {options.seeds}")
@@ -131,6 +129,20 @@ def _set_up(command: str, arguments: list[str]) -> Setup:
         if directory.file("manifest.json").exists():
             check_fingerprint(directory, dataset)
     return Setup(file, config, options.seeds, options.track, dataset, experiment, directories)
+
+
+def finish(setup: Setup) -> int:
+    """Train and evaluate what is not, and write its page; 0 unless it was stopped."""
+    code = _train(setup)
+    if code:
+        return code
+    for directory in setup.directories:
+        loaded = Loaded(directory, setup.file, setup.config, setup.dataset, setup.experiment)
+        if not is_evaluated_with(loaded, setup.config.evaluate):
+            measure_run(loaded, setup.config.evaluate)
+        if not directory.is_reported():
+            write_report(directory)
+    return 0
 
 
 def _train(setup: Setup) -> int:

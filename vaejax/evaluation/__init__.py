@@ -1,5 +1,6 @@
 """Per-example measurements over a data set, and their summary."""
 
+from vaejax.evaluation.comparison import Compare
 from vaejax.evaluation.cost import Cost
 from vaejax.evaluation.evaluate import Evaluate, evaluate
 from vaejax.evaluation.gaps import Gaps
@@ -11,6 +12,7 @@ from vaejax.evaluation.posterior import Posterior
 from vaejax.evaluation.summary import mean_and_errors, summarize
 
 __all__ = [
+    "Compare",
     "Cost",
     "Evaluate",
     "Gaps",

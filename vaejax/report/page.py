@@ -9,7 +9,7 @@ from vaejax.report.log_likelihood import about_lines, log_likelihood_rows
 from vaejax.report.table import HEADER, evaluation_rows, protocol_line
 from vaejax.run_directory import RunDirectory
 
-_STYLE = """
+STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; color: #222; max-width: 60rem; margin: 2rem auto;
        padding: 0 1rem; }
 table { border-collapse: collapse; } td, th { padding: .2rem .8rem; text-align: right; }
@@ -53,7 +53,7 @@ def write_page(run: RunDirectory, figures: list[tuple[Path, str]]) -> Path:
     ]
     page = (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        f"<title>{html.escape(run.name)}</title><style>{_STYLE}</style></head>"
+        f"<title>{html.escape(run.name)}</title><style>{STYLE}</style></head>"
         f"<body>{''.join(parts)}</body></html>\n"
     )
     run.write_text("report.html", page)

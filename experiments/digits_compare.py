@@ -1,0 +1,26 @@
+"""Why is a VAE a generative model and an autoencoder not? All of them on 8x8 digits, side by side.
+
+The same data, split, networks (an MLP of 100-100 on both sides of an 8-dimensional code) and
+epochs for all; the autoregressive model has no code and a network of its own. Of each: what of
+p(x, z) is defined, log p(x) of test images by one estimator, samples and their quality, what the
+code keeps. An autoencoder is shown decoding N(0, I), with densities fitted to its codes, and, where
+it denoises, by its chain.
+
+Command:  vaejax run digits_compare --seeds 0 1 2
+Expected: a page, runs/digits_compare/comparison.html, in ten minutes on two cores
+Measured: see digits_compare.json
+"""
+
+from vaejax.experiment import Comparison, Member
+
+comparison = Comparison(
+    members=(
+        Member("AE", "digits_ae"),
+        Member("denoising AE", "digits_dae"),
+        Member("regularized AE", "digits_rae"),
+        Member("VAE", "digits_vae"),
+        Member("denoising VAE", "digits_dvae"),
+        Member("IWAE", "digits_iwae"),
+        Member("MADE", "digits_made"),
+    ),
+)

@@ -1,0 +1,108 @@
+"""The numbers of a comparison against the same computed by hand, and what its sentences say."""
+
+import numpy as np
+import pytest
+
+from vaejax.report.comparison import (
+    findings,
+    log_p_over_seeds,
+    log_p_rows,
+    over_seeds,
+    paired_difference,
+)
+
+
+def test_over_seeds_is_the_mean_and_the_error_of_the_mean():
+    found = over_seeds([{"mean": 1.0, "std_error_data": 9.0}, {"mean": 4.0, "std_error_data": 9.0}])
+    assert found == {"mean": 2.5, "std_error": pytest.approx(1.5), "over": "seeds"}
+    one = over_seeds([{"value": 1.0, "std_error": 0.25}], "value")
+    assert one == {"mean": 1.0, "std_error": 0.25, "over": "examples"}
+
+
+def test_the_monte_carlo_error_of_log_p_is_that_of_all_estimates():
+    """Of 3 seeds and 40 images: the standard deviation of the grand mean over replicates."""
+    rng = np.random.default_rng(0)
+    truth = rng.normal(-80, 5, (3, 40))
+    errors = rng.uniform(0.1, 0.5, (3, 40))
+    grand = [np.mean(truth + errors * rng.normal(size=errors.shape)) for _ in range(4000)]
+    found = log_p_over_seeds(list(truth), list(errors))
+    assert found["mean"] == pytest.approx(truth.mean())
+    assert found["std_error_monte_carlo"] == pytest.approx(np.std(grand), rel=0.05)
+    assert found["std_error_seeds"] == pytest.approx(np.std(truth.mean(1), ddof=1) / 3**0.5)
+    assert log_p_over_seeds(list(truth[:1]), list(errors[:1]))["std_error_seeds"] is None
+
+
+def test_the_paired_difference_takes_the_images_own_spread_out():
+    """Two models over the same 50 images and 4 seeds: the error is the spread over replicates of
+    images and trainings, which is far below that of either mean."""
+    rng = np.random.default_rng(1)
+    found = []
+    for _ in range(500):
+        images = rng.normal(-80, 10, 50)
+        pair = [
+            [images + shift + rng.normal(0, 0.3) + rng.normal(0, 1, 50) for _ in range(4)]
+            for shift in (0.7, 0.0)
+        ]
+        found.append(paired_difference(*pair))
+    means, errors = np.array(found).T
+    assert abs(means.mean() - 0.7) < 4 * means.std() / 500**0.5
+    # The spread of images within a seed is counted in that of the seeds too: a little too wide.
+    assert means.std() < np.sqrt(np.mean(errors**2)) < 1.3 * means.std()
+
+
+def _model(label, kind, log_p=None, **ways):
+    quality = {m: {"mean": 0.5, "std_error": 0.01} for m in ("coverage", "mmd")}
+    undefined = {"kind": "not defined", "reason": "no p(z)"}
+    return {
+        "label": label,
+        "kind": kind,
+        "squared_error": {"mean": 4.0 if kind == "point mass" else 5.0, "std_error": 0.1},
+        "generators": {
+            name: {"quality": quality | better, "log_p": log_p or undefined}
+            for name, better in ways.items()
+        },
+    }
+
+
+def test_sentences_say_who_wins_and_when_it_cannot_be_told():
+    rng = np.random.default_rng(2)
+    images = rng.normal(-80, 5, 100)
+    far = {
+        ("VAE", "prior"): [images + rng.normal(0, 0.1, 100)],
+        ("AE", "ex-post mixture"): [images - 3 + rng.normal(0, 0.1, 100)],
+    }
+    models = [
+        _model("AE", "point mass", **{"N(0, I)": {}}),
+        _model("VAE", "latent", prior={}),
+    ]
+    sentences = findings(models, far)
+    assert "VAE (prior) wins over AE (ex-post mixture) by 3.0" in sentences[0]
+    assert "squared error of 4.000 against 5.000" in sentences[-1]
+    near = far | {("AE", "ex-post mixture"): [far["VAE", "prior"][0] + rng.normal(0, 1, 100)]}
+    assert "cannot be told apart" in findings(models, near)[0]
+
+
+def test_a_chain_is_held_against_noise_through_the_same_decoder():
+    better = {"coverage": {"mean": 0.9, "std_error": 0.01}}
+    worse = {"mmd": {"mean": 0.7, "std_error": 0.01}}
+    models = [_model("DAE", "point mass", **{"chain": better | worse, "N(0, I)": {}})]
+    (sentence,) = findings(models, {})
+    assert "beats it in coverage (0.900 against 0.500" in sentence
+    assert "does not beat it in mmd" in sentence
+    models = [_model("DAE", "point mass", **{"chain": {}, "N(0, I)": {}})]
+    assert findings(models, {})[0].count("cannot be told from it") == 2
+
+
+def test_the_table_says_exact_estimated_or_why_not():
+    exact = {"kind": "exact", "mean": -64 * np.log(2), "std_error_monte_carlo": None}
+    exact |= {"std_error_data": 0.3, "std_error_seeds": None}
+    rows = log_p_rows(
+        [
+            _model("MADE", "explicit", exact, **{"in order": {}}),
+            _model("AE", "point mass", **{"N(0, I)": {}}),
+        ],
+        64,
+    )
+    assert rows[0][1:3] == [f"{64 * np.log(2):.3f}", "0"]
+    assert rows[0][5:] == ["1.0000", "exact"]
+    assert rows[1][1] == "not defined" and rows[1][-1] == "no p(z)"

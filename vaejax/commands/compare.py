@@ -1,0 +1,348 @@
+"""`vaejax compare`, and `vaejax run` of a file that compares experiments."""
+
+import dataclasses
+import json
+import sys
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from vaejax import report as reports
+from vaejax.arguments import parse, parse_known
+from vaejax.commands.common import COMPARE, Loaded, load_run, stream, write_report
+from vaejax.commands.evaluate import measure_run
+from vaejax.commands.train import finish, set_up
+from vaejax.data import Dataset
+from vaejax.errors import UserError
+from vaejax.evaluation import Compare
+from vaejax.evaluation.comparison import measure_model, reference_line
+from vaejax.evaluation.features import Features, fit_features, values_themselves
+from vaejax.evaluation.generators import Model
+from vaejax.experiment import Comparison, ExperimentFile, find, to_json
+from vaejax.experiment import load as load_experiment
+from vaejax.run_directory import RunDirectory
+
+
+class Compared(NamedTuple):
+    """One model of a comparison: its runs, which differ in their seed alone."""
+
+    label: str
+    runs: list[Loaded]
+
+
+def compare(arguments: list[str]) -> int:
+    """Put trained runs side by side."""
+    paths = []
+    while arguments and not arguments[0].startswith("-"):
+        paths.append(Path(arguments[0]))
+        arguments = arguments[1:]
+    if len(paths) < 2 and arguments not in (["-h"], ["--help"]):
+        raise UserError(
+            "vaejax compare expects two or more runs first: folders "
+            f"<out>/<experiment>/<hash>, or seed-<n> in one; got {len(paths)}"
+        )
+
+    @dataclasses.dataclass(frozen=True)
+    class Options(Compare):
+        out: Path = Path("comparison")
+        """Folder for comparison.html and comparison.json."""
+        allow_different: bool = False
+        """Runs on different data or splits, in a table and a page of their own each."""
+
+    options = parse(Options, arguments, prog="vaejax compare RUN RUN ...", default=Options())
+    settings = Compare(**{f.name: getattr(options, f.name) for f in dataclasses.fields(Compare)})
+    groups = by_protocol(_labelled(_seeds_of(paths)))
+    if len(groups) > 1 and not options.allow_different:
+        raise UserError(_what_differs(groups))
+    for index, members in enumerate(groups):
+        name = "comparison" if len(groups) == 1 else f"comparison-{index + 1}"
+        _compare(members, settings, options.out, name, "Models side by side")
+    return 0
+
+
+def run_comparison(file: ExperimentFile, comparison: Comparison, arguments: list[str]) -> int:
+    """Train every member that is not trained, and put them side by side."""
+
+    @dataclasses.dataclass(frozen=True)
+    class Options:
+        compare: Compare
+        seeds: tuple[int, ...] = (0,)
+        """One run each, of every member."""
+        out: Path = Path("runs")
+        """Folder for the run directories; the page is in <out>/<comparison>/."""
+
+    options, shared = parse_known(
+        Options,
+        arguments,
+        prog=f"vaejax run {file.name}",
+        default=Options(comparison.settings),
+    )
+    seeds = ["--seeds", *map(str, options.seeds), "--out", str(options.out)]
+    setups = [
+        (
+            member,
+            set_up(
+                "run",
+                load_experiment(find(member.experiment)),
+                [*member.arguments, *shared, *seeds],
+            ),
+        )
+        for member in comparison.members
+    ]
+    members = []
+    for member, setup in setups:
+        print(f"{member.label}: {member.experiment}", file=sys.stderr)
+        code = finish(setup)
+        if code:
+            return code
+        runs = [
+            Loaded(directory, setup.file, setup.config, setup.dataset, setup.experiment)
+            for directory in setup.directories
+        ]
+        members.append(Compared(member.label, runs))
+    groups = by_protocol(members)
+    if len(groups) > 1:
+        raise UserError(_what_differs(groups))
+    title = (file.module.__doc__ or file.name).strip().splitlines()[0]
+    _compare(members, options.compare, options.out / file.name, "comparison", title)
+    return 0
+
+
+def _seeds_of(paths: list[Path]) -> list[list[Loaded]]:
+    """The runs of each folder given: seed-<n> folders of one experiment and hash together."""
+    found: dict[Path, list[Path]] = {}
+    for path in paths:
+        seeds = [path] if (path / "config.json").exists() else sorted(path.glob("seed-*"))
+        if not seeds:
+            raise UserError(
+                f"{path} is no run: expected a folder <out>/<experiment>/<hash>, or seed-<n> in one"
+            )
+        for seed in seeds:
+            members = found.setdefault(seed.resolve().parent, [])
+            if seed.resolve() not in [member.resolve() for member in members]:
+                members.append(seed)
+    return [[load_run([str(seed)], "compare")[0] for seed in seeds] for seeds in found.values()]
+
+
+def _labelled(groups: list[list[Loaded]]) -> list[Compared]:
+    """Each called by its experiment; by its folder too where that is not enough."""
+    names = [runs[0].file.name for runs in groups]
+    return [
+        Compared(
+            name
+            if names.count(name) == 1
+            else f"{name} {runs[0].directory.path.resolve().parent.name}",
+            runs,
+        )
+        for name, runs in zip(names, groups, strict=True)
+    ]
+
+
+def by_protocol(members: list[Compared]) -> list[list[Compared]]:
+    """Those whose numbers can be compared, together."""
+    groups: dict[str, list[Compared]] = {}
+    for member in members:
+        groups.setdefault(json.dumps(member.runs[0].dataset.protocol()), []).append(member)
+    return list(groups.values())
+
+
+def _what_differs(groups: list[list[Compared]]) -> str:
+    first, second = (group[0] for group in groups[:2])
+    here, there = (member.runs[0].dataset.protocol() for member in (first, second))
+    differing = [
+        f"{name} {here[name]} in {first.label}, {there[name]} in {second.label}"
+        for name in here
+        if here[name] != there[name]
+    ]
+    return (
+        f"these runs cannot be compared: {'; '.join(differing)}. Train them alike (--data.*), or "
+        "vaejax compare --allow-different shows them apart"
+    )
+
+
+def _compare(members: list[Compared], settings: Compare, out: Path, name: str, title: str) -> None:
+    """Measure what is not measured, and write and print the comparison."""
+    dataset = members[0].runs[0].dataset
+    features = _features(dataset, settings)
+    models, pictures, log_p = [], {}, {}
+    for member in members:
+        measured = [_measured(run, settings, features, member.label) for run in member.runs]
+        models.append(_summary(member, measured))
+        pictures[member.label] = measured[0][0]
+        for generator in models[-1]["generators"]:
+            if f"{generator}/log_p" in measured[0][0]:
+                log_p[member.label, generator] = [a[f"{generator}/log_p"] for a, _ in measured]
+    test = len(dataset.test)
+    about: dict[str, Any] = {
+        "title": title,
+        "protocol": dataset.protocol(),
+        "seeds": sorted({run.seed for member in members for run in member.runs}),
+        "settings": dataclasses.asdict(settings),
+        "examples": min(settings.examples, test),
+        "samples": min(settings.samples, test),
+        "dimensions": int(np.prod(dataset.shape))
+        if dataset.support in ("binary", "grey")
+        else None,
+        "features": {
+            "description": features.description,
+            "accuracy": features.accuracy,
+            "accuracy_std_error": features.accuracy_std_error,
+        },
+        "reference": reference_line(
+            dataset.split("train"), dataset.split("test"), features, settings
+        ),
+        "fairness": _fairness(members),
+        "models": models,
+    }
+    about["findings"] = reports.findings(models, log_p)
+    out.mkdir(parents=True, exist_ok=True)
+    folder = RunDirectory(out)
+    folder.write_json(f"{name}.json", about)
+    folder.write_text(f"{name}.html", reports.comparison_page(about, pictures))
+    reports.print_comparison(about)
+    print(f"  {folder.file(f'{name}.html')}\n  {folder.file(f'{name}.json')}")
+
+
+def _features(dataset: Dataset, settings: Compare) -> Features:
+    labels = dataset.labels
+    if not {"train", "test"} <= labels.keys():
+        return values_themselves()
+    return fit_features(
+        dataset.split("train"),
+        labels["train"],
+        dataset.split("test"),
+        labels["test"],
+        seed=settings.seed,
+    )
+
+
+def _measured(
+    run: Loaded, settings: Compare, features: Features, label: str
+) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """(arrays, summary) of one run, kept in its folder."""
+    directory = run.directory
+    if not directory.is_evaluated():
+        measure_run(run, run.config.evaluate)
+        write_report(directory)
+    params, step, _ = run.params()
+    stem = f"compare/{settings.identity(step)}"
+    if directory.file(f"{stem}.json").exists():
+        return directory.read_arrays(f"{stem}.npz"), directory.read_json(f"{stem}.json", "kind")
+    directory.file("compare").mkdir(exist_ok=True)
+    split = run.dataset.split
+    experiment = run.experiment
+    model = Model(
+        experiment.generative,
+        experiment.inference,
+        experiment.corrupt,
+        params,
+        split("train"),
+        split("validation"),
+        split("test"),
+    )
+    arrays, summary = measure_model(
+        stream(run.seed, COMPARE),
+        model,
+        run.dataset.labels,
+        features,
+        settings,
+        progress=lambda what: print(f"{label}, seed {run.seed}: {what}", file=sys.stderr),
+    )
+    directory.write_arrays(f"{stem}.npz", arrays)
+    directory.write_json(f"{stem}.json", summary)
+    return arrays, summary
+
+
+def _summary(member: Compared, measured: list) -> dict[str, Any]:
+    """Of all seeds of one model."""
+    summaries = [summary for _, summary in measured]
+    first = summaries[0]
+    about: dict[str, Any] = {
+        "label": member.label,
+        "experiment": member.runs[0].file.name,
+        "runs": [run.directory.name for run in member.runs],
+        "kind": first["kind"],
+        "parts": first["parts"],
+        "parameters": first["parameters"],
+        "training": _training(member.runs),
+        "generators": {},
+    }
+    for name in ("squared_error", "reconstruction"):
+        if name in first:
+            about[name] = reports.over_seeds([s[name] for s in summaries])
+    if "probe" in first:
+        about["probe"] = reports.over_seeds([s["probe"] for s in summaries], "accuracy")
+    for name, found in first["generators"].items():
+        ways = [s["generators"][name] for s in summaries]
+        about["generators"][name] = generator = {
+            "how": found["how"],
+            "quality": {
+                measure: reports.over_seeds([w["quality"][measure] for w in ways], "value")
+                for measure in found["quality"]
+            },
+            "log_p": found["log_p"],
+        }
+        if "mixing" in found:
+            generator["mixing"] = found["mixing"]
+        if found["log_p"]["kind"] != "not defined":
+            arrays = [a for a, _ in measured]
+            generator["log_p"] = {
+                "kind": found["log_p"]["kind"],
+                **reports.log_p_over_seeds(
+                    [a[f"{name}/log_p"] for a in arrays],
+                    [
+                        a.get(f"{name}/log_p_std_error", np.zeros_like(a[f"{name}/log_p"]))
+                        for a in arrays
+                    ],
+                ),
+                "each_seed": [w["log_p"] for w in ways],
+            }
+    return about
+
+
+def _training(runs: list[Loaded]) -> dict[str, Any]:
+    """Steps of each seed; seconds of them all, as their metrics say."""
+    seconds = set()
+    for run in runs:
+        spent, before = 0.0, 0
+        for line in run.directory.metrics():
+            if line.get("steps_per_second"):
+                spent += (line["step"] - before) / line["steps_per_second"]
+                before = line["step"]
+        seconds.add(round(spent, 1))
+    train = runs[0].config.train
+    return {
+        "steps": train.total_steps(len(runs[0].dataset.train)),
+        "seeds": len(runs),
+        # Seeds trained together have the same metrics: they shared the time.
+        "seconds": sum(seconds) or None,
+    }
+
+
+def _fairness(members: list[Compared]) -> list[str]:
+    """What of networks and training is the same for all, and what is not."""
+    settings = {}
+    for member in members:
+        config = to_json(member.runs[0].config)
+        settings[member.label] = {
+            f"{part}.{name}": value
+            for part in ("model", "train")
+            for name, value in config[part].items()
+        }
+    names = list(dict.fromkeys(name for found in settings.values() for name in found))
+    same, different = [], []
+    for name in names:
+        values = {label: found.get(name) for label, found in settings.items()}
+        first, *others = values.values()
+        if all(value == first for value in others):
+            same.append(f"{name} {first}")
+        else:
+            listed = ", ".join(f"{label} {value}" for label, value in values.items())
+            different.append(f"{name}: {listed}")
+    return [
+        "one split and one budget: the parameters best on the validation split where there is one, "
+        "else the last; what is tuned is tuned there, never on the test split",
+        f"the same for all: {', '.join(same)}",
+        f"not the same: {'; '.join(different) if different else 'nothing'}",
+    ]

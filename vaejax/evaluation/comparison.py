@@ -1,0 +1,238 @@
+"""One trained model measured as all others are, so that they can stand side by side."""
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Callable
+from typing import Any, Literal
+
+import jax
+import numpy as np
+
+from vaejax.errors import UserError
+from vaejax.evaluation.chain import denoising_chain
+from vaejax.evaluation.common_log_likelihood import fitted_log_likelihood
+from vaejax.evaluation.features import Features
+from vaejax.evaluation.generators import (
+    EX_POST,
+    Generator,
+    Model,
+    encode,
+    generators_of,
+    kind_of,
+)
+from vaejax.evaluation.linear_probe import linear_probe
+from vaejax.evaluation.mixing import mixing
+from vaejax.evaluation.modes import interpolations, posterior_predictive
+from vaejax.evaluation.sample_quality import sample_quality
+from vaejax.evaluation.summary import mean_and_errors
+from vaejax.sharding import map_examples
+from vaejax.types import ExplicitModel, Key
+
+_PROBE = 10_000  # training codes that a probe is fitted to, at most
+_MIXING_CHAINS = 50
+_SHOWN = 8  # rows of a picture
+
+
+@dataclasses.dataclass(frozen=True)
+class Compare:
+    """How models are measured side by side: each alike."""
+
+    examples: int = 100
+    """Test examples of log p(x), from the first."""
+    samples: int = 1000
+    """Draws of each model, held against as many test examples; fewer where there are fewer."""
+    num_chains: int = 16
+    """Chains of annealed importance sampling, of every model with a z."""
+    num_temperatures: int = 100
+    """Temperatures of annealed importance sampling."""
+    chain_steps: int = 200
+    """Steps of a denoising autoencoder's chain before its x is taken."""
+    ex_post: tuple[Literal["gaussian", "mixture", "flow"], ...] = EX_POST
+    """Densities fitted to an autoencoder's codes afterwards."""
+    seed: int = 0
+    """Of the measurement."""
+
+    def __post_init__(self):
+        for name, least in (
+            ("examples", 2),
+            ("samples", 20),
+            ("num_chains", 2),
+            ("num_temperatures", 1),
+            ("chain_steps", 20),
+            ("seed", 0),
+        ):
+            if getattr(self, name) < least:
+                option = name.replace("_", "-")
+                raise UserError(f"--{option} must be at least {least}; got {getattr(self, name)}")
+        if len(set(self.ex_post)) != len(self.ex_post):
+            raise UserError(f"--ex-post expects different ones; got {' '.join(self.ex_post)}")
+
+    def identity(self, step: int) -> str:
+        """Eight digits that change with whatever changes a measurement."""
+        content = json.dumps(dataclasses.asdict(self) | {"step": step}, sort_keys=True)
+        return hashlib.sha256(content.encode()).hexdigest()[:8]
+
+
+def measure_model(
+    key: Key,
+    model: Model,
+    labels: dict[str, np.ndarray],
+    features: Features,
+    settings: Compare,
+    *,
+    progress: Callable[[str], None] = lambda what: None,
+) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """(arrays, summary) of one trained model.
+
+    Arrays: `<generator>/samples`, `/means` (64 of each) and, of one with a density, `/log_p` and
+    `/log_p_std_error` in nats, per test example; pictures of the other modes. The summary: what
+    is defined, how x is drawn, and every number with its error.
+    """
+    kind = kind_of(model)
+    generator_key, mode_key = jax.random.split(key)
+    arrays: dict[str, np.ndarray] = {}
+    summary: dict[str, Any] = {"kind": kind, "parts": parts_of(model), "parameters": _size(model)}
+    count = min(settings.samples, len(model.test))
+    reference = features.apply(model.test[:count])
+    codes = None
+    if kind != "explicit":
+        progress("codes")
+        found = encode(model, model.test)
+        codes = found["code"]
+        for name in ("squared_error", "reconstruction"):
+            summary[name] = mean_and_errors(found[name])
+        if {"train", "test"} <= labels.keys():
+            train = encode(model, model.train[:_PROBE])["code"]
+            summary["probe"] = linear_probe(
+                train.reshape(len(train), -1),
+                labels["train"][: len(train)],
+                codes.reshape(len(codes), -1),
+                labels["test"],
+                seed=settings.seed,
+            )
+    summary["generators"] = {}
+    ways = generators_of(
+        generator_key, model, kinds=settings.ex_post, chain_steps=settings.chain_steps
+    )
+    for index, way in enumerate(ways):
+        progress(way.name)
+        draw_key, log_p_key = jax.random.split(jax.random.fold_in(mode_key, index))
+        means, samples = way.draw(draw_key, count)
+        arrays[f"{way.name}/samples"] = samples[:64]
+        if means is not None:
+            arrays[f"{way.name}/means"] = means[:64]
+        about: dict[str, Any] = {
+            "how": way.how,
+            "quality": sample_quality(reference, features.apply(samples), seed=settings.seed),
+            "log_p": {"kind": "not defined", "reason": way.reason},
+        }
+        if way.density is not None:
+            log_p, about["log_p"] = _log_p(log_p_key, model, way, codes, settings)
+            for name, values in log_p.items():
+                arrays[f"{way.name}/{name}"] = values
+        if way.name == "chain":
+            chain, about["mixing"] = _mixing(draw_key, model, features, settings)
+            arrays["chain/along"] = chain
+        summary["generators"][way.name] = about
+    progress("pictures")
+    predictive_key = jax.random.fold_in(mode_key, len(ways))
+    xs = model.test[:_SHOWN]
+    arrays["predictive/originals"] = xs
+    arrays["predictive/draws"] = posterior_predictive(predictive_key, model, xs, _SHOWN)
+    if kind != "explicit":
+        pairs = model.test[: 2 * (len(xs) // 2)].reshape(-1, 2, *xs.shape[1:])
+        arrays["interpolation"] = interpolations(model, pairs)
+    return arrays, summary
+
+
+def reference_line(
+    model_train: np.ndarray, test: np.ndarray, features: Features, settings: Compare
+) -> dict[str, Any]:
+    """The quality of real x: as many training examples held against the same test examples."""
+    count = min(settings.samples, len(test), len(model_train))
+    reference, real = features.apply(test[:count]), features.apply(model_train[:count])
+    return sample_quality(reference, real, seed=settings.seed)
+
+
+def parts_of(model: Model) -> dict[str, str]:
+    """What of p(x, z), p(z), p(x | z), q(z | x) a model has, in words."""
+    if isinstance(model.generative, ExplicitModel):
+        none = "no z"
+        return {"p(x, z)": "p(x) alone", "p(z)": none, "p(x|z)": none, "q(z|x)": none}
+    kinds: list[tuple[str, ...]] = []
+
+    def trace(params, x):
+        joint = model.generative.joint(params.generative)
+        q = model.inference.posterior(params.inference, x, joint.prior)
+        likelihood = joint.likelihood(q.sample(seed=jax.random.key(0)))
+        kinds.append(tuple(type(p).__name__ for p in (joint.prior, likelihood, q)))
+        return 0
+
+    jax.eval_shape(trace, model.params, np.asarray(model.test[0], np.float32))
+    prior, likelihood, q = kinds[0]
+    if q == "PointMass":
+        return {"p(x, z)": "no", "p(z)": "none", "p(x|z)": likelihood, "q(z|x)": "point mass"}
+    return {"p(x, z)": "yes", "p(z)": prior, "p(x|z)": likelihood, "q(z|x)": q}
+
+
+def _size(model: Model) -> dict[str, int]:
+    return {
+        name: sum(leaf.size for leaf in jax.tree.leaves(part))
+        for name, part in model.params._asdict().items()
+    }
+
+
+def _log_p(
+    key: Key, model: Model, way: Generator, codes: np.ndarray | None, settings: Compare
+) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """log p(x) of the first test examples: exact where the model says it, else annealed."""
+    xs = model.test[: settings.examples]
+    density = way.density
+    if isinstance(density, ExplicitModel):
+
+        def exact(params, index, x):
+            return density.density(params.generative).log_prob(x)
+
+        log_p = map_examples(exact, model.params, xs)
+        return {"log_p": log_p}, {"kind": "exact", **mean_and_errors(log_p)}
+    assert density is not None and codes is not None
+    found = fitted_log_likelihood(
+        key,
+        density,
+        model.params.generative,
+        codes[: len(xs)],
+        xs,
+        num_chains=settings.num_chains,
+        num_temperatures=settings.num_temperatures,
+    )
+    about = {
+        "kind": "estimated",
+        **mean_and_errors(found["log_p"], found["log_p_std_error"]),
+        "importance": mean_and_errors(found["importance"], found["importance_std_error"]),
+        "not_finite": np.flatnonzero(~np.isfinite(found["log_p"])).tolist(),
+        "not_converged": int(np.sum(~found["fit_converged"])),
+    }
+    return {name: found[name] for name in ("log_p", "log_p_std_error")}, about
+
+
+def _mixing(
+    key: Key, model: Model, features: Features, settings: Compare
+) -> tuple[np.ndarray, dict[str, Any]]:
+    """A few chains step by step: some to look at, and how fast they forget where they began."""
+    starts = model.train[:_MIXING_CHAINS]
+    _, samples = denoising_chain(
+        key,
+        model.generative,
+        model.inference,
+        model.corrupt,
+        model.params,
+        starts,
+        num_steps=5 * settings.chain_steps,
+    )
+    samples = np.asarray(samples)
+    flat = samples.reshape(-1, *samples.shape[2:])
+    along = features.apply(flat).reshape(*samples.shape[:2], -1)
+    labels = features.predict(flat).reshape(samples.shape[:2])
+    shown = np.concatenate([starts[None, :_SHOWN], samples[:15, :_SHOWN]])
+    return shown, mixing(along, labels)

@@ -1,0 +1,180 @@
+"""The ways in which a trained model gives new x, and what p(x) each of them is, if any."""
+
+from collections.abc import Callable
+from typing import Any, Literal, NamedTuple
+
+import jax
+import numpy as np
+
+from vaejax.distributions import PointMass
+from vaejax.evaluation.chain import denoising_chain
+from vaejax.evaluation.ex_post import CodeDensity, ex_post_model, fit_code_density
+from vaejax.evaluation.pictures import prior_samples
+from vaejax.sharding import map_examples
+from vaejax.types import ExplicitModel, GenerativeModel, Key, Params
+
+Kind = Literal["latent", "point mass", "explicit"]
+Draw = Callable[[Key, int], tuple[np.ndarray | None, np.ndarray]]
+EX_POST: tuple[CodeDensity, ...] = ("gaussian", "mixture", "flow")
+_CODES = 20_000  # training codes that a density is fitted to, at most
+_BLOCK = 500
+
+
+class Model(NamedTuple):
+    """A trained model, with the observations that it is measured on."""
+
+    generative: Any  # a GenerativeModel, or an ExplicitModel
+    inference: Any  # an InferenceNetwork; None of an explicit model
+    corrupt: Callable | None
+    params: Params
+    train: np.ndarray
+    validation: np.ndarray
+    test: np.ndarray
+
+
+class Generator(NamedTuple):
+    """One way to draw x.
+
+    Attributes:
+      how: in the words of the field.
+      draw: (key, count) -> (E[x | z] of each draw or None, x).
+      density: what has a log p(x) that these x are drawn from; None where nothing has.
+      reason: why there is none.
+    """
+
+    name: str
+    how: str
+    draw: Draw
+    density: GenerativeModel | ExplicitModel | None = None
+    reason: str = ""
+
+
+def kind_of(model: Model) -> Kind:
+    """Which of the three a model is."""
+    if isinstance(model.generative, ExplicitModel):
+        return "explicit"
+    kinds = []
+
+    def trace(params, x):
+        joint = model.generative.joint(params.generative)
+        kinds.append(type(model.inference.posterior(params.inference, x, joint.prior)))
+        return 0
+
+    jax.eval_shape(trace, model.params, np.asarray(model.test[0], np.float32))
+    return "point mass" if kinds[0] is PointMass else "latent"
+
+
+def encode(model: Model, xs: np.ndarray) -> dict[str, np.ndarray]:
+    """`code`, the mean of q(z | x), of each x; `squared_error`, ||x - E[x | z = code]||^2, and
+    `reconstruction`, log p(x | z = code), in nats. Of a model with a z."""
+
+    def one(params, index, x):
+        joint = model.generative.joint(params.generative)
+        code = model.inference.posterior(params.inference, x, joint.prior).mean()
+        likelihood = joint.likelihood(code)
+        return {
+            "code": code,
+            "squared_error": ((x - likelihood.mean()) ** 2).sum(),
+            "reconstruction": likelihood.log_prob(x),
+        }
+
+    return map_examples(one, model.params, xs, _BLOCK)
+
+
+def generators_of(
+    key: Key, model: Model, *, kinds: tuple[CodeDensity, ...], chain_steps: int
+) -> list[Generator]:
+    """Every way of a model, in the order in which they are shown.
+
+    An autoencoder's decoder is also shown fed with N(0, I), which nothing in its training asked
+    for, and as p(x, z) with a density fitted to its training codes afterwards (`kinds`).
+    """
+    kind = kind_of(model)
+    if kind == "explicit":
+        return [_autoregressive(model)]
+    found = []
+    if kind == "latent":
+        found.append(
+            Generator(
+                "prior",
+                "z ~ p(z), x ~ p(x | z)",
+                _from(model.generative, model.params),
+                model.generative,
+            )
+        )
+    if model.corrupt is not None:
+        found.append(_chain(model, chain_steps))
+    if kind == "point mass":
+        found.append(
+            Generator(
+                "N(0, I)",
+                "z ~ N(0, I), x ~ p(x | z): a p(z) that training never asked for",
+                _from(model.generative, model.params),
+                None,
+                "no p(z): nothing in training made the codes N(0, I)",
+            )
+        )
+        found += _ex_post(key, model, kinds)
+    return found
+
+
+def _from(generative: GenerativeModel, params: Params) -> Draw:
+    return lambda key, count: prior_samples(key, generative, params, count)
+
+
+def _autoregressive(model: Model) -> Generator:
+    def draw(key, count):
+        density = model.generative.density(model.params.generative)
+
+        def one(key):
+            return density.sample(seed=key)
+
+        keys = jax.random.split(key, count)
+        return None, np.asarray(jax.jit(lambda k: jax.lax.map(one, k, batch_size=_BLOCK))(keys))
+
+    return Generator("in order", "x_i ~ p(x_i | x_<i), one after another", draw, model.generative)
+
+
+def _chain(model: Model, steps: int) -> Generator:
+    def draw(key, count):
+        start_key, chain_key = jax.random.split(key)
+        starts = jax.random.choice(start_key, len(model.train), (count,), replace=True)
+        means, samples = denoising_chain(
+            chain_key,
+            model.generative,
+            model.inference,
+            model.corrupt,
+            model.params,
+            model.train[np.asarray(starts)],
+            num_steps=steps,
+        )
+        return np.asarray(means[-1]), np.asarray(samples[-1])
+
+    return Generator(
+        "chain",
+        f"from training images, {steps} times: corrupt, encode, x ~ p(x | z)",
+        draw,
+        None,
+        "the chain has a stationary distribution, and no formula for its density",
+    )
+
+
+def _ex_post(key: Key, model: Model, kinds: tuple[CodeDensity, ...]) -> list[Generator]:
+    if not kinds:
+        return []
+    train = encode(model, model.train[:_CODES])["code"]
+    held = model.validation if len(model.validation) else model.train[_CODES : _CODES + 2_000]
+    validation = encode(model, held)["code"]
+    found = []
+    for index, kind in enumerate(kinds):
+        density = fit_code_density(jax.random.fold_in(key, index), kind, train, validation)
+        generative = ex_post_model(model.generative, density)
+        found.append(
+            Generator(
+                f"ex-post {kind}",
+                f"z ~ {kind} fitted to {len(train):,} training codes, x ~ p(x | z)",
+                _from(generative, model.params),
+                generative,
+            )
+        )
+    return found

@@ -1,0 +1,275 @@
+"""Trained models side by side: averages over seeds, tables, and sentences that the numbers bear."""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from vaejax.evaluation.summary import mean_and_errors
+from vaejax.report.table import format_error, format_table
+
+QUALITY = ("precision", "recall", "density", "coverage", "mmd")
+MODEL_HEADER = ["model", "p(x, z)", "p(z)", "p(x|z)", "q(z|x)", "how x is drawn"]
+LOG_P_HEADER = ["model", "-log p(x)", "+- MC", "+- data", "+- seeds", "bits/dim", "what it is"]
+QUALITY_HEADER = ["model", *QUALITY, "drawn by"]
+CODE_HEADER = ["model", "||x - E[x|z]||^2", "-log p(x|z)", "probe", "parameters", "training"]
+
+
+def over_seeds(entries: list[dict[str, Any]], value: str = "mean") -> dict[str, Any]:
+    """The mean over seeds of one number, and its standard error over seeds; of a single seed the
+    error that the number came with."""
+    values = np.array([entry[value] for entry in entries], np.float64)
+    if len(values) > 1:
+        error = float(values.std(ddof=1) / math.sqrt(len(values)))
+        return {"mean": float(values.mean()), "std_error": error, "over": "seeds"}
+    own = entries[0].get("std_error", entries[0].get("std_error_data"))
+    return {"mean": float(values[0]), "std_error": own, "over": "examples"}
+
+
+def log_p_over_seeds(log_p: list[np.ndarray], errors: list[np.ndarray]) -> dict[str, Any]:
+    """-log p(x) in nats of the same examples under each seed's model: the mean with its errors of
+    estimation, over examples and over seeds; the last needs two."""
+    found = mean_and_errors(np.mean(log_p, axis=0), np.sqrt(np.sum(np.square(errors), axis=0)))
+    means = [float(np.mean(values, dtype=np.float64)) for values in log_p]
+    monte_carlo = found["std_error_monte_carlo"]
+    return {
+        "mean": found["mean"],
+        "std_error_monte_carlo": monte_carlo and monte_carlo / len(log_p),
+        "std_error_data": found["std_error_data"],
+        "std_error_seeds": np.std(means, ddof=1) / math.sqrt(len(means)) if means[1:] else None,
+        "n": found["n"],
+    }
+
+
+def paired_difference(first: list[np.ndarray], second: list[np.ndarray]) -> tuple[float, float]:
+    """(mean, standard error) of log p under the first model minus under the second, in nats, of
+    the same examples: the errors over examples, which holds that of estimation, and over seeds,
+    added in squares."""
+    difference = np.mean(first, axis=0, dtype=np.float64) - np.mean(second, axis=0)
+    variance = difference.var(ddof=1) / len(difference)
+    for seeds in (first, second):
+        means = [float(np.mean(values, dtype=np.float64)) for values in seeds]
+        if means[1:]:
+            variance += np.var(means, ddof=1) / len(means)
+    return float(difference.mean()), math.sqrt(variance)
+
+
+def model_rows(models: list[dict[str, Any]]) -> list[list[str]]:
+    """What of p(x, z), p(z), p(x|z), q(z|x) each model has, and how x is drawn from it."""
+    rows = []
+    for model in models:
+        first = [model["label"], *model["parts"].values()]
+        for name, found in model["generators"].items():
+            rows.append([*first, f"{name}: {found['how']}"])
+            first = [""] * 5
+    return rows
+
+
+def log_p_rows(models: list[dict[str, Any]], dimensions: int | None) -> list[list[str]]:
+    """-log p(x) of each model and of each density that it was given, or why there is none. Bits
+    per dimension where x has discrete values of so many dimensions."""
+    rows = []
+    for model in models:
+        for name, generator in model["generators"].items():
+            found, label = generator["log_p"], _label(model, name)
+            if found["kind"] == "not defined":
+                rows.append([label, "not defined", "", "", "", "", found["reason"]])
+                continue
+            bits = -found["mean"] / (math.log(2) * dimensions) if dimensions else None
+            exact = found["kind"] == "exact"
+            meaning = "exact" if exact else "at least -log p(x) in expectation"
+            rows.append(
+                [
+                    label,
+                    f"{-found['mean']:.3f}",
+                    "0"
+                    if found["kind"] == "exact"
+                    else format_error(found["std_error_monte_carlo"]),
+                    format_error(found["std_error_data"]),
+                    format_error(found["std_error_seeds"]),
+                    "-" if bits is None else f"{bits:.4f}",
+                    meaning + _doubts(found),
+                ]
+            )
+    return rows
+
+
+def _doubts(found: dict[str, Any]) -> str:
+    doubts = []
+    if found.get("gap_to_importance", 0) > 1:
+        doubts.append(f"importance sampling is {found['gap_to_importance']:.1f} nats looser")
+    if found.get("not_finite"):
+        doubts.append(f"{found['not_finite']} not finite, left out")
+    return "".join(f"; {doubt}" for doubt in doubts)
+
+
+def quality_rows(models: list[dict[str, Any]], reference: dict[str, Any]) -> list[list[str]]:
+    """Precision, recall, density, coverage and MMD^2 of what each model draws; first, of training
+    examples in its place."""
+    rows = [_quality_row("training images", reference, "the line to reach")]
+    for model in models:
+        for name, generator in model["generators"].items():
+            rows.append(_quality_row(_label(model, name), generator["quality"], name))
+    return rows
+
+
+def _quality_row(label: str, quality: dict[str, Any], name: str) -> list[str]:
+    cells = []
+    for measure in QUALITY:
+        digits = 4 if measure == "mmd" else 3
+        found = quality[measure]
+        value = found["mean"] if "mean" in found else found["value"]
+        cells.append(f"{value:.{digits}f} +- {format_error(found['std_error'], digits)}")
+    return [label, *cells, name]
+
+
+def code_rows(models: list[dict[str, Any]]) -> list[list[str]]:
+    """What the code keeps of x, what it is worth to a linear classifier, and what it cost."""
+    rows = []
+    for model in models:
+        cells = [
+            f"{sign * model[name]['mean']:.3f} +- {format_error(model[name]['std_error'])}"
+            if name in model
+            else "no z"
+            for name, sign in (("squared_error", 1), ("reconstruction", -1))
+        ]
+        probe = model.get("probe")
+        rows.append(
+            [
+                model["label"],
+                *cells,
+                f"{100 * probe['mean']:.1f} +- {100 * probe['std_error']:.1f} %" if probe else "-",
+                f"{sum(model['parameters'].values()):,}",
+                training_cost(model["training"]),
+            ]
+        )
+    return rows
+
+
+def training_cost(training: dict[str, Any]) -> str:
+    """Steps and seconds of training, of all seeds that were trained in one program."""
+    if training["seconds"] is None:
+        return f"{training['steps']:,} steps"
+    return f"{training['steps']:,} steps, {training['seconds']:.0f} s for {training['seeds']} seeds"
+
+
+def _label(model: dict[str, Any], generator: str) -> str:
+    return model["label"] if len(model["generators"]) == 1 else f"{model['label']}, {generator}"
+
+
+def findings(models: list[dict[str, Any]], log_p: dict[tuple[str, str], list]) -> list[str]:
+    """Sentences in plain words, each with its number, its error, and its "cannot be told".
+
+    `log_p`: (label, generator) -> log p(x) of the same examples, an array for each seed.
+    """
+    ranked = sorted(log_p, key=lambda name: -float(np.mean(log_p[name])))
+    sentences = []
+    if len(ranked) > 1:
+        sentences.append(_likelihood("Of all models with a p(x)", ranked[0], ranked[1], log_p))
+    own = [name for name in ranked if name[1] == "prior"]
+    fitted = [name for name in ranked if name[1].startswith("ex-post")]
+    if own and fitted:
+        of = (
+            "An autoencoder with a density fitted to its codes is a p(x, z) too: of the best of "
+            "these and the best model trained as one"
+        )
+        sentences.append(_likelihood(of, own[0], fitted[0], log_p))
+    for model in models:
+        ways = model["generators"]
+        if "chain" in ways and "N(0, I)" in ways:
+            sentences.append(_chain(model))
+    sentences += _reconstruction(models)
+    return sentences
+
+
+def _name(name: tuple[str, str]) -> str:
+    return f"{name[0]} ({name[1]})"
+
+
+def _likelihood(of: str, first, second, log_p) -> str:
+    mean, error = paired_difference(log_p[first], log_p[second])
+    if abs(mean) <= 2 * error:
+        return (
+            f"{of}, {_name(first)} and {_name(second)} cannot be told apart: {mean:.2f} +- "
+            f"{error:.2f} nats between them on the same images."
+        )
+    better, worse = (first, second) if mean > 0 else (second, first)
+    return (
+        f"{of}, {_name(better)} wins over {_name(worse)} by {abs(mean):.2f} +- {error:.2f} nats "
+        "an image, on the same images."
+    )
+
+
+def _chain(model: dict[str, Any]) -> str:
+    chain, normal = (model["generators"][name]["quality"] for name in ("chain", "N(0, I)"))
+    verdicts = []
+    for measure, sign in (("coverage", 1), ("mmd", -1)):
+        digits = 4 if measure == "mmd" else 3
+        difference = sign * (chain[measure]["mean"] - normal[measure]["mean"])
+        error = math.hypot(chain[measure]["std_error"], normal[measure]["std_error"])
+        verdict = "cannot be told from"
+        if abs(difference) > 2 * error:
+            verdict = "beats" if difference > 0 else "does not beat"
+        verdicts.append(
+            f"{verdict} it in {measure} ({chain[measure]['mean']:.{digits}f} against "
+            f"{normal[measure]['mean']:.{digits}f}, +- {error:.{digits}f})"
+        )
+    mixing = model["generators"]["chain"].get("mixing", {})
+    late = " The chain was too short to judge how it mixes." if mixing.get("too_short") else ""
+    return (
+        f"{model['label']}: its chain, held against N(0, I) through the same decoder, "
+        f"{' and '.join(verdicts)}.{late}"
+    )
+
+
+def _reconstruction(models: list[dict[str, Any]]) -> list[str]:
+    coded = [model for model in models if "squared_error" in model]
+    points = [m for m in coded if m["kind"] == "point mass"]
+    latent = [m for m in coded if m["kind"] == "latent"]
+    if not points or not latent:
+        return []
+    best = [min(group, key=lambda m: m["squared_error"]["mean"]) for group in (points, latent)]
+    first, second = (m["squared_error"] for m in best)
+    error = math.hypot(first["std_error"], second["std_error"])
+    words = "reconstructs better than" if first["mean"] < second["mean"] else "is no better than"
+    return [
+        f"{best[0]['label']}, which pays nothing for what its code carries, {words} "
+        f"{best[1]['label']}: a squared error of {first['mean']:.3f} against "
+        f"{second['mean']:.3f}, +- {error:.3f}. That is what p(x, z) costs."
+    ]
+
+
+def protocol_lines(about: dict[str, Any]) -> list[str]:
+    """What the numbers rest on: data, estimators, features, seeds."""
+    p, settings, features = about["protocol"], about["settings"], about["features"]
+    return [
+        f"{p['data']} [{p['fingerprint']}], binarization {p['binarization']} (train "
+        f"{p['train']:,}, validation {p['validation']:,}, test {p['test']:,}); seeds "
+        f"{', '.join(map(str, about['seeds']))}",
+        f"-log p(x): {about['examples']} test images, the same for all; with a z: AIS "
+        f"({settings['num_chains']} chains, {settings['num_temperatures']} temperatures) from a "
+        "Gaussian q fitted anew to each x, whatever q was trained; +- MC: of the estimate; "
+        "+- data: over images; +- seeds: over trainings",
+        f"sample quality: {about['samples']:,} draws of x (not of E[x|z]) against as many test "
+        f"images, 5 nearest neighbours, in the features of {features['description']} (test "
+        f"accuracy {100 * features['accuracy']:.1f} +- "
+        f"{100 * features['accuracy_std_error']:.1f} %); "
+        f"errors: {'over seeds' if len(about['seeds']) > 1 else 'bootstrap'}; mmd: unbiased "
+        "MMD^2, may be negative",
+        "probe: logistic regression on the codes, accuracy on the test split",
+    ]
+
+
+def print_comparison(about: dict[str, Any]) -> None:
+    """The tables, the findings and the protocol."""
+    models = about["models"]
+    tables = (
+        (MODEL_HEADER, model_rows(models)),
+        (LOG_P_HEADER, log_p_rows(models, about["dimensions"])),
+        (QUALITY_HEADER, quality_rows(models, about["reference"])),
+        (CODE_HEADER, code_rows(models)),
+    )
+    for header, rows in tables:
+        print(f"\n{format_table(header, rows)}")
+    print()
+    print("\n".join([*about["findings"], *protocol_lines(about)]))
