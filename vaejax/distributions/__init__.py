@@ -3,6 +3,7 @@
 from distrax import Categorical, Distribution
 
 from vaejax.distributions.autoregressive import Autoregressive
+from vaejax.distributions.autoregressive_ensemble import AutoregressiveEnsemble
 from vaejax.distributions.bernoulli import Bernoulli
 from vaejax.distributions.diagonal_gaussian import DiagonalGaussian, standard_normal
 from vaejax.distributions.discretized_logistic import DiscretizedLogistic
@@ -18,6 +19,7 @@ from vaejax.distributions.point_mass import PointMass
 
 __all__ = [
     "Autoregressive",
+    "AutoregressiveEnsemble",
     "Bernoulli",
     "Categorical",
     "DiagonalGaussian",

@@ -1,6 +1,6 @@
 """Functions with parameters: what turns z into the parameters of p(x | z), and x into lambda."""
 
-from vaejax.networks.masked import MaskedMLP
+from vaejax.networks.masked import MaskedMLP, Masks, draw_masks
 from vaejax.networks.mlp import MLP
 
-__all__ = ["MLP", "MaskedMLP"]
+__all__ = ["MLP", "MaskedMLP", "Masks", "draw_masks"]

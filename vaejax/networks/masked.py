@@ -2,25 +2,74 @@
 
 import math
 from collections.abc import Callable
+from typing import NamedTuple
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Int
+
+
+class Masks(NamedTuple):
+    """The orders and hidden degrees of several masked networks with the same parameters."""
+
+    orders: Int[np.ndarray, "members d"]
+    degrees: tuple[Int[np.ndarray, "members units"], ...]  # one a hidden layer, each in 0..d - 2
+
+
+def draw_masks(
+    seed: int, size: int, hidden: tuple[int, ...], *, num_orders: int = 1, num_masks: int = 1
+) -> Masks:
+    """`num_orders` orders of `size` elements, each with `num_masks` sets of hidden degrees: the
+    members of an ensemble (MADE, Germain et al. 2015, section 4.2).
+
+    The first order is as the elements lie, the others are drawn uniformly; the first degrees are
+    spread evenly, the others drawn uniformly from the smallest of the layer before to d - 2 (their
+    section 4.2), so that no unit is cut off from its inputs. They are part of the architecture,
+    so `seed` is not that of a run.
+
+    Raises:
+      ValueError: a count below 1.
+    """
+    if min(size, num_orders, num_masks) < 1:
+        raise ValueError(
+            f"size, num_orders and num_masks must be at least 1; got {size}, {num_orders} and "
+            f"{num_masks}"
+        )
+    random = np.random.default_rng(seed)
+    orders = [np.arange(size), *(random.permutation(size) for _ in range(num_orders - 1))]
+    degrees = [[_even_degrees(units, size) for units in hidden]]
+    for _ in range(num_masks - 1):
+        member: list[np.ndarray] = []
+        for units in hidden:
+            smallest = member[-1].min() if member else 0
+            member.append(random.integers(smallest, max(size - 1, 1), units))
+        degrees.append(member)
+    return Masks(
+        np.repeat(np.stack(orders), num_masks, axis=0),
+        tuple(np.tile(np.stack(layer), (num_orders, 1)) for layer in zip(*degrees, strict=True)),
+    )
+
+
+def _even_degrees(units: int, size: int) -> Int[np.ndarray, " units"]:
+    return np.arange(units) * max(size - 1, 1) // units
 
 
 class _MaskedDense(nn.Module):
     """h -> (W * mask) h + b."""
 
-    mask: Bool[np.ndarray, "inputs outputs"]
     kernel_init: Callable[..., Array]
+    bias_init: Callable[..., Array] = nn.initializers.zeros
+    use_bias: bool = True
 
     @nn.compact
-    def __call__(self, h: Float[Array, "inputs"]) -> Float[Array, "outputs"]:
-        kernel = self.param("kernel", self.kernel_init, self.mask.shape)
-        bias = self.param("bias", nn.initializers.zeros, self.mask.shape[1:])
-        return h @ jnp.where(self.mask, kernel, 0.0) + bias
+    def __call__(
+        self, h: Float[Array, "inputs"], mask: Bool[Array, "inputs outputs"]
+    ) -> Float[Array, "outputs"]:
+        kernel = self.param("kernel", self.kernel_init, mask.shape)
+        out = h @ jnp.where(mask, kernel, 0.0)
+        return out + self.param("bias", self.bias_init, mask.shape[1:]) if self.use_bias else out
 
 
 class MaskedMLP(nn.Module):
@@ -31,6 +80,11 @@ class MaskedMLP(nn.Module):
     of degree m sees the first m + 1 of them; degrees are spread evenly over 0..d - 2, so that with
     d - 1 units or more in each layer y[i] sees every x before it. With a `context` c, which every
     y[i] sees, each layer adds V c, with V from `context_kernel_init`.
+
+    `direct` adds A x with A masked alike, from 0 (their section 4.4): a logistic regression on
+    all that precede. `output_bias` starts the last bias elsewhere: at the data's mean logit.
+    A call may give an `order` and `degrees` of its own, even traced: then the same parameters
+    serve many masks (`draw_masks`).
     """
 
     hidden: tuple[int, ...]
@@ -39,13 +93,20 @@ class MaskedMLP(nn.Module):
     activation: Callable[[Array], Array] = jax.nn.tanh
     output_kernel_init: Callable[..., Array] = nn.initializers.glorot_uniform()
     context_kernel_init: Callable[..., Array] = nn.initializers.glorot_uniform()
+    direct: bool = False
+    output_bias: Float[Array, "..."] | float = 0.0
 
     @nn.compact
     def __call__(
-        self, x: Float[Array, "..."], context: Float[Array, "..."] | None = None
+        self,
+        x: Float[Array, "..."],
+        context: Float[Array, "..."] | None = None,
+        *,
+        order: Int[Array, " d"] | None = None,
+        degrees: tuple[Int[Array, " units"], ...] | None = None,
     ) -> Float[Array, "..."]:
-        def layer(h, mask, kernel_init):
-            out = _MaskedDense(mask, kernel_init)(h)
+        def layer(h, mask, kernel_init, bias_init=nn.initializers.zeros):
+            out = _MaskedDense(kernel_init, bias_init)(h, mask)
             if context is None:
                 return out
             context_dense = nn.Dense(
@@ -53,21 +114,34 @@ class MaskedMLP(nn.Module):
             )
             return out + context_dense(context.reshape(-1))
 
-        size = self.output_shape[0]
-        order = np.arange(size) if self.order is None else np.asarray(self.order)
+        def output_bias_init(key, shape):
+            del key
+            return jnp.broadcast_to(jnp.asarray(self.output_bias), self.output_shape).reshape(shape)
+
+        size, rest = self.output_shape[0], math.prod(self.output_shape[1:])
         if x.size != size:
             raise ValueError(
                 f"x of shape {x.shape} has {x.size} elements; output_shape[0] is {size}"
             )
-        if sorted(order) != list(range(size)):
-            raise ValueError(f"order {self.order} is not a permutation of 0..{size - 1}")
-        position = np.argsort(order)
+        if order is None:
+            order = np.arange(size) if self.order is None else np.asarray(self.order)
+            if sorted(order) != list(range(size)):
+                raise ValueError(f"order {self.order} is not a permutation of 0..{size - 1}")
+        if degrees is None:
+            degrees = tuple(_even_degrees(units, size) for units in self.hidden)
+        position = jnp.argsort(jnp.asarray(order))
 
-        h, degrees = x.reshape(-1), position
-        for units in self.hidden:
-            above = np.arange(units) * max(size - 1, 1) // units
-            mask = degrees[:, None] <= above
+        x = x.reshape(-1)
+        h, below = x, position
+        for above in degrees:
+            above = jnp.asarray(above)
+            mask = below[:, None] <= above
             h = self.activation(layer(h, mask, nn.initializers.glorot_uniform()))
-            degrees = above
-        mask = np.repeat(degrees[:, None] < position, math.prod(self.output_shape[1:]), axis=1)
-        return layer(h, mask, self.output_kernel_init).reshape(self.output_shape)
+            below = above
+        mask = jnp.repeat(below[:, None] < position, rest, axis=1)
+        y = layer(h, mask, self.output_kernel_init, output_bias_init)
+        if self.direct:
+            mask = jnp.repeat(position[:, None] < position, rest, axis=1)
+            zeros = nn.initializers.zeros
+            y += _MaskedDense(zeros, use_bias=False, name="direct")(x, mask)
+        return y.reshape(self.output_shape)

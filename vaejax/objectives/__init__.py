@@ -1,8 +1,10 @@
-"""What is maximized, for one example: (key, q, joint, x, ...) -> Terms, in nats."""
+"""What is maximized, for one example: (key, q, joint, x, ...) -> Terms, in nats. Of a model
+without a z: (key, p, x) -> Terms."""
 
 from vaejax.objectives.elbo import elbo
 from vaejax.objectives.free_bits import free_bits
 from vaejax.objectives.iwae import iwae
+from vaejax.objectives.log_likelihood import log_likelihood, one_member
 from vaejax.objectives.path_gradients import doubly_reparameterized, sticking_the_landing
 from vaejax.objectives.point_estimates import maximum_a_posteriori, reconstruction
 from vaejax.objectives.semi_amortized import refine, semi_amortized
@@ -16,7 +18,9 @@ __all__ = [
     "free_bits",
     "iwae",
     "linear_warmup",
+    "log_likelihood",
     "maximum_a_posteriori",
+    "one_member",
     "reconstruction",
     "refine",
     "semi_amortized",

@@ -12,6 +12,7 @@ from jax.sharding import NamedSharding
 from jaxtyping import Array, Float, Int
 
 from vaejax.data import Dataset
+from vaejax.errors import UserError
 from vaejax.objectives import Terms
 from vaejax.sharding import batch_sharding, replicated
 from vaejax.training.settings import Train
@@ -24,7 +25,14 @@ from vaejax.training.step import (
     make_steps,
     validation_key,
 )
-from vaejax.types import GenerativeModel, InferenceNetwork, Key, Observation, Params
+from vaejax.types import (
+    ExplicitModel,
+    GenerativeModel,
+    InferenceNetwork,
+    Key,
+    Observation,
+    Params,
+)
 
 # A call of this many floating-point operations takes a second or two: long enough to hide the
 # cost of starting it, short enough to stop between two.
@@ -66,19 +74,25 @@ class Trainer:
 
     `start` gives initial states, `run` goes on from any states. Seeds are an axis that `vmap`
     adds: each has its own parameters, noise and order of the data. `corrupt` changes what the
-    encoder sees in training, and in training alone.
+    encoder sees in training, and in training alone. An explicit model has no encoder: its
+    `inference` is None.
     """
 
     def __init__(
         self,
-        generative: GenerativeModel,
-        inference: InferenceNetwork,
+        generative: GenerativeModel | ExplicitModel,
+        inference: InferenceNetwork | None,
         objective: Objective,
         dataset: Dataset,
         settings: Train,
         *,
         corrupt: Corrupt | None = None,
     ):
+        if inference is None and (corrupt is not None or settings.encoder_steps > 0):
+            raise UserError(
+                "an explicit model p(x) has no encoder: leave away --train.encoder-steps, "
+                "--train.aggressive-epochs and whatever corrupts what an encoder sees"
+            )
         self.dataset = dataset
         self.settings = settings
         self.num_examples = len(dataset.train)
@@ -277,8 +291,8 @@ def _validation(terms_of, dataset: Dataset, step: int, sharding: NamedSharding):
 
 def fit(
     key: Key,
-    generative: GenerativeModel,
-    inference: InferenceNetwork,
+    generative: GenerativeModel | ExplicitModel,
+    inference: InferenceNetwork | None,
     objective: Objective,
     xs: Observation,
     *,
@@ -289,7 +303,9 @@ def fit(
     """Train a pair on observations in memory: the same step, without data sets or files.
 
     Args:
-      objective: (key, q, joint, x, step) -> Terms, for one example.
+      inference: None for an explicit model.
+      objective: (key, q, joint, x, step) -> Terms, for one example; of an explicit model
+        (key, p, x, step) -> Terms.
       xs: observations along the first axis of every leaf; they reach the model as float32.
       num_steps: gradient steps; each draws `batch_size` examples, in a new order every epoch.
       optimizer: Adam at 1e-3 unless given.

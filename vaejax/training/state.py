@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Int
 
-from vaejax.types import GenerativeModel, InferenceNetwork, Key, Params
+from vaejax.types import ExplicitModel, GenerativeModel, InferenceNetwork, Key, Params
 
 
 class TrainState(NamedTuple):
@@ -25,13 +25,15 @@ class TrainState(NamedTuple):
 
 def init_state(
     key: Key,
-    generative: GenerativeModel,
-    inference: InferenceNetwork,
+    generative: GenerativeModel | ExplicitModel,
+    inference: InferenceNetwork | None,
     optimizer: optax.GradientTransformation,
     encoder_optimizer: optax.GradientTransformation | None = None,
 ) -> TrainState:
+    """The state before the first step; an explicit model, without a q, has () for phi."""
     generative_key, inference_key, train_key = jax.random.split(key, 3)
-    params = Params(generative.init(generative_key), inference.init(inference_key))
+    phi = () if inference is None else inference.init(inference_key)
+    params = Params(generative.init(generative_key), phi)
     # A weak type would become strong after one step, and compile everything again.
     params = jax.tree.map(lambda leaf: jax.lax.convert_element_type(leaf, leaf.dtype), params)
     state = TrainState(jnp.zeros((), jnp.int32), params, optimizer.init(params), train_key)

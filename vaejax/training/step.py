@@ -11,21 +11,32 @@ from jaxtyping import Array, Int, UInt8
 
 from vaejax.objectives import Terms
 from vaejax.training.state import TrainState
-from vaejax.types import GenerativeModel, InferenceNetwork, Key, Observation, Params
+from vaejax.types import (
+    ExplicitModel,
+    GenerativeModel,
+    InferenceNetwork,
+    Key,
+    Observation,
+    Params,
+)
 
-Objective = Callable[..., Terms]  # (key, q, joint, x, step) -> Terms
+Objective = Callable[..., Terms]  # (key, q, joint, x, step) or (key, p, x, step) -> Terms
 Observe = Callable[[Key, Array], Observation]  # a batch of stored arrays -> a batch of x
 Corrupt = Callable[[Key, Observation], Observation]  # of one example
 
 
 def batch_terms(
-    generative: GenerativeModel,
-    inference: InferenceNetwork,
+    generative: GenerativeModel | ExplicitModel,
+    inference: InferenceNetwork | None,
     objective: Objective,
     corrupt: Corrupt | None = None,
 ) -> Callable[[Params, Key, Observation, Any], Terms]:
     """(params, key, xs, step) -> the objective's Terms for each example of a batch: of
-    q(z | x), or of q(z | corrupt(x)) against the same x."""
+    q(z | x), or of q(z | corrupt(x)) against the same x. An explicit model has no q: its
+    objective is (key, p, x, step) -> Terms."""
+    if isinstance(generative, ExplicitModel):
+        return _explicit_terms(generative, objective)
+    assert inference is not None
 
     def terms(params, key, xs, step):
         joint = generative.joint(params.generative)
@@ -43,6 +54,17 @@ def batch_terms(
     return terms
 
 
+def _explicit_terms(
+    model: ExplicitModel, objective: Objective
+) -> Callable[[Params, Key, Observation, Any], Terms]:
+    def terms(params, key, xs, step):
+        p = model.density(params.generative)
+        keys = jax.random.split(key, jax.tree.leaves(xs)[0].shape[0])
+        return jax.vmap(lambda key, x: objective(key, p, x, step))(keys, xs)
+
+    return terms
+
+
 def epoch_order(state_key: Key, epoch: int, num_examples: int) -> Int[Array, " n"]:
     """The order in which an epoch visits the examples."""
     order_key, _, _ = jax.random.split(state_key, 3)
@@ -55,8 +77,8 @@ def validation_key(state_key: Key) -> Key:
 
 
 def make_steps(
-    generative: GenerativeModel,
-    inference: InferenceNetwork,
+    generative: GenerativeModel | ExplicitModel,
+    inference: InferenceNetwork | None,
     objective: Objective,
     optimizer: optax.GradientTransformation,
     observe: Observe,

@@ -1,0 +1,41 @@
+"""p(x) = prod_i p(x_i | x_<i) by a masked network, with no latent variable: MADE."""
+
+import jax
+import jax.numpy as jnp
+
+from vaejax.distributions import Autoregressive, AutoregressiveEnsemble
+from vaejax.networks import MaskedMLP, Masks
+from vaejax.types import ExplicitModel
+
+
+def masked_autoencoder(
+    network: MaskedMLP, observation_shape: tuple[int, ...], masks: Masks | None = None
+) -> ExplicitModel:
+    """Binary x (Germain et al. 2015): one evaluation of the network gives every conditional.
+
+    Args:
+      network: with `output_shape` (d,), d the number of elements of x.
+      observation_shape: shape of one x.
+      masks: those of an ensemble (`networks.draw_masks`), whose members share the parameters:
+        p(x) is their uniform mixture. Without them p(x) is one autoregressive model, in the
+        network's own order.
+    """
+
+    def init(key):
+        return network.init(key, jnp.zeros(observation_shape))
+
+    def density(theta):
+        def logits(x):
+            return network.apply(theta, x).reshape(observation_shape)
+
+        def member_logits(m, x):
+            order, degrees = jax.tree.map(lambda leaf: jnp.asarray(leaf)[m], tuple(masks))
+            y = network.apply(theta, x, order=order, degrees=degrees)
+            return y.reshape(observation_shape)
+
+        if masks is None:
+            order = None if network.order is None else jnp.asarray(network.order)
+            return Autoregressive(logits, observation_shape, order)
+        return AutoregressiveEnsemble(member_logits, masks.orders, observation_shape)
+
+    return ExplicitModel(init, density)
