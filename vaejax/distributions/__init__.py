@@ -14,6 +14,7 @@ from vaejax.distributions.flow import (
     spline_coupling_layer,
 )
 from vaejax.distributions.full_gaussian import FullGaussian
+from vaejax.distributions.full_gaussian_mixture import FullGaussianMixture
 from vaejax.distributions.gaussian_mixture import GaussianMixture
 from vaejax.distributions.point_mass import PointMass
 
@@ -27,6 +28,7 @@ __all__ = [
     "Distribution",
     "Flow",
     "FullGaussian",
+    "FullGaussianMixture",
     "GaussianMixture",
     "InverseAutoregressiveLayer",
     "PointMass",

@@ -3,6 +3,8 @@
 from vaejax.evaluation.comparison import Compare
 from vaejax.evaluation.cost import Cost
 from vaejax.evaluation.evaluate import Evaluate, evaluate
+from vaejax.evaluation.ex_post import ex_post_model, fit_code_density
+from vaejax.evaluation.fitted_log_likelihood import fit_posterior, fitted_log_likelihood
 from vaejax.evaluation.gaps import Gaps
 from vaejax.evaluation.gradient_quality import GradientQuality, gradient_quality
 from vaejax.evaluation.latent_use import latent_use, watch_latents
@@ -20,6 +22,10 @@ __all__ = [
     "LogLikelihood",
     "Posterior",
     "evaluate",
+    "ex_post_model",
+    "fit_code_density",
+    "fit_posterior",
+    "fitted_log_likelihood",
     "gradient_quality",
     "latent_use",
     "mean_and_errors",

@@ -4,6 +4,7 @@ from vaejax.inference.amortized import amortized, parameter_count
 from vaejax.inference.families import (
     diagonal_gaussian,
     family_of,
+    fixed_scale_gaussian,
     full_gaussian,
     gaussian_mixture,
     point_mass,
@@ -18,6 +19,7 @@ __all__ = [
     "diagonal_gaussian",
     "family_of",
     "fit_variational",
+    "fixed_scale_gaussian",
     "full_gaussian",
     "gaussian_mixture",
     "inverse_autoregressive",

@@ -19,6 +19,33 @@ def diagonal_gaussian(*shape: int) -> VariationalFamily:
     return VariationalFamily(init, lambda v: DiagonalGaussian(v["mean"], v["log_scale"]))
 
 
+def fixed_scale_gaussian(*shape: int, scale: float) -> VariationalFamily:
+    """q(z) = N(mean, scale^2 I), the scale given and the same for every x; lambda starts at mean 0.
+
+    Between a variational and a deterministic autoencoder: as scale -> 0, the ELBO less q's entropy,
+    d log(scale) + d (1 + log 2 pi) / 2, becomes `objectives.maximum_a_posteriori` at the mean, the
+    difference being scale^2 / 2 times the trace of the Hessian of log p(x, z) there. The entropy,
+    and with it the ELBO, goes to -infinity.
+
+    Raises:
+      ValueError: scale is not finite and above 0.
+    """
+    if not 0 < scale < math.inf:
+        raise ValueError(
+            f"fixed_scale_gaussian: scale must be finite and above 0; got {scale}: at 0 q is a "
+            "point_mass, which has no density"
+        )
+
+    def init(key):
+        del key
+        return {"mean": jnp.zeros(shape)}
+
+    def distribution(v):
+        return DiagonalGaussian(v["mean"], jnp.full_like(v["mean"], math.log(scale)))
+
+    return VariationalFamily(init, distribution)
+
+
 def family_of(q: Distribution) -> VariationalFamily:
     """The family that a q belongs to, as a network gave it: lambda is the list of q's own arrays,
     which are unconstrained in the distributions of this package.

@@ -1,0 +1,65 @@
+"""The mixture of full-covariance Gaussians against scipy and against its own moments."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import scipy.stats
+
+from vaejax.distributions import FullGaussianMixture
+
+K, SHAPE, D = 3, (2, 2), 4
+
+
+def parameters():
+    random = np.random.RandomState(0)
+    factors = np.tril(0.5 * random.randn(K, D, D)) + np.eye(D)
+    return random.randn(K), 2 * random.randn(K, *SHAPE), factors
+
+
+def weights(logits):
+    return np.exp(logits) / np.exp(logits).sum()
+
+
+def exact_log_density(z, logits, means, factors):
+    normals = [
+        scipy.stats.multivariate_normal(m.ravel(), factor @ factor.T)
+        for m, factor in zip(means, factors, strict=True)
+    ]
+    components = [np.atleast_1d(normal.logpdf(z.reshape(-1, D))) for normal in normals]
+    return scipy.special.logsumexp(np.log(weights(logits))[:, None] + components, axis=0)
+
+
+def test_log_density_and_its_gradient():
+    z = np.random.RandomState(1).randn(5, *SHAPE)
+    with jax.enable_x64(True):
+        q = FullGaussianMixture(*parameters())
+        np.testing.assert_allclose(q.log_prob(z), exact_log_density(z, *parameters()), rtol=1e-8)
+        np.testing.assert_allclose(q.log_prob(z[0]), exact_log_density(z[0], *parameters())[0])
+        gradient = jax.grad(q.log_prob)(jnp.asarray(z[0]))
+    steps = 1e-5 * np.eye(D).reshape(D, *SHAPE)
+    above, below = (exact_log_density(z[0] + s * steps, *parameters()) for s in (1, -1))
+    np.testing.assert_allclose(gradient.ravel(), (above - below) / 2e-5, rtol=1e-5)
+
+
+def test_samples_have_the_mixtures_moments():
+    logits, means, factors = parameters()
+    q, n = FullGaussianMixture(logits, means, factors), 20_000
+    z = np.asarray(q.sample(seed=jax.random.key(0), sample_shape=(n,)))
+    assert z.shape == (n, *SHAPE) and q.event_shape == SHAPE
+    z, means = z.reshape(n, D), means.reshape(K, D)
+    mean = weights(logits) @ means
+    np.testing.assert_allclose(q.mean().ravel(), mean, rtol=1e-5)
+    assert (np.abs(z.mean(0) - mean) < 4 * z.std(0) / np.sqrt(n)).all()
+    centred = means - mean
+    second = factors @ factors.transpose(0, 2, 1) + centred[:, :, None] * centred[:, None, :]
+    covariance = np.tensordot(weights(logits), second, 1)
+    products = (z - mean)[:, :, None] * (z - mean)[:, None, :]
+    assert (np.abs(products.mean(0) - covariance) < 4.5 * products.std(0) / np.sqrt(n)).all()
+
+
+def test_shapes_that_disagree_are_refused():
+    logits, means, factors = parameters()
+    for wrong in ((logits[:2], means, factors), (logits, means, factors[:, :3])):
+        with pytest.raises(ValueError, match="must agree"):
+            FullGaussianMixture(*wrong)
