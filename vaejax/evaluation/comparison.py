@@ -11,8 +11,8 @@ import numpy as np
 
 from vaejax.errors import UserError
 from vaejax.evaluation.chain import denoising_chain
-from vaejax.evaluation.common_log_likelihood import fitted_log_likelihood
 from vaejax.evaluation.features import Features
+from vaejax.evaluation.fitted_log_likelihood import fitted_log_likelihood
 from vaejax.evaluation.generators import (
     EX_POST,
     Generator,
@@ -191,16 +191,16 @@ def _log_p(
     density = way.density
     if isinstance(density, ExplicitModel):
 
-        def exact(params, index, x):
-            return density.density(params.generative).log_prob(x)
+        def exact(theta, index, x):
+            return density.density(theta).log_prob(x)
 
-        log_p = map_examples(exact, model.params, xs)
+        log_p = map_examples(exact, way.theta, xs)
         return {"log_p": log_p}, {"kind": "exact", **mean_and_errors(log_p)}
     assert density is not None and codes is not None
     found = fitted_log_likelihood(
         key,
         density,
-        model.params.generative,
+        way.theta,
         codes[: len(xs)],
         xs,
         num_chains=settings.num_chains,

@@ -1,7 +1,7 @@
 """A density fitted to the codes of a trained autoencoder, in the place of p(z) (Ghosh et al. 2020,
 section 4): with the decoder's p(x | z) it makes the autoencoder an explicit p(x, z)."""
 
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, get_args
 
 import jax
 import jax.numpy as jnp
@@ -11,8 +11,8 @@ from jaxtyping import Float
 from sklearn import mixture
 
 from vaejax import inference
-from vaejax.distributions import FullGaussian, FullGaussianMixture
-from vaejax.types import Distribution, GenerativeModel, Key
+from vaejax.distributions import FullGaussianMixture
+from vaejax.types import Distribution, GenerativeModel, Key, Variational, VariationalFamily
 
 Kind = Literal["gaussian", "mixture", "flow"]
 
@@ -23,12 +23,24 @@ _LAYERS, _HIDDEN = 8, (64, 64)
 _LEARNING_RATE, _BATCH, _MAX_EPOCHS, _PATIENCE = 1e-3, 200, 500, 20
 
 
+class CodeDensity(NamedTuple):
+    """p(z; lambda), and the lambda that was found: arrays, which cross a jit boundary."""
+
+    family: VariationalFamily
+    variational: Variational
+
+    @property
+    def distribution(self) -> Distribution:
+        """p(z)."""
+        return self.family.distribution(self.variational)
+
+
 def fit_code_density(
     key: Key,
     kind: Kind,
     train_codes: Float[np.ndarray, "n ..."],
     validation_codes: Float[np.ndarray, "m ..."],
-) -> Distribution:
+) -> CodeDensity:
     """p(z) of maximum likelihood on the training codes, as a distribution over z in the codes' own
     units, with `sample`, `log_prob` and its gradient.
 
@@ -66,18 +78,30 @@ def fit_code_density(
         scale = np.diag(factor)
         lower = (factor / scale[:, None])[np.tril_indices(len(unit), -1)]
         location = (shift + unit * mean).reshape(shape)
-        return FullGaussian(*map(_single, (location, np.log(scale).reshape(shape), lower)))
-    found = _best_mixture(key, codes, held_out)
-    factors = unit[:, None] * np.linalg.cholesky(found.covariances_)
-    means = (shift + unit * found.means_).reshape(-1, *shape)
-    return FullGaussianMixture(*map(_single, (np.log(found.weights_), means, factors)))
-
-
-def ex_post_model(generative: GenerativeModel, density: Distribution) -> GenerativeModel:
-    """The same p(x | z), with `density` as p(z)."""
-    return GenerativeModel(
-        generative.init, lambda theta: generative.joint(theta)._replace(prior=density)
+        found = {"mean": location, "log_scale": np.log(scale).reshape(shape), "lower": lower}
+        return CodeDensity(inference.full_gaussian(*shape), jax.tree.map(_single, found))
+    best = _best_mixture(key, codes, held_out)
+    factors = unit[:, None] * np.linalg.cholesky(best.covariances_)
+    means = (shift + unit * best.means_).reshape(-1, *shape)
+    mixture_family = VariationalFamily(
+        lambda key: jax.tree.map(jnp.zeros_like, components), lambda v: FullGaussianMixture(*v)
     )
+    components = tuple(map(_single, (np.log(best.weights_), means, factors)))
+    return CodeDensity(mixture_family, components)
+
+
+def ex_post_model(generative: GenerativeModel, family: VariationalFamily) -> GenerativeModel:
+    """The same p(x | z), with the family's p(z; lambda): its parameters are (theta, lambda)."""
+
+    def init(key):
+        theta_key, lambda_key = jax.random.split(key)
+        return generative.init(theta_key), family.init(lambda_key)
+
+    def joint(parameters):
+        theta, variational = parameters
+        return generative.joint(theta)._replace(prior=family.distribution(variational))
+
+    return GenerativeModel(init, joint)
 
 
 def _checked(kind, train_codes, validation_codes):
@@ -120,7 +144,7 @@ def _best_mixture(key: Key, codes: np.ndarray, held_out: np.ndarray) -> mixture.
     return max(fits, key=lambda fit: fit.score(held_out))
 
 
-def _flow(key: Key, codes, held_out, shift, unit, shape) -> Distribution:
+def _flow(key: Key, codes, held_out, shift, unit, shape) -> CodeDensity:
     family = inference.affine_coupling(codes.shape[1], num_layers=_LAYERS, hidden=_HIDDEN)
     optimizer = optax.adam(_LEARNING_RATE)
     codes, held_out = _single(codes), _single(held_out)
@@ -157,4 +181,4 @@ def _flow(key: Key, codes, held_out, shift, unit, shape) -> Distribution:
         "mean": (shift + unit * best["mean"]).reshape(shape),
         "log_scale": (jnp.log(unit) + best["log_scale"]).reshape(shape),
     }
-    return family.distribution(placed)
+    return CodeDensity(family, placed)

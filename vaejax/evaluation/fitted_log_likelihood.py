@@ -12,7 +12,16 @@ from vaejax import inference
 from vaejax.distributions import DiagonalGaussian
 from vaejax.marginal_likelihood import annealed_importance_sampling, importance_sampling
 from vaejax.sharding import map_examples
-from vaejax.types import Distribution, Joint, Key, Latent, Observation, VariationalFamily
+from vaejax.types import (
+    Distribution,
+    GenerativeModel,
+    Joint,
+    Key,
+    Latent,
+    Observation,
+    Parameters,
+    VariationalFamily,
+)
 
 START = 0.1  # of p(z)'s standard deviations: the scales of q where its fit starts
 _UNIT_DRAWS = 1000
@@ -74,7 +83,8 @@ def _fit(key, joint, unit, code, x, max_steps, draws_per_step):
 
 def fitted_log_likelihood(
     key: Key,
-    joint: Joint,
+    generative: GenerativeModel,
+    theta: Parameters,
     codes: np.ndarray,
     xs: np.ndarray,
     *,
@@ -104,17 +114,19 @@ def fitted_log_likelihood(
       ValueError, TypeError: as the estimators.
     """
     codes = np.asarray(codes)
-    shape = tuple(joint.prior.event_shape)
+    prior = generative.joint(theta).prior
+    shape = tuple(prior.event_shape)
     if codes.shape != (len(xs), *shape):
         raise ValueError(
             f"fitted_log_likelihood: codes have shape {codes.shape}; expected one of {shape} for "
             f"each of the {len(xs)} examples"
         )
-    draws = joint.prior.sample(seed=jax.random.fold_in(key, _UNIT), sample_shape=(_UNIT_DRAWS,))
-    unit = _unit(draws)
+    draws = prior.sample(seed=jax.random.fold_in(key, _UNIT), sample_shape=(_UNIT_DRAWS,))
 
-    def one(unit, index, example):
+    def one(shared, index, example):
+        theta, unit = shared
         code, x = example
+        joint = generative.joint(theta)
         fit_key, annealed_key, importance_key = jax.random.split(jax.random.fold_in(key, index), 3)
         q, trace = _fit(fit_key, joint, unit, code, x, max_steps, draws_per_step)
         annealed = annealed_importance_sampling(
@@ -133,4 +145,5 @@ def fitted_log_likelihood(
             "fit_diverged": trace.diverged,
         }
 
-    return map_examples(one, unit, (codes, xs), min(_BLOCK, len(xs)), progress=progress)
+    shared = theta, _unit(draws)
+    return map_examples(one, shared, (codes, xs), min(_BLOCK, len(xs)), progress=progress)

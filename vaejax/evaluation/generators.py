@@ -8,14 +8,15 @@ import numpy as np
 
 from vaejax.distributions import PointMass
 from vaejax.evaluation.chain import denoising_chain
-from vaejax.evaluation.ex_post import CodeDensity, ex_post_model, fit_code_density
+from vaejax.evaluation.ex_post import Kind as CodeKind
+from vaejax.evaluation.ex_post import ex_post_model, fit_code_density
 from vaejax.evaluation.pictures import prior_samples
 from vaejax.sharding import map_examples
 from vaejax.types import ExplicitModel, GenerativeModel, Key, Params
 
 Kind = Literal["latent", "point mass", "explicit"]
 Draw = Callable[[Key, int], tuple[np.ndarray | None, np.ndarray]]
-EX_POST: tuple[CodeDensity, ...] = ("gaussian", "mixture", "flow")
+EX_POST: tuple[CodeKind, ...] = ("gaussian", "mixture", "flow")
 _CODES = 20_000  # training codes that a density is fitted to, at most
 _BLOCK = 500
 
@@ -39,6 +40,7 @@ class Generator(NamedTuple):
       how: in the words of the field.
       draw: (key, count) -> (E[x | z] of each draw or None, x).
       density: what has a log p(x) that these x are drawn from; None where nothing has.
+      theta: its parameters.
       reason: why there is none.
     """
 
@@ -46,6 +48,7 @@ class Generator(NamedTuple):
     how: str
     draw: Draw
     density: GenerativeModel | ExplicitModel | None = None
+    theta: Any = None
     reason: str = ""
 
 
@@ -82,7 +85,7 @@ def encode(model: Model, xs: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def generators_of(
-    key: Key, model: Model, *, kinds: tuple[CodeDensity, ...], chain_steps: int
+    key: Key, model: Model, *, kinds: tuple[CodeKind, ...], chain_steps: int
 ) -> list[Generator]:
     """Every way of a model, in the order in which they are shown.
 
@@ -98,8 +101,9 @@ def generators_of(
             Generator(
                 "prior",
                 "z ~ p(z), x ~ p(x | z)",
-                _from(model.generative, model.params),
+                _from(model.generative, model.params.generative),
                 model.generative,
+                model.params.generative,
             )
         )
     if model.corrupt is not None:
@@ -109,30 +113,31 @@ def generators_of(
             Generator(
                 "N(0, I)",
                 "z ~ N(0, I), x ~ p(x | z): a p(z) that training never asked for",
-                _from(model.generative, model.params),
-                None,
-                "no p(z): nothing in training made the codes N(0, I)",
+                _from(model.generative, model.params.generative),
+                reason="no p(z): nothing in training made the codes N(0, I)",
             )
         )
         found += _ex_post(key, model, kinds)
     return found
 
 
-def _from(generative: GenerativeModel, params: Params) -> Draw:
-    return lambda key, count: prior_samples(key, generative, params, count)
+def _from(generative: GenerativeModel, theta: Any) -> Draw:
+    return lambda key, count: prior_samples(key, generative, Params(theta, ()), count)
 
 
 def _autoregressive(model: Model) -> Generator:
+    theta = model.params.generative
+
+    @jax.jit
+    def samples(theta, keys):
+        density = model.generative.density(theta)
+        return jax.lax.map(lambda key: density.sample(seed=key), keys, batch_size=_BLOCK)
+
     def draw(key, count):
-        density = model.generative.density(model.params.generative)
+        return None, np.asarray(samples(theta, jax.random.split(key, count)))
 
-        def one(key):
-            return density.sample(seed=key)
-
-        keys = jax.random.split(key, count)
-        return None, np.asarray(jax.jit(lambda k: jax.lax.map(one, k, batch_size=_BLOCK))(keys))
-
-    return Generator("in order", "x_i ~ p(x_i | x_<i), one after another", draw, model.generative)
+    how = "x_i ~ p(x_i | x_<i), one after another"
+    return Generator("in order", how, draw, model.generative, theta)
 
 
 def _chain(model: Model, steps: int) -> Generator:
@@ -154,12 +159,11 @@ def _chain(model: Model, steps: int) -> Generator:
         "chain",
         f"from training images, {steps} times: corrupt, encode, x ~ p(x | z)",
         draw,
-        None,
-        "the chain has a stationary distribution, and no formula for its density",
+        reason="the chain has a stationary distribution, and no formula for its density",
     )
 
 
-def _ex_post(key: Key, model: Model, kinds: tuple[CodeDensity, ...]) -> list[Generator]:
+def _ex_post(key: Key, model: Model, kinds: tuple[CodeKind, ...]) -> list[Generator]:
     if not kinds:
         return []
     train = encode(model, model.train[:_CODES])["code"]
@@ -168,13 +172,15 @@ def _ex_post(key: Key, model: Model, kinds: tuple[CodeDensity, ...]) -> list[Gen
     found = []
     for index, kind in enumerate(kinds):
         density = fit_code_density(jax.random.fold_in(key, index), kind, train, validation)
-        generative = ex_post_model(model.generative, density)
+        generative = ex_post_model(model.generative, density.family)
+        theta = model.params.generative, density.variational
         found.append(
             Generator(
                 f"ex-post {kind}",
                 f"z ~ {kind} fitted to {len(train):,} training codes, x ~ p(x | z)",
-                _from(generative, model.params),
+                _from(generative, theta),
                 generative,
+                theta,
             )
         )
     return found

@@ -40,15 +40,18 @@ def prior_samples(
 ) -> tuple[np.ndarray, np.ndarray]:
     """(E[x | z], x) for `count` draws z ~ p(z), x ~ p(x | z)."""
 
-    def one(key):
-        joint = generative.joint(params.generative)
+    def one(theta, key):
+        joint = generative.joint(theta)
         prior_key, likelihood_key = jax.random.split(key)
         likelihood = joint.likelihood(joint.prior.sample(seed=prior_key))
         mean_key = jax.random.fold_in(key, 2)  # split's two may be fold_in's 0 and 1
         return _mean(mean_key, likelihood), likelihood.sample(seed=likelihood_key)
 
-    keys = jax.random.split(key, count)
-    means, samples = jax.jit(lambda keys: jax.lax.map(one, keys, batch_size=500))(keys)
+    @jax.jit
+    def draws(theta, keys):
+        return jax.lax.map(lambda key: one(theta, key), keys, batch_size=500)
+
+    means, samples = draws(params.generative, jax.random.split(key, count))
     return np.asarray(means), np.asarray(samples)
 
 
