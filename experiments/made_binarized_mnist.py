@@ -24,8 +24,8 @@ class Config(experiment.Config):
 
 config = Config(
     data=Data("binarized_mnist"),
-    model=MaskedMLP(hidden=(2000,)),
-    train=Train(epochs=25, batch_size=200, learning_rate=3e-3, validations=25),
+    model=MaskedMLP(hidden=(4000,)),
+    train=Train(epochs=10, batch_size=200, learning_rate=2e-3, validations=20),
 )
 
 

@@ -112,7 +112,9 @@ def explicit_pictures(
     @jax.jit
     def complete(params, keys, xs):
         p = model.density(params.generative)
-        return jax.lax.map(lambda pair: p.complete(*pair, half), (keys, xs))
+        # One by one, where each would need a masked copy of all weights.
+        together = 1 if isinstance(p, AutoregressiveEnsemble) else len(xs)
+        return jax.lax.map(lambda pair: p.complete(*pair, half), (keys, xs), batch_size=together)
 
     keys = jax.random.split(complete_key, len(xs))
     completions = np.asarray(complete(params, keys, xs))
