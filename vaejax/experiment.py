@@ -25,18 +25,19 @@ from vaejax.data import Binarization, Dataset
 from vaejax.errors import UserError
 from vaejax.evaluation import Compare, Evaluate
 from vaejax.training import Train, Trainer
-from vaejax.types import GenerativeModel, InferenceNetwork, VariationalFamily
+from vaejax.types import ExplicitModel, GenerativeModel, InferenceNetwork, VariationalFamily
 
 
 class Experiment(NamedTuple):
-    """What an experiment file builds: p(x, z), q(z | x), and what is maximized.
+    """What an experiment file builds: p(x, z), q(z | x), and what is maximized; or an explicit
+    p(x), no q, and (key, p, x, step) -> Terms.
 
     `corrupt` changes what q alone sees, in training alone: q(z | corrupt(x)) against the clean x.
     With Gaussian noise it regularizes amortized inference (Shu et al. 2018).
     """
 
-    generative: GenerativeModel
-    inference: InferenceNetwork
+    generative: GenerativeModel | ExplicitModel
+    inference: InferenceNetwork | None
     objective: Callable  # (key, q, joint, x, step) -> Terms
     corrupt: Callable | None = None  # (key, x) -> x
 
@@ -92,6 +93,31 @@ class MLP:
 
 
 @dataclasses.dataclass(frozen=True)
+class MaskedMLP:
+    """A masked network (MADE) with direct connections, as p(x) of binary data."""
+
+    hidden: tuple[int, ...] = (500,)
+    """Widths of the hidden layers."""
+    activation: Literal["tanh", "relu", "elu", "softplus"] = "relu"
+    """Nonlinearity."""
+    orders: int = 1
+    """Orders of the elements of x: the first as they lie, the others drawn."""
+    masks: int = 1
+    """Sets of hidden degrees an order; p(x) is the mean over orders x masks."""
+    masks_seed: int = 0
+    """Of the drawn orders and degrees."""
+
+    def __post_init__(self):
+        if any(width < 1 for width in self.hidden):
+            raise UserError(f"--model.hidden must be widths of at least 1; got {self.hidden}")
+        if min(self.orders, self.masks) < 1:
+            raise UserError(
+                "--model.orders and --model.masks must be at least 1; got "
+                f"{self.orders} and {self.masks}"
+            )
+
+
+@dataclasses.dataclass(frozen=True)
 class Config:
     """The base of every experiment's configuration."""
 
@@ -101,17 +127,44 @@ class Config:
     evaluate: Evaluate = dataclasses.field(default_factory=Evaluate)
 
 
+_ACTIVATIONS = {
+    "tanh": jnp.tanh,
+    "relu": jax.nn.relu,
+    "elu": jax.nn.elu,
+    "softplus": jax.nn.softplus,
+}
+
+
+def masked_density(model: MaskedMLP, dataset: Dataset) -> ExplicitModel:
+    """p(x) as a masked network, whose output bias starts at the data's mean; of several orders or
+    masks their uniform mixture."""
+    check_support("bernoulli", dataset)
+    clipped = np.clip(dataset.mean().astype(np.float32).reshape(-1), 0.001, 0.999)
+    network = networks.MaskedMLP(
+        model.hidden,
+        clipped.shape,
+        activation=_ACTIVATIONS[model.activation],
+        direct=True,
+        output_bias=np.log(clipped / (1 - clipped)),
+    )
+    masks = None
+    if model.orders * model.masks > 1:
+        masks = networks.draw_masks(
+            model.masks_seed,
+            clipped.size,
+            model.hidden,
+            num_orders=model.orders,
+            num_masks=model.masks,
+        )
+    return generative.masked_autoencoder(network, dataset.shape, masks)
+
+
 def mlp_pair(
     model: MLP, dataset: Dataset, family: Callable[[int], VariationalFamily]
 ) -> tuple[GenerativeModel, InferenceNetwork]:
     """The one-layer model of Burda et al. (2016): p(z) = N(0, I), two MLPs, an output bias that
     starts at the data's mean, and any q family; a point mass makes it an autoencoder."""
-    activation = {
-        "tanh": jnp.tanh,
-        "relu": jax.nn.relu,
-        "elu": jax.nn.elu,
-        "softplus": jax.nn.softplus,
-    }[model.activation]
+    activation = _ACTIVATIONS[model.activation]
     check_support(model.likelihood, dataset)
     mean = dataset.mean().astype(np.float32)
     if model.likelihood == "bernoulli":

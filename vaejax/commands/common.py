@@ -21,7 +21,7 @@ from vaejax.errors import UserError
 from vaejax.experiment import Config, Experiment, ExperimentFile
 from vaejax.run_directory import RunDirectory
 from vaejax.training.checkpoint import Checkpoints
-from vaejax.types import Params
+from vaejax.types import ExplicitModel, GenerativeModel, InferenceNetwork, Params
 
 # Independent streams of a run's key, apart from those of the data protocol's own key.
 TRAIN, EVALUATE, PICTURES, SAMPLE, LOG_LIKELIHOOD = range(1001, 1006)
@@ -89,6 +89,19 @@ class Loaded(NamedTuple):
     @property
     def seed(self) -> int:
         return self.directory.read_json("config.json")["seed"]
+
+    def pair(self, why_not: str) -> tuple[GenerativeModel, InferenceNetwork]:
+        """p(x, z) and q(z | x).
+
+        Raises:
+          UserError: the run's model has no z; `why_not` says why this is not asked of it.
+        """
+        generative, inference = self.experiment.generative, self.experiment.inference
+        if isinstance(generative, ExplicitModel) or inference is None:
+            raise UserError(
+                f"{self.directory.path} is an explicit model, p(x) without a z: {why_not}"
+            )
+        return generative, inference
 
     def trained_steps(self) -> int | None:
         return Checkpoints(self.directory.file("checkpoints")).latest_step()

@@ -16,9 +16,9 @@ def cost(arguments: list[str]) -> int:
     """The bound against steps and seconds of optimizing q for each x, beside the encoder's."""
     loaded, rest = load_run(arguments, "cost")
     settings = parse(Cost, rest, prog="vaejax cost RUN", default=Cost())
+    generative, inference = loaded.pair("it has no q(z | x) to optimize")
     params, step, which = loaded.params()
     dataset = loaded.dataset
-    generative, inference, *_ = loaded.experiment
     xs = dataset.split("test")[: present(dataset, "test", settings.examples, "--")]
     if is_point_mass(generative, inference, params, xs[0]):
         raise UserError(

@@ -22,12 +22,20 @@ from vaejax.commands.common import (
 )
 from vaejax.data import Dataset
 from vaejax.errors import UserError
-from vaejax.evaluation import Evaluate, latent_use, prior_samples, summarize
+from vaejax.evaluation import (
+    Evaluate,
+    explicit_pictures,
+    explicit_samples,
+    latent_use,
+    prior_samples,
+    summarize,
+)
 from vaejax.evaluation import evaluate as measure
 from vaejax.evaluation import pictures as make_pictures
-from vaejax.evaluation.pictures import is_point_mass
+from vaejax.evaluation.pictures import kind_of
 from vaejax.report.table import HEADER, protocol_line
 from vaejax.run_directory import RunDirectory
+from vaejax.types import ExplicitModel
 
 
 def evaluate(arguments: list[str]) -> int:
@@ -74,7 +82,7 @@ def _kept_as(loaded: Loaded, settings: Evaluate) -> str | None:
 
 
 def measure_run(loaded: Loaded, settings: Evaluate) -> None:
-    generative, inference = loaded.experiment[:2]
+    generative, inference = loaded.experiment.generative, loaded.experiment.inference
     params, step, which = loaded.params()
     xs = loaded.dataset.split(settings.split)[: evaluated_examples(settings, loaded.dataset)]
     started = time.monotonic()
@@ -89,13 +97,13 @@ def measure_run(loaded: Loaded, settings: Evaluate) -> None:
             progress=bar.update,
         )
     if "iwae" in arrays and len(xs) > 1:
-        use = latent_use(generative, inference)
+        use = latent_use(*loaded.pair("it has no latents"))
         arrays |= use(stream(loaded.seed, LATENT_USE), params, xs)
     seconds = time.monotonic() - started
     bad = sorted(
         {
             int(i)
-            for name in ("iwae", "elbo", "reconstruction")
+            for name in ("log_p", "iwae", "elbo", "reconstruction")
             if name in arrays
             for i in np.flatnonzero(~np.isfinite(arrays[name]))
         }
@@ -106,12 +114,16 @@ def measure_run(loaded: Loaded, settings: Evaluate) -> None:
             f"indices {bad[:5]}): look at the scale of those examples, or train longer or at a "
             "lower rate"
         )
+    kind = kind_of(generative, inference, params, xs[0])
     labels = loaded.dataset.labels.get(settings.split)
     if labels is not None:
         arrays["labels"] = labels[: len(xs)]
-    arrays |= make_pictures(
-        stream(loaded.seed, PICTURES), generative, inference, params, xs, arrays["code"]
-    )
+    key = stream(loaded.seed, PICTURES)
+    if isinstance(generative, ExplicitModel):
+        arrays |= explicit_pictures(key, generative, params, xs)
+    else:
+        assert inference is not None
+        arrays |= make_pictures(key, generative, inference, params, xs, arrays["code"])
     loaded.directory.write_measurement(
         "evaluation",
         arrays,
@@ -119,7 +131,8 @@ def measure_run(loaded: Loaded, settings: Evaluate) -> None:
             "split": settings.split,
             "n": len(xs),
             "num_samples": settings.num_samples,
-            "point_mass": "iwae" not in arrays,
+            "kind": kind,
+            "point_mass": kind == "point mass",
             "support": loaded.dataset.support,
             "parameters": which,
             "step": step,
@@ -150,17 +163,24 @@ def sample(arguments: list[str]) -> int:
             "--count must be at least 1 and --seed from 0 to 2^32 - 1; got "
             f"{options.count} and {options.seed}"
         )
-    generative, inference = loaded.experiment[:2]
+    generative, inference = loaded.experiment.generative, loaded.experiment.inference
     params, step, which = loaded.params()
-    if is_point_mass(generative, inference, params, loaded.dataset.train[0]):
+    if kind_of(generative, inference, params, loaded.dataset.train[0]) == "point mass":
         raise UserError(
             f"{loaded.directory.path} is an autoencoder: it has no p(z) to draw z from, so it has "
             "no samples; digits_vae and mnist_vae are the same networks with one"
         )
-    means, samples = prior_samples(stream(options.seed, SAMPLE), generative, params, options.count)
-    loaded.directory.write_arrays("samples.npz", {"means": means, "samples": samples})
+    key = stream(options.seed, SAMPLE)
+    if isinstance(generative, ExplicitModel):
+        means, drawn = None, "samples = x ~ p(x)"
+        samples = explicit_samples(key, generative, params, options.count)
+        loaded.directory.write_arrays("samples.npz", {"samples": samples})
+    else:
+        means, samples = prior_samples(key, generative, params, options.count)
+        drawn = "means = E[x|z], samples = x ~ p(x|z)"
+        loaded.directory.write_arrays("samples.npz", {"means": means, "samples": samples})
     print(f"{options.count} samples of {loaded.directory.name}, {which} parameters (step {step:,})")
-    print(f"arrays: {loaded.directory.file('samples.npz')} (means = E[x|z], samples = x ~ p(x|z))")
+    print(f"arrays: {loaded.directory.file('samples.npz')} ({drawn})")
     if reports.is_image(samples):
         picture = loaded.directory.file("samples.png")
         reports.draw_samples(picture, means, samples)

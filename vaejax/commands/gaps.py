@@ -30,9 +30,9 @@ def gaps(arguments: list[str]) -> int:
     """What the inference of a run costs: approximation, amortization and total gap."""
     loaded, rest = load_run(arguments, "gaps")
     settings = parse(Gaps, rest, prog="vaejax gaps RUN", default=Gaps())
+    generative, inference = loaded.pair("it has no q(z | x), so no gap is defined")
     params, step, which = loaded.params()
     dataset = loaded.dataset
-    generative, inference, *_ = loaded.experiment
     for split in SPLITS:
         present(dataset, split, settings.examples, "--")
     point_mass = is_point_mass(generative, inference, params, dataset.train[0])
@@ -84,7 +84,7 @@ def gaps(arguments: list[str]) -> int:
 
 def _measure(loaded: Loaded, params, split: Split, settings: Gaps, file: str, stop):
     """The split's arrays; goes on from what an earlier call has saved, saves after each block."""
-    generative, inference, *_ = loaded.experiment
+    generative, inference = loaded.pair("it has no gap")
     dataset = loaded.dataset
     xs = dataset.split(split)[: settings.examples]
     arrays = loaded.directory.read_arrays(file) if loaded.directory.file(file).exists() else None

@@ -17,7 +17,9 @@ def gradients(arguments: list[str]) -> int:
     loaded, rest = load_run(arguments, "gradients")
     default = GradientQuality()
     options = parse(GradientQuality, rest, prog="vaejax gradients RUN", default=default)
-    generative, inference, *_ = loaded.experiment
+    generative, inference = loaded.pair(
+        "the gradient of its log p(x) is exact, so there is no estimator to measure"
+    )
     params, step, which = loaded.params()
     xs = loaded.dataset.split("train")
     xs = xs[: present(loaded.dataset, "train", options.examples, "--")]

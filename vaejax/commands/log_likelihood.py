@@ -33,11 +33,13 @@ def log_likelihood(arguments: list[str]) -> int:
     """Estimate log p(x) of a run's examples, by one estimator or all."""
     loaded, rest = load_run(arguments, "log-likelihood")
     options = parse(LogLikelihood, rest, prog="vaejax log-likelihood RUN", default=LogLikelihood())
+    why_not = "its log p(x) is exact, and vaejax evaluate prints it"
+    generative, inference = loaded.pair(why_not)
     params, step, which = loaded.params()
     dataset = loaded.dataset
     split = options.split or "test"
     xs = dataset.split(split)[: present(dataset, split, options.examples, "--")]
-    if is_point_mass(loaded.experiment.generative, loaded.experiment.inference, params, xs[0]):
+    if is_point_mass(generative, inference, params, xs[0]):
         raise UserError(
             f"{loaded.directory.path} is an autoencoder: its q is a point mass, which has no "
             "density, and it has no p(z); so it has no p(x). digits_vae and mnist_vae have both"
@@ -106,7 +108,7 @@ def _missed(arrays, target: float | None) -> list[int]:
 def _estimate(loaded, params, xs, name, settings, stem, stop, deadline, budget):
     """(arrays of the examples that there are, what stopped it or None, evaluations spent now).
     Goes on from what an earlier call has saved, and saves after each block."""
-    generative, inference = loaded.experiment[:2]
+    generative, inference = loaded.pair("its log p(x) is exact")
     file = f"{stem}.npz"
     arrays = loaded.directory.read_arrays(file) if loaded.directory.file(file).exists() else None
     spent, stopped = 0, None

@@ -15,9 +15,9 @@ def posterior(arguments: list[str]) -> int:
     """Of a two-dimensional z: the true posterior, the encoder's q and the best q of each family."""
     loaded, rest = load_run(arguments, "posterior")
     settings = parse(Posterior, rest, prog="vaejax posterior RUN", default=Posterior())
+    generative, inference = loaded.pair("it has no posterior p(z | x)")
     params, step, which = loaded.params()
     dataset = loaded.dataset
-    generative, inference, *_ = loaded.experiment
     n = present(dataset, settings.split, None, "--")
     if settings.example >= n:
         raise UserError(

@@ -45,6 +45,7 @@ from vaejax.run_directory import RunDirectory, manifest
 from vaejax.tracking import Track, Tracker, check_installed
 from vaejax.training import NonFiniteLoss, Trainer
 from vaejax.training.checkpoint import Checkpoints
+from vaejax.types import ExplicitModel
 
 # Seconds between two checkpoints: a tenth of a second every twenty.
 CHECKPOINT_SECONDS = 20.0
@@ -253,10 +254,13 @@ def _train_together(setup, trainer: Trainer, checkpoints, members: list[int], st
 
 
 def _watch(setup: Setup, params):
-    """(seed, params) -> what the epoch's line says of the latents; nothing of a point mass."""
-    generative, inference, *_ = setup.experiment
+    """(seed, params) -> what the epoch's line says of the latents; nothing of a point mass, or of
+    a model without latents."""
+    generative, inference = setup.experiment.generative, setup.experiment.inference
     xs = setup.dataset.split("train")[:WATCHED]
-    if len(xs) < 2 or is_point_mass(generative, inference, params, xs[0]):
+    if inference is None or isinstance(generative, ExplicitModel) or len(xs) < 2:
+        return lambda seed, params: {}
+    if is_point_mass(generative, inference, params, xs[0]):
         return lambda seed, params: {}
     watch = watch_latents(generative, inference, xs)
     return lambda seed, params: watch(stream(seed, LATENT_USE), params)

@@ -9,7 +9,7 @@ from vaejax.evaluation.gaps import Gaps
 from vaejax.evaluation.gradient_quality import GradientQuality, gradient_quality
 from vaejax.evaluation.latent_use import latent_use, watch_latents
 from vaejax.evaluation.log_likelihood import LogLikelihood
-from vaejax.evaluation.pictures import pictures, prior_samples
+from vaejax.evaluation.pictures import explicit_pictures, explicit_samples, pictures, prior_samples
 from vaejax.evaluation.posterior import Posterior
 from vaejax.evaluation.summary import mean_and_errors, summarize
 
@@ -23,6 +23,8 @@ __all__ = [
     "Posterior",
     "evaluate",
     "ex_post_model",
+    "explicit_pictures",
+    "explicit_samples",
     "fit_code_density",
     "fit_posterior",
     "fitted_log_likelihood",

@@ -13,7 +13,7 @@ from vaejax.distributions import DiagonalGaussian, PointMass
 from vaejax.errors import UserError
 from vaejax.marginal_likelihood import importance_sampling
 from vaejax.sharding import map_examples
-from vaejax.types import GenerativeModel, InferenceNetwork, Key, Params
+from vaejax.types import ExplicitModel, GenerativeModel, InferenceNetwork, Key, Params
 
 # Two numbers a sample and an example are kept while a batch is measured: this many at most.
 _MAX_WEIGHTS = 20_000_000
@@ -40,8 +40,8 @@ class Evaluate:
 
 def evaluate(
     key: Key,
-    generative: GenerativeModel,
-    inference: InferenceNetwork,
+    generative: GenerativeModel | ExplicitModel,
+    inference: InferenceNetwork | None,
     params: Params,
     xs: np.ndarray,
     *,
@@ -56,11 +56,15 @@ def evaluate(
     mass: `reconstruction` = log p(x | z) at its z, and nothing that needs a density.
     For both: `code`, the mean of q (of a flow, of a hundred draws), and `squared_error`,
     ||x - E[x | z = code]||^2, where p(x | z) knows its mean.
+    For an explicit model: `log_p`, exact; it has no Monte Carlo error.
 
     Example i uses fold_in(key, i): no value depends on batches or devices.
     """
     if num_samples < 1:
         raise ValueError(f"num_samples must be at least 1; got {num_samples}")
+    if isinstance(generative, ExplicitModel):
+        return _log_p(generative, params, xs, progress)
+    assert inference is not None
     size = min(_BATCH, max(1, _MAX_WEIGHTS // num_samples))
 
     def one(params, index, x):
@@ -91,6 +95,13 @@ def evaluate(
         return row
 
     return map_examples(one, params, xs, size, progress=progress)
+
+
+def _log_p(model: ExplicitModel, params: Params, xs: np.ndarray, progress):
+    def one(params, index, x):
+        return {"log_p": model.density(params.generative).log_prob(x)}
+
+    return map_examples(one, params, xs, _BATCH, progress=progress)
 
 
 def _mean(key: Key, q):

@@ -1,15 +1,42 @@
-"""Arrays that the report draws: reconstructions, prior samples, the two-dimensional manifold."""
+"""Arrays that the report draws: reconstructions, samples, completions, the two-dimensional
+manifold."""
+
+from typing import Literal
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from vaejax.distributions import PointMass
-from vaejax.types import Distribution, GenerativeModel, InferenceNetwork, Key, Params
+from vaejax.distributions import Autoregressive, AutoregressiveEnsemble, PointMass
+from vaejax.types import (
+    Distribution,
+    ExplicitModel,
+    GenerativeModel,
+    InferenceNetwork,
+    Key,
+    Params,
+)
 
 MANIFOLD_SIDE = 20
 _MEAN_DRAWS = 100
+_CHUNK = 500  # samples drawn together
+
+Kind = Literal["latent", "point mass", "explicit"]
+
+
+def kind_of(
+    generative: GenerativeModel | ExplicitModel,
+    inference: InferenceNetwork | None,
+    params: Params,
+    x: np.ndarray,
+) -> Kind:
+    """`explicit`: p(x) without a z. `point mass`: an autoencoder. `latent`: p(x, z) and a q with a
+    density."""
+    if isinstance(generative, ExplicitModel):
+        return "explicit"
+    assert inference is not None
+    return "point mass" if is_point_mass(generative, inference, params, x) else "latent"
 
 
 def is_point_mass(
@@ -53,6 +80,48 @@ def prior_samples(
 
     means, samples = draws(params.generative, jax.random.split(key, count))
     return np.asarray(means), np.asarray(samples)
+
+
+def explicit_samples(key: Key, model: ExplicitModel, params: Params, count: int) -> np.ndarray:
+    """`count` draws x ~ p(x)."""
+
+    @jax.jit
+    def chunk(params, key):
+        p = model.density(params.generative)
+        return p.sample(seed=key, sample_shape=(min(_CHUNK, count),))
+
+    keys = jax.random.split(key, -(-count // _CHUNK))
+    return np.concatenate([np.asarray(chunk(params, key)) for key in keys])[:count]
+
+
+def explicit_pictures(
+    key: Key, model: ExplicitModel, params: Params, xs: np.ndarray, *, count: int = 64
+) -> dict[str, np.ndarray]:
+    """`originals`, `samples`; of an autoregressive model also `completions`, one exact draw of the
+    second half of each original given the first, where `completions_known` is True. Orders that
+    do not begin with the same half have none."""
+    xs = np.asarray(xs[:count], np.float32)
+    sample_key, complete_key = jax.random.split(key)
+    result = {"originals": xs, "samples": explicit_samples(sample_key, model, params, count)}
+    p = model.density(params.generative)
+    if not isinstance(p, (Autoregressive, AutoregressiveEnsemble)):
+        return result
+    half = int(np.prod(p.event_shape)) // 2
+    try:
+        known = np.asarray(p.first(half))
+    except ValueError:
+        return result
+
+    @jax.jit
+    def complete(params, keys, xs):
+        p = model.density(params.generative)
+        # One by one, where each would need a masked copy of all weights.
+        together = 1 if isinstance(p, AutoregressiveEnsemble) else len(xs)
+        return jax.lax.map(lambda pair: p.complete(*pair, half), (keys, xs), batch_size=together)
+
+    keys = jax.random.split(complete_key, len(xs))
+    completions = np.asarray(complete(params, keys, xs))
+    return result | {"completions": completions, "completions_known": known}
 
 
 def pictures(

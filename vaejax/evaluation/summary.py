@@ -6,6 +6,7 @@ from vaejax.marginal_likelihood.averages import mean_and_errors
 
 ACTIVE_VARIANCE = 0.01
 _MEANS = (
+    "log_p",
     "iwae",
     "elbo",
     "reconstruction",

@@ -102,8 +102,8 @@ class MaskedMLP(nn.Module):
         x: Float[Array, "..."],
         context: Float[Array, "..."] | None = None,
         *,
-        order: Int[Array, " d"] | None = None,
-        degrees: tuple[Int[Array, " units"], ...] | None = None,
+        order: Int[Array | np.ndarray, " d"] | None = None,
+        degrees: tuple[Int[Array | np.ndarray, " units"], ...] | None = None,
     ) -> Float[Array, "..."]:
         def layer(h, mask, kernel_init, bias_init=nn.initializers.zeros):
             out = _MaskedDense(kernel_init, bias_init)(h, mask)
@@ -124,8 +124,9 @@ class MaskedMLP(nn.Module):
                 f"x of shape {x.shape} has {x.size} elements; output_shape[0] is {size}"
             )
         if order is None:
-            order = np.arange(size) if self.order is None else np.asarray(self.order)
-            if sorted(order) != list(range(size)):
+            own = np.arange(size) if self.order is None else np.asarray(self.order)
+            order = own
+            if sorted(own) != list(range(size)):
                 raise ValueError(f"order {self.order} is not a permutation of 0..{size - 1}")
         if degrees is None:
             degrees = tuple(_even_degrees(units, size) for units in self.hidden)

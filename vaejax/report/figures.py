@@ -10,6 +10,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 
+from vaejax.report.table import is_explicit
 from vaejax.run_directory import RunDirectory
 
 _BLUE, _ORANGE, _GREY = "#1f5fa8", "#d9822b", "#666666"
@@ -32,25 +33,29 @@ def draw(run: RunDirectory) -> list[tuple[Path, str]]:
         figures.append((path, caption))
 
     if is_image(arrays["originals"]):
-        save("reconstructions", *_reconstructions(arrays, evaluation["split"]))
-        if "sample_means" in arrays:
+        if "reconstructions" in arrays:
+            save("reconstructions", *_reconstructions(arrays, evaluation["split"]))
+        if "samples" in arrays:
             save("samples", *_samples(arrays))
+        if "completions" in arrays:
+            save("completions", *_completions(arrays, evaluation["split"]))
         if "manifold" in arrays:
             save("manifold", *_manifold(arrays, evaluation["point_mass"]))
     if any("value" in line for line in run.metrics()):
-        save("training", *_training(run.metrics(), evaluation["point_mass"]))
+        save("training", *_training(run.metrics(), evaluation))
     if "kl_per_dimension" in arrays:
         save("kl_per_dimension", *_kl_per_dimension(arrays["kl_per_dimension"]))
-    if arrays["code"].shape[1:] == (2,):
+    if "code" in arrays and arrays["code"].shape[1:] == (2,):
         save("codes", *_codes(arrays, evaluation["split"]))
     for stale in set(folder.glob("*.png")) - {path for path, _ in figures}:
         stale.unlink()  # of an earlier drawing
     return figures
 
 
-def draw_samples(path: Path, means: np.ndarray, samples: np.ndarray) -> None:
-    """Prior samples as one PNG."""
-    figure, _ = _samples({"sample_means": means, "samples": samples})
+def draw_samples(path: Path, means: np.ndarray | None, samples: np.ndarray) -> None:
+    """Samples as one PNG, beside their means E[x | z] where the model has them."""
+    arrays = {"samples": samples} if means is None else {"sample_means": means, "samples": samples}
+    figure, _ = _samples(arrays)
     figure.savefig(path, dpi=130, bbox_inches="tight")
     plt.close(figure)
 
@@ -98,11 +103,29 @@ def _reconstructions(arrays, split):
 
 
 def _samples(arrays):
-    means, samples = arrays["sample_means"][:64], arrays["samples"][:64]
+    samples = arrays["samples"][:64]
+    if "sample_means" not in arrays:
+        figure, axis = plt.subplots(figsize=(4.8, 4.8))
+        _show(axis, samples, 8, "x ~ p(x)")
+        return figure, "Samples of the model: exact draws x ~ p(x)."
+    means = arrays["sample_means"][:64]
     figure, axes = plt.subplots(1, 2, figsize=(9, 4.8))
     _show(axes[0], means, 8, "E[x | z],  z ~ p(z)")
     _show(axes[1], samples, 8, "x ~ p(x | z),  z ~ p(z)")
     return figure, "Samples of the model: the mean of p(x | z), and x itself, for z from the prior."
+
+
+def _completions(arrays, split):
+    originals, completions = arrays["originals"][:40], arrays["completions"][:40]
+    known = np.where(arrays["completions_known"], originals, 0.5)
+    figure, axes = plt.subplots(1, 3, figsize=(12, 5))
+    _show(axes[0], originals, 8, f"{split} examples x")
+    _show(axes[1], known, 8, "what is given")
+    _show(axes[2], completions, 8, "the rest ~ p(rest | given)")
+    return figure, (
+        f"{split.title()} examples, the first half of each in the model's order, and one exact "
+        "draw of the second half given the first."
+    )
 
 
 def _manifold(arrays, point_mass):
@@ -129,7 +152,7 @@ def _codes(arrays, split):
     return figure, f"The {split} examples, encoded."
 
 
-def _training(metrics, point_mass):
+def _training(metrics, evaluation):
     figure, axes = plt.subplots(figsize=(7, 4))
     epochs = [line for line in metrics if "value" in line]
     steps = [line["step"] for line in epochs]
@@ -152,7 +175,11 @@ def _training(metrics, point_mass):
     axes.set_title("training", fontsize=10)
     axes.grid(alpha=0.3)
     axes.legend()
-    bound = "not a bound on log p(x)" if point_mass else "one draw of the noise an example"
+    bound = "one draw of the noise an example"
+    if evaluation["point_mass"]:
+        bound = "not a bound on log p(x)"
+    elif is_explicit(evaluation):
+        bound = "log p(x), or of an ensemble that of a member drawn for each example"
     return figure, f"The objective along training: mean over an epoch's batches ({bound})."
 
 

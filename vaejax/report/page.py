@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from vaejax.report.log_likelihood import about_lines, log_likelihood_rows
-from vaejax.report.table import HEADER, evaluation_rows, protocol_line
+from vaejax.report.table import HEADER, evaluation_rows, is_explicit, protocol_line
 from vaejax.run_directory import RunDirectory
 
 STYLE = """
@@ -19,12 +19,24 @@ figcaption, .note { color: #555; } pre { background: #f5f5f5; padding: 1rem; ove
 .missing { border-left: 4px solid #d9822b; padding-left: 1rem; }
 """
 
+_NOTE = """<p class="note">+- MC: Monte Carlo standard error of the mean, from the sampling alone.
++- data: standard error over examples, as an estimate for the population. A bound is not log p(x):
+how far it is from it is not known from this table.</p>"""
+
+_NOTE_EXACT = """<p class="note">No Monte Carlo error: nothing was sampled to measure log p(x).
++- data: standard error over examples, as an estimate for the population.</p>"""
+
 _NO_PRIOR = """<div class="missing"><h2>What this model has no answer to</h2>
 <p>It is an autoencoder: its q(z | x) is a point mass, and training never asked for a p(z).
 So there is nothing to draw z from, hence <b>no samples</b>; and without p(z) there is no
 p(x) = &int; p(z) p(x | z) dz, hence <b>no log p(x)</b>, no bound on it and no KL. What it has is
 p(x | z) at the code of each x: reconstructions. The same two networks trained on the ELBO
 (<code>digits_vae</code>, <code>mnist_vae</code>) have both.</p></div>"""
+
+_NO_LATENT = """<div class="missing"><h2>What this model has no answer to</h2>
+<p>It is p(x) itself, a product of p(x<sub>i</sub> | what precedes), with <b>no z</b>: log p(x) is
+computed, not estimated, and samples are exact. But there is no code of an x: nothing to
+reconstruct, to interpolate or to classify by.</p></div>"""
 
 
 def write_page(run: RunDirectory, figures: list[tuple[Path, str]]) -> Path:
@@ -37,12 +49,12 @@ def write_page(run: RunDirectory, figures: list[tuple[Path, str]]) -> Path:
         f"<h1>{html.escape(config['experiment'])}, seed {config['seed']}</h1>",
         f'<p class="note">{html.escape(protocol_line(evaluation))}</p>',
         html_table(HEADER, evaluation_rows(evaluation)),
-        '<p class="note">+- MC: Monte Carlo standard error of the mean, from the sampling alone. '
-        "+- data: standard error over examples, as an estimate for the population. A bound is "
-        "not log p(x): how far it is from it is not known from this table.</p>",
+        _NOTE_EXACT if is_explicit(evaluation) else _NOTE,
     ]
     if evaluation["point_mass"]:
         parts.append(_NO_PRIOR)
+    if is_explicit(evaluation):
+        parts.append(_NO_LATENT)
     parts += [_picture(path, caption) for path, caption in figures]
     parts += _log_likelihood(run)
     parts += [
