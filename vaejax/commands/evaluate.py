@@ -4,6 +4,7 @@ import dataclasses
 import time
 from pathlib import Path
 
+import jax
 import numpy as np
 
 from vaejax import report as reports
@@ -22,12 +23,21 @@ from vaejax.commands.common import (
 )
 from vaejax.data import Dataset
 from vaejax.errors import UserError
-from vaejax.evaluation import Evaluate, latent_use, prior_samples, summarize
+from vaejax.evaluation import (
+    Evaluate,
+    denoising_chain,
+    latent_use,
+    prior_samples,
+    summarize,
+)
 from vaejax.evaluation import evaluate as measure
 from vaejax.evaluation import pictures as make_pictures
 from vaejax.evaluation.pictures import is_point_mass
 from vaejax.report.table import HEADER, protocol_line
 from vaejax.run_directory import RunDirectory
+from vaejax.types import Key, Params
+
+CHAIN_STEPS = 200  # of a denoising autoencoder's chain, from a training image to a sample
 
 
 def evaluate(arguments: list[str]) -> int:
@@ -120,6 +130,7 @@ def measure_run(loaded: Loaded, settings: Evaluate) -> None:
             "n": len(xs),
             "num_samples": settings.num_samples,
             "point_mass": "iwae" not in arrays,
+            "denoising": loaded.experiment.corrupt is not None,
             "support": loaded.dataset.support,
             "parameters": which,
             "step": step,
@@ -143,6 +154,8 @@ def sample(arguments: list[str]) -> int:
         """How many."""
         seed: int = 0
         """Other seeds, other samples."""
+        chain_steps: int = CHAIN_STEPS
+        """Of a denoising autoencoder's chain; other models have a p(z) and need none."""
 
     options = parse(Options, rest, prog="vaejax sample RUN", default=Options())
     if options.count < 1 or not 0 <= options.seed < 2**32:
@@ -150,22 +163,49 @@ def sample(arguments: list[str]) -> int:
             "--count must be at least 1 and --seed from 0 to 2^32 - 1; got "
             f"{options.count} and {options.seed}"
         )
-    generative, inference = loaded.experiment[:2]
+    if options.chain_steps < 1:
+        raise UserError(f"--chain-steps must be at least 1; got {options.chain_steps}")
+    generative, inference, _, corrupt, *_ = loaded.experiment
     params, step, which = loaded.params()
-    if is_point_mass(generative, inference, params, loaded.dataset.train[0]):
+    key = stream(options.seed, SAMPLE)
+    source = "z ~ p(z)"
+    if not is_point_mass(generative, inference, params, loaded.dataset.train[0]):
+        means, samples = prior_samples(key, generative, params, options.count)
+    elif corrupt is None:
         raise UserError(
             f"{loaded.directory.path} is an autoencoder: it has no p(z) to draw z from, so it has "
             "no samples; digits_vae and mnist_vae are the same networks with one"
         )
-    means, samples = prior_samples(stream(options.seed, SAMPLE), generative, params, options.count)
+    else:
+        source = f"z = code of corrupt(x), step {options.chain_steps} of the chain"
+        means, samples = _end_of_chain(key, loaded, params, options.count, options.chain_steps)
+        print(
+            "no p(z), so the samples are of a chain of corrupt, denoise, sample; "
+            f"{options.chain_steps} steps from a training image each"
+        )
     loaded.directory.write_arrays("samples.npz", {"means": means, "samples": samples})
     print(f"{options.count} samples of {loaded.directory.name}, {which} parameters (step {step:,})")
     print(f"arrays: {loaded.directory.file('samples.npz')} (means = E[x|z], samples = x ~ p(x|z))")
     if reports.is_image(samples):
         picture = loaded.directory.file("samples.png")
-        reports.draw_samples(picture, means, samples)
+        reports.draw_samples(picture, means, samples, source)
         print(f"picture: {picture}")
     return 0
+
+
+def _end_of_chain(
+    key: Key, loaded: Loaded, params: Params, count: int, num_steps: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """(E[x | z], x) at the last step of `count` chains, from training images drawn at random."""
+    generative, inference, _, corrupt, *_ = loaded.experiment
+    assert corrupt is not None
+    start_key, chain_key = jax.random.split(key)
+    xs = loaded.dataset.split("train")
+    starts = xs[np.asarray(jax.random.randint(start_key, (count,), 0, len(xs)))]
+    means, samples = denoising_chain(
+        chain_key, generative, inference, corrupt, params, starts, num_steps=num_steps
+    )
+    return means[-1], samples[-1]
 
 
 def report(arguments: list[str]) -> int:

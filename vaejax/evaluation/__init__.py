@@ -1,5 +1,6 @@
 """Per-example measurements over a data set, and their summary."""
 
+from vaejax.evaluation.chain import denoising_chain
 from vaejax.evaluation.cost import Cost
 from vaejax.evaluation.evaluate import Evaluate, evaluate
 from vaejax.evaluation.gaps import Gaps
@@ -17,6 +18,7 @@ __all__ = [
     "GradientQuality",
     "LogLikelihood",
     "Posterior",
+    "denoising_chain",
     "evaluate",
     "gradient_quality",
     "latent_use",

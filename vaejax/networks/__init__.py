@@ -2,5 +2,6 @@
 
 from vaejax.networks.masked import MaskedMLP
 from vaejax.networks.mlp import MLP
+from vaejax.networks.spectral import SpectralDense
 
-__all__ = ["MLP", "MaskedMLP"]
+__all__ = ["MLP", "MaskedMLP", "SpectralDense"]

@@ -48,9 +48,11 @@ def draw(run: RunDirectory) -> list[tuple[Path, str]]:
     return figures
 
 
-def draw_samples(path: Path, means: np.ndarray, samples: np.ndarray) -> None:
-    """Prior samples as one PNG."""
-    figure, _ = _samples({"sample_means": means, "samples": samples})
+def draw_samples(
+    path: Path, means: np.ndarray, samples: np.ndarray, source: str = "z ~ p(z)"
+) -> None:
+    """Samples as one PNG; `source` says where their z is from."""
+    figure, _ = _samples({"sample_means": means, "samples": samples}, source)
     figure.savefig(path, dpi=130, bbox_inches="tight")
     plt.close(figure)
 
@@ -97,11 +99,11 @@ def _reconstructions(arrays, split):
     )
 
 
-def _samples(arrays):
+def _samples(arrays, source="z ~ p(z)"):
     means, samples = arrays["sample_means"][:64], arrays["samples"][:64]
     figure, axes = plt.subplots(1, 2, figsize=(9, 4.8))
-    _show(axes[0], means, 8, "E[x | z],  z ~ p(z)")
-    _show(axes[1], samples, 8, "x ~ p(x | z),  z ~ p(z)")
+    _show(axes[0], means, 8, f"E[x | z],  {source}")
+    _show(axes[1], samples, 8, f"x ~ p(x | z),  {source}")
     return figure, "Samples of the model: the mean of p(x | z), and x itself, for z from the prior."
 
 

@@ -26,6 +26,15 @@ p(x) = &int; p(z) p(x | z) dz, hence <b>no log p(x)</b>, no bound on it and no K
 p(x | z) at the code of each x: reconstructions. The same two networks trained on the ELBO
 (<code>digits_vae</code>, <code>mnist_vae</code>) have both.</p></div>"""
 
+_CHAIN = """<div class="missing"><h2>What this model has no answer to, and what it has instead</h2>
+<p>It is a denoising autoencoder: its q(z | x) is a point mass, and training never asked for a
+p(z). So there is no p(x) = &int; p(z) p(x | z) dz, hence <b>no log p(x)</b>, no bound on it and no
+KL. But it was trained to undo a corruption, so it can be walked: corrupt x, encode, draw a new x
+from p(x | z), again and again. Where the model of x given its corruption is right, that chain
+comes to draw from the data's distribution (Bengio et al. 2013, theorem 1); here, with independent
+elements given a code, it is right only nearly. <code>vaejax sample</code> draws by this chain: its
+<b>samples</b> come without a density.</p></div>"""
+
 
 def write_page(run: RunDirectory, figures: list[tuple[Path, str]]) -> Path:
     """Write report.html with its pictures inside; returns its path."""
@@ -42,7 +51,7 @@ def write_page(run: RunDirectory, figures: list[tuple[Path, str]]) -> Path:
         "not log p(x): how far it is from it is not known from this table.</p>",
     ]
     if evaluation["point_mass"]:
-        parts.append(_NO_PRIOR)
+        parts.append(_CHAIN if evaluation.get("denoising") else _NO_PRIOR)
     parts += [_picture(path, caption) for path, caption in figures]
     parts += _log_likelihood(run)
     parts += [

@@ -65,8 +65,10 @@ class Trainer:
     """One experiment on one data set, compiled for a number of seeds.
 
     `start` gives initial states, `run` goes on from any states. Seeds are an axis that `vmap`
-    adds: each has its own parameters, noise and order of the data. `corrupt` changes what the
-    encoder sees in training, and in training alone.
+    adds: each has its own parameters, noise and order of the data. `corrupt`, and up to `walkback`
+    rounds of the model's own chain, change what the encoder sees in training, and in training
+    alone: the validation, which chooses the parameters that are kept, is of the clean x, as every
+    evaluation is.
     """
 
     def __init__(
@@ -78,6 +80,7 @@ class Trainer:
         settings: Train,
         *,
         corrupt: Corrupt | None = None,
+        walkback: int = 0,
     ):
         self.dataset = dataset
         self.settings = settings
@@ -100,6 +103,7 @@ class Trainer:
                 dataset.observe,
                 self.sharding,
                 corrupt=corrupt,
+                walkback=walkback,
                 encoder_optimizer=encoder_optimizer,
                 encoder_steps=encoder_steps,
             )
