@@ -29,7 +29,7 @@ import jax
 from vaejax import distributions, experiment, generative, inference, networks
 from vaejax.errors import UserError
 from vaejax.experiment import Data, Experiment, check_support
-from vaejax.objectives import elbo, free_bits, linear_warmup, semi_amortized
+from vaejax.objectives import elbo, free_bits, gaussian_noise, linear_warmup, semi_amortized
 from vaejax.training import Train
 
 
@@ -110,7 +110,5 @@ def build(config, dataset):
             )
         return elbo(key, q, joint, x, beta=linear_warmup(step, settings.warmup_steps))
 
-    def corrupt(key, x):
-        return x + config.noise * jax.random.normal(key, x.shape)
-
-    return Experiment(model, q, objective, corrupt if config.noise > 0 else None)
+    corrupt = gaussian_noise(config.noise) if config.noise > 0 else None
+    return Experiment(model, q, objective, corrupt)

@@ -6,6 +6,7 @@ and `build(config, dataset) -> Experiment`; or with a `comparison` of other expe
 
 import ast
 import dataclasses
+import functools
 import hashlib
 import importlib.util
 import json
@@ -24,6 +25,7 @@ from vaejax import distributions, generative, inference, networks
 from vaejax.data import Binarization, Dataset
 from vaejax.errors import UserError
 from vaejax.evaluation import Compare, Evaluate
+from vaejax.objectives import gaussian_noise, masking_noise, salt_and_pepper
 from vaejax.training import Train, Trainer
 from vaejax.types import ExplicitModel, GenerativeModel, InferenceNetwork, VariationalFamily
 
@@ -33,16 +35,19 @@ class Experiment(NamedTuple):
     p(x), no q, and (key, p, x, step) -> Terms.
 
     `corrupt` changes what q alone sees, in training alone: q(z | corrupt(x)) against the clean x.
-    With Gaussian noise it regularizes amortized inference (Shu et al. 2018).
+    With Gaussian noise it regularizes amortized inference (Shu et al. 2018); with the objective of
+    an autoencoder it makes a denoising one, and `walkback` is then the most further rounds of the
+    model's own chain that lead from x to what q sees (`objectives.walkback`).
     """
 
     generative: GenerativeModel | ExplicitModel
     inference: InferenceNetwork | None
     objective: Callable  # (key, q, joint, x, step) -> Terms
     corrupt: Callable | None = None  # (key, x) -> x
+    walkback: int = 0
 
     def trainer(self, dataset: Dataset, settings: Train) -> Trainer:
-        return Trainer(*self[:3], dataset, settings, corrupt=self.corrupt)
+        return Trainer(*self[:3], dataset, settings, corrupt=self.corrupt, walkback=self.walkback)
 
 
 class Member(NamedTuple):
@@ -118,6 +123,62 @@ class MaskedMLP:
 
 
 @dataclasses.dataclass(frozen=True)
+class Corruption:
+    """What is done to x before the encoder sees it, in training and in the chain."""
+
+    kind: Literal["masking", "salt_and_pepper", "gaussian"] = "salt_and_pepper"
+    """Elements set to 0; to 0 or 1, half each; noise added to all."""
+    level: float = 0.3
+    """The fraction of elements; of Gaussian noise, its standard deviation."""
+    walkback: int = 0
+    """Most further rounds of the model's own chain in training (Bengio et al. 2013)."""
+
+    def __post_init__(self):
+        most = float("inf") if self.kind == "gaussian" else 1.0
+        if not 0 < self.level <= most or self.level == float("inf"):
+            raise UserError(
+                f"--corruption.level must be above 0 and at most {most:g}, and finite; got "
+                f"{self.level}"
+            )
+        if self.walkback < 0:
+            raise UserError(f"--corruption.walkback must be 0 or more; got {self.walkback}")
+
+    def function(self) -> Callable:
+        """corrupt(key, x)."""
+        kinds = {
+            "masking": masking_noise,
+            "salt_and_pepper": salt_and_pepper,
+            "gaussian": gaussian_noise,
+        }
+        return kinds[self.kind](self.level)
+
+
+@dataclasses.dataclass(frozen=True)
+class Regularization:
+    """What keeps an autoencoder smooth (Ghosh et al. 2020); --train.decoder-l2 is one more."""
+
+    code_penalty: float = 0.1
+    """Half of this times ||z||^2 is taken from the objective."""
+    gradient_penalty: float = 0.0
+    """This times ||d E[x | z] / dz||_F^2 is taken from the objective."""
+    spectral_norm: bool = False
+    """Whether each layer of the decoder has its weights divided by their largest singular value."""
+
+    def __post_init__(self):
+        for name in ("code_penalty", "gradient_penalty"):
+            if not 0 <= getattr(self, name) < float("inf"):
+                raise UserError(
+                    f"--objective.{name.replace('_', '-')} must be finite and 0 or more; got "
+                    f"{getattr(self, name)}"
+                )
+
+    def decoder(self) -> Callable[..., Any]:
+        """What makes the decoder's network, for `mlp_pair`."""
+        dense = networks.SpectralDense if self.spectral_norm else networks.MLP.dense
+        return functools.partial(networks.MLP, dense=dense)
+
+
+@dataclasses.dataclass(frozen=True)
 class Config:
     """The base of every experiment's configuration."""
 
@@ -160,10 +221,15 @@ def masked_density(model: MaskedMLP, dataset: Dataset) -> ExplicitModel:
 
 
 def mlp_pair(
-    model: MLP, dataset: Dataset, family: Callable[[int], VariationalFamily]
+    model: MLP,
+    dataset: Dataset,
+    family: Callable[[int], VariationalFamily],
+    *,
+    decoder: Callable[..., Any] = networks.MLP,
 ) -> tuple[GenerativeModel, InferenceNetwork]:
     """The one-layer model of Burda et al. (2016): p(z) = N(0, I), two MLPs, an output bias that
-    starts at the data's mean, and any q family; a point mass makes it an autoencoder."""
+    starts at the data's mean, and any q family; a point mass makes it an autoencoder.
+    `decoder` makes the decoder's network from what `networks.MLP` takes."""
     activation = _ACTIVATIONS[model.activation]
     check_support(model.likelihood, dataset)
     mean = dataset.mean().astype(np.float32)
@@ -188,7 +254,7 @@ def mlp_pair(
                 log_scale = jnp.maximum(out[1], -jnp.log(100.0 * dataset.levels))
                 return distributions.DiscretizedLogistic(out[0], log_scale, int(dataset.levels))
 
-    decoder = networks.MLP(model.hidden[::-1], output_shape, activation, bias)
+    decoder_network = decoder(model.hidden[::-1], output_shape, activation, bias)
     q_family = family(model.latent_dim)
     size = inference.parameter_count(q_family)
     standardize: dict[str, Any] = {}
@@ -203,7 +269,7 @@ def mlp_pair(
     encoder = networks.MLP(model.hidden, (size,), activation, **standardize)
     return (
         generative.latent_variable_model(
-            distributions.standard_normal(model.latent_dim), decoder, likelihood
+            distributions.standard_normal(model.latent_dim), decoder_network, likelihood
         ),
         inference.amortized(q_family, encoder, dataset.shape),
     )
@@ -310,7 +376,8 @@ def from_json(kind: type, values: dict[str, Any]) -> Any:
     """
     hints = typing.get_type_hints(kind)
     names = {field.name for field in dataclasses.fields(kind)}
-    if not isinstance(values, dict) or set(values) != names:
+    # A field that is newer than the run takes its default: what the run was made with.
+    if not isinstance(values, dict) or not set(values) <= names:
         raise UserError(
             f"the saved configuration of {kind.__name__} has fields "
             f"{sorted(values) if isinstance(values, dict) else values}; expected {sorted(names)}: "

@@ -4,6 +4,7 @@ import dataclasses
 import time
 from pathlib import Path
 
+import jax
 import numpy as np
 
 from vaejax import report as reports
@@ -24,6 +25,7 @@ from vaejax.data import Dataset
 from vaejax.errors import UserError
 from vaejax.evaluation import (
     Evaluate,
+    denoising_chain,
     explicit_pictures,
     explicit_samples,
     latent_use,
@@ -35,7 +37,9 @@ from vaejax.evaluation import pictures as make_pictures
 from vaejax.evaluation.pictures import kind_of
 from vaejax.report.table import HEADER, protocol_line
 from vaejax.run_directory import RunDirectory
-from vaejax.types import ExplicitModel
+from vaejax.types import ExplicitModel, Key, Params
+
+CHAIN_STEPS = 200  # of a denoising autoencoder's chain, from a training image to a sample
 
 
 def evaluate(arguments: list[str]) -> int:
@@ -133,6 +137,7 @@ def measure_run(loaded: Loaded, settings: Evaluate) -> None:
             "num_samples": settings.num_samples,
             "kind": kind,
             "point_mass": kind == "point mass",
+            "denoising": loaded.experiment.corrupt is not None,
             "support": loaded.dataset.support,
             "parameters": which,
             "step": step,
@@ -156,6 +161,8 @@ def sample(arguments: list[str]) -> int:
         """How many."""
         seed: int = 0
         """Other seeds, other samples."""
+        chain_steps: int = CHAIN_STEPS
+        """Of a denoising autoencoder's chain; other models have a p(z) and need none."""
 
     options = parse(Options, rest, prog="vaejax sample RUN", default=Options())
     if options.count < 1 or not 0 <= options.seed < 2**32:
@@ -163,29 +170,54 @@ def sample(arguments: list[str]) -> int:
             "--count must be at least 1 and --seed from 0 to 2^32 - 1; got "
             f"{options.count} and {options.seed}"
         )
-    generative, inference = loaded.experiment.generative, loaded.experiment.inference
+    if options.chain_steps < 1:
+        raise UserError(f"--chain-steps must be at least 1; got {options.chain_steps}")
+    generative, inference, _, corrupt, *_ = loaded.experiment
     params, step, which = loaded.params()
-    if kind_of(generative, inference, params, loaded.dataset.train[0]) == "point mass":
+    key = stream(options.seed, SAMPLE)
+    kind = kind_of(generative, inference, params, loaded.dataset.train[0])
+    source, means = "z ~ p(z)", None
+    if kind == "explicit":
+        samples = explicit_samples(key, generative, params, options.count)
+    elif kind == "latent":
+        means, samples = prior_samples(key, generative, params, options.count)
+    elif corrupt is None:
         raise UserError(
             f"{loaded.directory.path} is an autoencoder: it has no p(z) to draw z from, so it has "
             "no samples; digits_vae and mnist_vae are the same networks with one"
         )
-    key = stream(options.seed, SAMPLE)
-    if isinstance(generative, ExplicitModel):
-        means, drawn = None, "samples = x ~ p(x)"
-        samples = explicit_samples(key, generative, params, options.count)
-        loaded.directory.write_arrays("samples.npz", {"samples": samples})
     else:
-        means, samples = prior_samples(key, generative, params, options.count)
-        drawn = "means = E[x|z], samples = x ~ p(x|z)"
-        loaded.directory.write_arrays("samples.npz", {"means": means, "samples": samples})
+        source = f"z = code of corrupt(x), step {options.chain_steps} of the chain"
+        means, samples = _end_of_chain(key, loaded, params, options.count, options.chain_steps)
+        print(
+            "no p(z), so the samples are of a chain of corrupt, denoise, sample; "
+            f"{options.chain_steps} steps from a training image each"
+        )
+    arrays = {"samples": samples} if means is None else {"means": means, "samples": samples}
+    loaded.directory.write_arrays("samples.npz", arrays)
+    drawn = "samples = x ~ p(x)" if means is None else "means = E[x|z], samples = x ~ p(x|z)"
     print(f"{options.count} samples of {loaded.directory.name}, {which} parameters (step {step:,})")
     print(f"arrays: {loaded.directory.file('samples.npz')} ({drawn})")
     if reports.is_image(samples):
         picture = loaded.directory.file("samples.png")
-        reports.draw_samples(picture, means, samples)
+        reports.draw_samples(picture, means, samples, source)
         print(f"picture: {picture}")
     return 0
+
+
+def _end_of_chain(
+    key: Key, loaded: Loaded, params: Params, count: int, num_steps: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """(E[x | z], x) at the last step of `count` chains, from training images drawn at random."""
+    generative, inference, _, corrupt, *_ = loaded.experiment
+    assert corrupt is not None
+    start_key, chain_key = jax.random.split(key)
+    xs = loaded.dataset.split("train")
+    starts = xs[np.asarray(jax.random.randint(start_key, (count,), 0, len(xs)))]
+    means, samples = denoising_chain(
+        chain_key, generative, inference, corrupt, params, starts, num_steps=num_steps
+    )
+    return means[-1], samples[-1]
 
 
 def report(arguments: list[str]) -> int:

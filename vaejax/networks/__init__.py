@@ -2,5 +2,6 @@
 
 from vaejax.networks.masked import MaskedMLP, Masks, draw_masks
 from vaejax.networks.mlp import MLP
+from vaejax.networks.spectral import SpectralDense
 
-__all__ = ["MLP", "MaskedMLP", "Masks", "draw_masks"]
+__all__ = ["MLP", "MaskedMLP", "Masks", "SpectralDense", "draw_masks"]

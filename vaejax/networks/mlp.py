@@ -15,6 +15,7 @@ class MLP(nn.Module):
     `output_bias` starts the last bias elsewhere: at the data's mean logit, for a decoder
     (Burda et al. 2016, in the authors' code). `input_shift` and `input_scale` standardize x first.
     `output_kernel_init` starts W_L elsewhere: at zero, for a flow that starts at the identity.
+    `dense` makes each layer: `SpectralDense` for W / sigma(W) in place of W.
     """
 
     hidden: tuple[int, ...]
@@ -24,6 +25,7 @@ class MLP(nn.Module):
     input_shift: Float[Array, "..."] | float = 0.0
     input_scale: Float[Array, "..."] | float = 1.0
     output_kernel_init: Callable[..., Array] = nn.initializers.glorot_uniform()
+    dense: Callable[..., nn.Module] = nn.Dense
 
     @nn.compact
     def __call__(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
@@ -34,8 +36,8 @@ class MLP(nn.Module):
 
         h = ((x - self.input_shift) / self.input_scale).reshape(-1)
         for size in self.hidden:
-            h = self.activation(nn.Dense(size, kernel_init=nn.initializers.glorot_uniform())(h))
-        h = nn.Dense(
+            h = self.activation(self.dense(size, kernel_init=nn.initializers.glorot_uniform())(h))
+        h = self.dense(
             math.prod(self.output_shape),
             kernel_init=self.output_kernel_init,
             bias_init=bias_init,

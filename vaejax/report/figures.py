@@ -52,10 +52,13 @@ def draw(run: RunDirectory) -> list[tuple[Path, str]]:
     return figures
 
 
-def draw_samples(path: Path, means: np.ndarray | None, samples: np.ndarray) -> None:
-    """Samples as one PNG, beside their means E[x | z] where the model has them."""
+def draw_samples(
+    path: Path, means: np.ndarray | None, samples: np.ndarray, source: str = "z ~ p(z)"
+) -> None:
+    """Samples as one PNG, beside their means E[x | z] where the model has them; `source` says
+    where their z is from."""
     arrays = {"samples": samples} if means is None else {"sample_means": means, "samples": samples}
-    figure, _ = _samples(arrays)
+    figure, _ = _samples(arrays, source)
     figure.savefig(path, dpi=130, bbox_inches="tight")
     plt.close(figure)
 
@@ -102,7 +105,7 @@ def _reconstructions(arrays, split):
     )
 
 
-def _samples(arrays):
+def _samples(arrays, source="z ~ p(z)"):
     samples = arrays["samples"][:64]
     if "sample_means" not in arrays:
         figure, axis = plt.subplots(figsize=(4.8, 4.8))
@@ -110,8 +113,8 @@ def _samples(arrays):
         return figure, "Samples of the model: exact draws x ~ p(x)."
     means = arrays["sample_means"][:64]
     figure, axes = plt.subplots(1, 2, figsize=(9, 4.8))
-    _show(axes[0], means, 8, "E[x | z],  z ~ p(z)")
-    _show(axes[1], samples, 8, "x ~ p(x | z),  z ~ p(z)")
+    _show(axes[0], means, 8, f"E[x | z],  {source}")
+    _show(axes[1], samples, 8, f"x ~ p(x | z),  {source}")
     return figure, "Samples of the model: the mean of p(x | z), and x itself, for z from the prior."
 
 

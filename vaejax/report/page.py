@@ -37,6 +37,14 @@ _NO_LATENT = """<div class="missing"><h2>What this model has no answer to</h2>
 <p>It is p(x) itself, a product of p(x<sub>i</sub> | what precedes), with <b>no z</b>: log p(x) is
 computed, not estimated, and samples are exact. But there is no code of an x: nothing to
 reconstruct, to interpolate or to classify by.</p></div>"""
+_CHAIN = """<div class="missing"><h2>What this model has no answer to, and what it has instead</h2>
+<p>It is a denoising autoencoder: its q(z | x) is a point mass, and training never asked for a
+p(z). So there is no p(x) = &int; p(z) p(x | z) dz, hence <b>no log p(x)</b>, no bound on it and no
+KL. But it was trained to undo a corruption, so it can be walked: corrupt x, encode, draw a new x
+from p(x | z), again and again. Where the model of x given its corruption is right, that chain
+comes to draw from the data's distribution (Bengio et al. 2013, theorem 1); here, with independent
+elements given a code, it is right only nearly. <code>vaejax sample</code> draws by this chain: its
+<b>samples</b> come without a density.</p></div>"""
 
 
 def write_page(run: RunDirectory, figures: list[tuple[Path, str]]) -> Path:
@@ -52,7 +60,7 @@ def write_page(run: RunDirectory, figures: list[tuple[Path, str]]) -> Path:
         _NOTE_EXACT if is_explicit(evaluation) else _NOTE,
     ]
     if evaluation["point_mass"]:
-        parts.append(_NO_PRIOR)
+        parts.append(_CHAIN if evaluation.get("denoising") else _NO_PRIOR)
     if is_explicit(evaluation):
         parts.append(_NO_LATENT)
     parts += [_picture(path, caption) for path, caption in figures]

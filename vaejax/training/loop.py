@@ -73,9 +73,10 @@ class Trainer:
     """One experiment on one data set, compiled for a number of seeds.
 
     `start` gives initial states, `run` goes on from any states. Seeds are an axis that `vmap`
-    adds: each has its own parameters, noise and order of the data. `corrupt` changes what the
-    encoder sees in training, and in training alone. An explicit model has no encoder: its
-    `inference` is None.
+    adds: each has its own parameters, noise and order of the data. `corrupt`, and up to `walkback`
+    rounds of the model's own chain, change what the encoder sees in training, and in training
+    alone: the validation, which chooses the parameters that are kept, is of the clean x, as every
+    evaluation is. An explicit model has no encoder: its `inference` is None.
     """
 
     def __init__(
@@ -87,6 +88,7 @@ class Trainer:
         settings: Train,
         *,
         corrupt: Corrupt | None = None,
+        walkback: int = 0,
     ):
         if inference is None and (corrupt is not None or settings.encoder_steps > 0):
             raise UserError(
@@ -114,6 +116,7 @@ class Trainer:
                 dataset.observe,
                 self.sharding,
                 corrupt=corrupt,
+                walkback=walkback,
                 encoder_optimizer=encoder_optimizer,
                 encoder_steps=encoder_steps,
             )

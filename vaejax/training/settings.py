@@ -4,9 +4,11 @@ import dataclasses
 import math
 from typing import Literal
 
+import jax
 import optax
 
 from vaejax.errors import UserError
+from vaejax.types import Params
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,6 +29,9 @@ class Train:
     """Decay of Adam's first moment."""
     adam_epsilon: float = 1e-8
     """Added to Adam's denominator."""
+    decoder_l2: float = 0.0
+    """L2 penalty on the decoder's weights: half of this times the sum of their squares is taken
+    from the objective (biases aside)."""
     validations: int = 50
     """How often the validation split is measured over the run; the best parameters are kept."""
     encoder_steps: int = 0
@@ -42,6 +47,7 @@ class Train:
             ("learning_rate", 0 < self.learning_rate < math.inf, "above 0 and finite"),
             ("adam_beta1", 0 <= self.adam_beta1 < 1, "in [0, 1)"),
             ("adam_epsilon", 0 < self.adam_epsilon < math.inf, "above 0 and finite"),
+            ("decoder_l2", 0 <= self.decoder_l2 < math.inf, "finite and 0 or more"),
             ("validations", self.validations >= 0, "0 or more"),
             ("encoder_steps", self.encoder_steps >= 0, "0 or more"),
             ("aggressive_epochs", self.aggressive_epochs >= 0, "0 or more"),
@@ -68,8 +74,12 @@ class Train:
         return self.steps or self.epochs * self.steps_per_epoch(num_examples)
 
     def optimizer(self, num_examples: int) -> optax.GradientTransformation:
-        """Adam (Kingma & Ba 2015) on this schedule."""
-        return self._adam(self._schedule(num_examples))
+        """Adam (Kingma & Ba 2015) on this schedule, of `Params`. The gradient of the L2 penalty is
+        added to the objective's own before Adam, so that it is that of the sum."""
+        adam = self._adam(self._schedule(num_examples))
+        if self.decoder_l2 == 0:
+            return adam
+        return optax.chain(optax.add_decayed_weights(self.decoder_l2, _decoder_kernels), adam)
 
     def encoder_optimizer(self, num_examples: int) -> optax.GradientTransformation | None:
         """Adam for the encoder-only updates: `encoder_steps` at each step's learning rate."""
@@ -89,6 +99,19 @@ class Train:
 
     def _adam(self, schedule: optax.Schedule) -> optax.GradientTransformation:
         return optax.adam(schedule, b1=self.adam_beta1, eps=self.adam_epsilon)
+
+
+def _decoder_kernels(params: Params) -> Params:
+    """True at each kernel (flax's name for a matrix of weights) of the decoder, else False."""
+    kernels = jax.tree_util.tree_map_with_path(
+        lambda path, leaf: getattr(path[-1], "key", None) == "kernel", params.generative
+    )
+    if not any(jax.tree.leaves(kernels)):
+        raise UserError(
+            "--train.decoder-l2 expects a decoder with weights named `kernel`, as flax names them; "
+            "this one has none"
+        )
+    return Params(kernels, jax.tree.map(lambda leaf: False, params.inference))
 
 
 def burda_schedule(learning_rate: float, total_steps: int) -> optax.Schedule:

@@ -10,6 +10,7 @@ from jax.sharding import NamedSharding
 from jaxtyping import Array, Int, UInt8
 
 from vaejax.objectives import Terms
+from vaejax.objectives import walkback as walk
 from vaejax.training.state import TrainState
 from vaejax.types import (
     ExplicitModel,
@@ -30,10 +31,21 @@ def batch_terms(
     inference: InferenceNetwork | None,
     objective: Objective,
     corrupt: Corrupt | None = None,
+    walkback: int = 0,
 ) -> Callable[[Params, Key, Observation, Any], Terms]:
     """(params, key, xs, step) -> the objective's Terms for each example of a batch: of
-    q(z | x), or of q(z | corrupt(x)) against the same x. An explicit model has no q: its
-    objective is (key, p, x, step) -> Terms."""
+    q(z | x), or of q(z | corrupt(x)) against the same x; with `walkback` that corruption is
+    followed by up to so many rounds of the model's own chain (`objectives.walkback`). An explicit
+    model has no q: its objective is (key, p, x, step) -> Terms.
+
+    Raises:
+      ValueError: walkback below 0, or without a corruption.
+    """
+    if walkback < 0 or (walkback > 0 and corrupt is None):
+        raise ValueError(
+            f"walkback must be 0 or more, and needs a corruption to walk with; got {walkback} with "
+            f"corrupt {corrupt}"
+        )
     if isinstance(generative, ExplicitModel):
         return _explicit_terms(generative, objective)
     assert inference is not None
@@ -41,13 +53,15 @@ def batch_terms(
     def terms(params, key, xs, step):
         joint = generative.joint(params.generative)
 
+        def posterior(seen):
+            return inference.posterior(params.inference, seen, joint.prior)
+
         def one(key, x):
             seen = x
             if corrupt is not None:
                 corrupt_key, key = jax.random.split(key)
-                seen = corrupt(corrupt_key, x)
-            q = inference.posterior(params.inference, seen, joint.prior)
-            return objective(key, q, joint, x, step)
+                seen = walk(corrupt_key, posterior, joint, corrupt, x, most=walkback)
+            return objective(key, posterior(seen), joint, x, step)
 
         return jax.vmap(one)(jax.random.split(key, jax.tree.leaves(xs)[0].shape[0]), xs)
 
@@ -85,6 +99,7 @@ def make_steps(
     batch_sharding: NamedSharding | None = None,
     *,
     corrupt: Corrupt | None = None,
+    walkback: int = 0,
     encoder_optimizer: optax.GradientTransformation | None = None,
     encoder_steps: int = 0,
 ) -> Callable[[TrainState, Int[Array, "steps batch"], UInt8[Array, "n ..."]], Any]:
@@ -94,7 +109,7 @@ def make_steps(
     step all happen on the device, in one `lax.scan`. Before each step come `encoder_steps`
     updates of the encoder alone, each on a batch drawn from all the data (He et al. 2019).
     """
-    terms_of = batch_terms(generative, inference, objective, corrupt)
+    terms_of = batch_terms(generative, inference, objective, corrupt, walkback)
 
     def loss(params, key, xs, step):
         terms = jax.tree.map(jnp.mean, terms_of(params, key, xs, step))

@@ -1,0 +1,36 @@
+"""Denoising VAE on scikit-learn's digits: `digits_vae` whose encoder sees corrupt(x) in training.
+
+Command:  vaejax run digits_dvae
+Expected: to do
+Measured: see digits_dvae.json
+"""
+
+import dataclasses
+
+from vaejax import experiment
+from vaejax.experiment import MLP, Corruption, Data, Experiment, mlp_pair
+from vaejax.inference import diagonal_gaussian
+from vaejax.objectives import elbo
+from vaejax.training import Train
+
+
+@dataclasses.dataclass(frozen=True)
+class Config(experiment.Config):
+    corruption: Corruption = dataclasses.field(default_factory=Corruption)
+
+
+config = Config(
+    data=Data("digits"),
+    model=MLP(latent_dim=8, hidden=(100, 100)),
+    train=Train(epochs=300),
+)
+
+
+def build(config, dataset):
+    model, q = mlp_pair(config.model, dataset, diagonal_gaussian)
+
+    def objective(key, q, joint, x, step):
+        return elbo(key, q, joint, x)
+
+    corruption = config.corruption
+    return Experiment(model, q, objective, corruption.function(), corruption.walkback)

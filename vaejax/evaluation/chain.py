@@ -1,0 +1,61 @@
+"""A denoising model as a generative one: corrupt, denoise, sample, again and again."""
+
+from collections.abc import Callable
+
+import jax
+import numpy as np
+
+from vaejax.evaluation.pictures import _mean
+from vaejax.objectives import denoise
+from vaejax.sharding import map_examples
+from vaejax.types import GenerativeModel, InferenceNetwork, Key, Observation, Params
+
+
+def denoising_chain(
+    key: Key,
+    generative: GenerativeModel,
+    inference: InferenceNetwork,
+    corrupt: Callable[[Key, Observation], Observation],
+    params: Params,
+    starts: np.ndarray,
+    *,
+    num_steps: int,
+) -> tuple[np.ndarray, np.ndarray]:
+    """x~ = corrupt(x_t), z ~ q(z | x~), x_{t+1} ~ p(x | z), from each of `starts`, (n, *shape).
+
+    Returns (E[x_t | z], x_t) for t = 1..num_steps, each (num_steps, n, *shape).
+
+    Where p(x | x~) = E_q[p(x | z)] is the data's own and the chain is ergodic, its stationary
+    distribution is the data's (Bengio et al. 2013, theorem 1). A factorized p(x | z) with a
+    point mass for q cannot be: given x~, the elements of a data point are not independent, and
+    the chain's are. The less is corrupted, the smaller that error, and the slower the chain.
+
+    Chain i uses fold_in(key, i): it does not depend on the other chains, batches or devices.
+
+    Raises:
+      ValueError: num_steps below 1, or no starts.
+    """
+    if num_steps < 1:
+        raise ValueError(f"num_steps must be at least 1; got {num_steps}")
+
+    def one(params, index, x):
+        joint = generative.joint(params.generative)
+        chain_key = jax.random.fold_in(key, index)
+
+        def step(x, t):
+            corrupt_key, code_key, mean_key, sample_key = jax.random.split(
+                jax.random.fold_in(chain_key, t), 4
+            )
+            p = denoise(
+                code_key,
+                lambda seen: inference.posterior(params.inference, seen, joint.prior),
+                joint,
+                corrupt(corrupt_key, x),
+            )
+            new = p.sample(seed=sample_key).astype(x.dtype)
+            return new, (_mean(mean_key, p), new)
+
+        return jax.lax.scan(step, x, np.arange(num_steps))[1]
+
+    means, samples = map_examples(one, params, starts)
+    return np.moveaxis(means, 1, 0), np.moveaxis(samples, 1, 0)

@@ -1,0 +1,42 @@
+"""A layer that stretches nothing: its weights divided by their largest singular value."""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+_ITERATIONS = 20
+
+
+def spectral_norm(
+    w: Float[Array, "inputs outputs"], num_iterations: int = _ITERATIONS
+) -> Float[Array, ""]:
+    """The largest singular value of W, by power iteration on W'W from a fixed random vector:
+    u' W v, at most the true value. Differentiated with u and v held fixed, as the derivative of a
+    singular value is u v' (Miyato et al. 2018, section 2.1 and appendix A; there one iteration a
+    step, from the last step's vector, which would be a state)."""
+
+    def iterate(_, v):
+        v = w.T @ (w @ v)
+        return v / jnp.maximum(jnp.linalg.norm(v), 1e-30)
+
+    start = jax.random.normal(jax.random.key(0), w.shape[1:], w.dtype)
+    v = jax.lax.stop_gradient(jax.lax.fori_loop(0, num_iterations, iterate, start))
+    u = w @ v
+    u = jax.lax.stop_gradient(u / jnp.maximum(jnp.linalg.norm(u), 1e-30))
+    return u @ w @ v
+
+
+class SpectralDense(nn.Module):
+    """h -> h W / sigma(W) + b, sigma the `spectral_norm`: at most a factor of 1 between two h and
+    what comes out of them (but for the iteration's error). A pure function of its parameters."""
+
+    features: int
+    kernel_init: nn.initializers.Initializer = nn.initializers.glorot_uniform()
+    bias_init: nn.initializers.Initializer = nn.initializers.zeros
+
+    @nn.compact
+    def __call__(self, h: Float[Array, "inputs"]) -> Float[Array, "features"]:
+        kernel = self.param("kernel", self.kernel_init, (h.shape[-1], self.features), h.dtype)
+        bias = self.param("bias", self.bias_init, (self.features,), h.dtype)
+        return h @ (kernel / jnp.maximum(spectral_norm(kernel), 1e-30)) + bias
