@@ -1,0 +1,185 @@
+"""Densities of codes against known ones; the ex-post model's log p(x) against the exact one."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import scipy.stats
+
+from tests.pairs import linear_gaussian
+from vaejax.evaluation import ex_post_model, fit_code_density, fitted_log_likelihood
+
+KEY = jax.random.key(0)
+UNITS = np.array([1e-2, 30.0])  # codes have no scale of their own
+
+
+def gaussian_codes(n, seed=0):
+    random = np.random.RandomState(seed)
+    return UNITS * (random.randn(n, 2) @ np.array([[1.0, 0.8], [0.0, 0.6]])) + [0.0, 100.0]
+
+
+def clusters():
+    """Two correlated Gaussians apart, as scipy's."""
+    correlated = np.array([[1.0, 0.9], [0.9, 1.0]])
+    return [
+        scipy.stats.multivariate_normal(UNITS * centre, np.outer(UNITS, UNITS) * sign * correlated)
+        for centre, sign in (([-4, 0], 1), ([4, 0], np.array([[1, -1], [-1, 1]])))
+    ]
+
+
+def clustered_codes(n, seed=0):
+    draws = [c.rvs(n // 2, random_state=seed + i) for i, c in enumerate(clusters())]
+    return np.random.RandomState(seed).permutation(np.concatenate(draws))
+
+
+def clustered_log_density(z):
+    return scipy.special.logsumexp([c.logpdf(z) for c in clusters()], axis=0) - np.log(2)
+
+
+def bent_codes(n, seed=0):
+    """z_2 | z_1 ~ N(z_1^2, 0.2^2), z_1 ~ N(0, 1), in the units; and their log density."""
+    random = np.random.RandomState(seed)
+    first, noise = random.randn(2, n)
+    log_density = scipy.stats.norm.logpdf(first) + scipy.stats.norm.logpdf(noise) - np.log(0.2)
+    z = UNITS * np.stack([first, first**2 + 0.2 * noise], axis=1)
+    return z, log_density - np.log(UNITS).sum()
+
+
+@functools.cache
+def fitted(kind, name):
+    """One fit for all the tests that look at it."""
+    codes = {"gaussian": gaussian_codes, "clustered": clustered_codes}.get(name)
+    codes = codes or (lambda n, seed=0: bent_codes(n, seed)[0])
+    return fit_code_density(KEY, kind, codes(2000), codes(1000, 1))
+
+
+def test_gaussian_is_the_one_of_the_codes_moments():
+    codes, z = gaussian_codes(2000), gaussian_codes(5, 2)
+    exact = scipy.stats.multivariate_normal(codes.mean(0), np.cov(codes.T, bias=True)).logpdf(z)
+    np.testing.assert_allclose(fitted("gaussian", "gaussian").log_prob(z), exact, atol=1e-3)
+
+
+def test_mixture_finds_the_clusters():
+    z = clustered_codes(4000, 10)
+    exact = clustered_log_density(z)
+    density = fitted("mixture", "clustered")
+    assert len(density.logits) >= 2
+    assert 0 < np.mean(exact - density.log_prob(z)) < 0.03
+    assert np.mean(exact - fitted("gaussian", "clustered").log_prob(z)) > 0.5
+
+
+def test_mixture_chooses_by_the_validation_codes():
+    """One Gaussian is enough, where the training codes are few enough to overfit."""
+    density = fit_code_density(KEY, "mixture", gaussian_codes(40), gaussian_codes(2000, 1))
+    assert len(density.logits) == 1
+
+
+def test_flow_bends():
+    z, exact = bent_codes(4000, 10)
+    loss = np.mean(exact - fitted("flow", "bent").log_prob(z))
+    assert 0 < loss < 0.25
+    assert np.mean(exact - fitted("gaussian", "bent").log_prob(z)) > 4 * loss
+
+
+def test_flow_integrates_to_one():
+    """With the Jacobian of its standardizing."""
+    first, second = np.linspace(-5, 5, 400), np.linspace(-4, 26, 1200)
+    grid = UNITS * np.stack(np.meshgrid(first, second), axis=-1).reshape(-1, 2)
+    cell = UNITS.prod() * (first[1] - first[0]) * (second[1] - second[0])
+    log_density = jax.jit(fitted("flow", "bent").log_prob)(grid)
+    np.testing.assert_allclose(
+        np.exp(np.asarray(log_density, np.float64)).sum() * cell, 1, atol=0.02
+    )
+
+
+@pytest.mark.parametrize("kind", ["gaussian", "mixture"])
+def test_log_p_of_a_linear_gaussian_ex_post_model_is_exact(kind):
+    """p(x) = sum_k w_k N(x; W m_k, W S_k W' + s^2 I)."""
+    noise = 0.5
+    weights = np.array([[1.0, 0.6], [0.5, -0.4], [-0.7, 0.9]]) / UNITS
+    model, _ = linear_gaussian(weights, noise)
+    density = fitted(kind, "clustered")
+    joint = ex_post_model(model, density).joint(model.init(KEY))
+    if kind == "gaussian":
+        codes = clustered_codes(2000)
+        shares, means, covariances = [1.0], [codes.mean(0)], [np.cov(codes.T, bias=True)]
+    else:
+        factors = np.asarray(density.factors, np.float64)
+        shares, means = jax.nn.softmax(density.logits), np.asarray(density.means)
+        covariances = factors @ factors.transpose(0, 2, 1)
+    _, xs = jax.vmap(joint.sample)(jax.random.split(KEY, 8))
+    xs = np.asarray(xs)
+    components = [
+        np.log(share)
+        + scipy.stats.multivariate_normal(
+            weights @ mean, weights @ covariance @ weights.T + noise**2 * np.eye(3)
+        ).logpdf(xs)
+        for share, mean, covariance in zip(shares, means, covariances, strict=True)
+    ]
+    exact = scipy.special.logsumexp(components, axis=0)
+    starts = np.linalg.lstsq(weights, xs.T, rcond=None)[0].T.astype(np.float32)
+    found = fitted_log_likelihood(
+        KEY, joint, starts, xs, num_temperatures=50, num_samples=1000, max_steps=500
+    )
+    assert found["log_p_std_error"].max() < 0.2 and not found["fit_diverged"].any()
+    for name in ("log_p", "importance"):
+        error = np.sqrt(np.mean(found[f"{name}_std_error"] ** 2) / len(xs))
+        assert abs(np.mean(found[name] - exact)) < 4 * error + 2e-3
+        np.testing.assert_allclose(found[name], exact, atol=0.5)
+
+
+def test_ex_post_model_keeps_the_decoder():
+    model, _ = linear_gaussian(np.ones((3, 2)), 0.5)
+    density = fitted("gaussian", "gaussian")
+    before, after = (
+        model.joint(model.init(KEY)),
+        ex_post_model(model, density).joint(model.init(KEY)),
+    )
+    x, z = jnp.ones(3), jnp.asarray([0.01, 90.0])
+    expected = density.log_prob(z) + before.likelihood(z).log_prob(x)
+    np.testing.assert_allclose(after.log_prob(x, z), expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["gaussian", "mixture", "flow"])
+def test_a_dimension_that_does_not_vary_is_given_a_narrow_density(kind):
+    codes = np.concatenate([np.random.RandomState(0).randn(300, 1), np.full((300, 1), 7.0)], axis=1)
+    density = fit_code_density(KEY, kind, codes[:200], codes[200:])
+    assert np.isfinite(density.log_prob(codes)).all()
+    z = np.asarray(density.sample(seed=KEY, sample_shape=(100,)))
+    np.testing.assert_allclose(z[:, 1], 7.0, atol=1e-3)
+
+
+def test_codes_keep_their_shape():
+    codes = np.random.RandomState(0).randn(200, 2, 2)
+    for kind in ("gaussian", "mixture"):
+        density = fit_code_density(KEY, kind, codes[:100], codes[100:])
+        assert density.event_shape == density.sample(seed=KEY).shape == (2, 2)
+        assert density.log_prob(codes[0]).shape == ()
+
+
+GOOD = np.random.RandomState(0).randn(20, 2)
+
+
+@pytest.mark.parametrize(
+    "kind, train, validation, message",
+    [
+        ("gaussian", np.where(GOOD > 1, np.nan, GOOD), GOOD, "not finite"),
+        ("mixture", GOOD, np.where(GOOD > 1, np.inf, GOOD), "validation codes are not finite"),
+        ("gaussian", np.ones((20, 2)), GOOD, "are the same"),
+        ("mixture", GOOD, GOOD[:0], "1 for validation"),
+        ("gaussian", GOOD[:1], GOOD, "2 training codes"),
+        ("flow", GOOD, GOOD[:, :1], "must agree"),
+        ("kernel", GOOD, GOOD, "kind is one of"),
+    ],
+)
+def test_codes_that_have_no_density_are_refused(kind, train, validation, message):
+    with pytest.raises(ValueError, match=message):
+        fit_code_density(KEY, kind, train, validation)
+
+
+def test_codes_of_another_shape_than_z_are_refused():
+    model, _ = linear_gaussian(np.ones((3, 2)), 0.5)
+    with pytest.raises(ValueError, match=r"codes have shape \(4, 3\)"):
+        fitted_log_likelihood(KEY, model.joint(model.init(KEY)), np.ones((4, 3)), np.ones((4, 3)))
