@@ -78,20 +78,21 @@ def measured(run: Run, name: str) -> dict[str, np.ndarray]:
     if path.exists():
         return dict(np.load(path))
     xs = run.loaded.dataset.split("test")[:IMAGES]
-    generative, about = run.generative, {}
+    generative, theta, about = run.generative, run.params.generative, {}
     if name != "VAE":
         started = time.perf_counter()
         codes, held_out = run.training_codes()
         density = fit_code_density(KEY, name.split()[-1], codes, held_out)
         about["fit_seconds"] = time.perf_counter() - started
-        about["held_out"] = np.asarray(jax.jit(density.log_prob)(held_out))
-        about["components"] = len(getattr(density, "logits", [0]))
-        generative = ex_post_model(generative, density)
+        about["held_out"] = np.asarray(jax.jit(density.distribution.log_prob)(held_out))
+        about["components"] = len(getattr(density.distribution, "logits", [0]))
+        generative = ex_post_model(generative, density.family)
+        theta = theta, density.variational
         print(name, {k: float(np.mean(v)) for k, v in about.items()}, flush=True)
-    joint = generative.joint(run.params.generative)
+    joint = generative.joint(theta)
     started = time.perf_counter()
     arrays = fitted_log_likelihood(
-        KEY, joint, run.codes(xs), xs, num_samples=NUM_SAMPLES, **ESTIMATOR, **FIT
+        KEY, generative, theta, run.codes(xs), xs, num_samples=NUM_SAMPLES, **ESTIMATOR, **FIT
     )
     about["seconds"] = time.perf_counter() - started
     np.savez(path, **arrays, **about)

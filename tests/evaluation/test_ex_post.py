@@ -55,10 +55,14 @@ def fitted(kind, name):
     return fit_code_density(KEY, kind, codes(2000), codes(1000, 1))
 
 
+def density_of(kind, name):
+    return fitted(kind, name).distribution
+
+
 def test_gaussian_is_the_one_of_the_codes_moments():
     codes, z = gaussian_codes(2000), gaussian_codes(5, 2)
     exact = scipy.stats.multivariate_normal(codes.mean(0), np.cov(codes.T, bias=True)).logpdf(z)
-    np.testing.assert_allclose(fitted("gaussian", "gaussian").log_prob(z), exact, atol=1e-3)
+    np.testing.assert_allclose(density_of("gaussian", "gaussian").log_prob(z), exact, atol=1e-3)
 
 
 def test_mixture_finds_the_clusters():
@@ -67,20 +71,20 @@ def test_mixture_finds_the_clusters():
     density = fitted("mixture", "clustered")
     assert len(density.logits) >= 2
     assert 0 < np.mean(exact - density.log_prob(z)) < 0.03
-    assert np.mean(exact - fitted("gaussian", "clustered").log_prob(z)) > 0.5
+    assert np.mean(exact - density_of("gaussian", "clustered").log_prob(z)) > 0.5
 
 
 def test_mixture_chooses_by_the_validation_codes():
     """One Gaussian is enough, where the training codes are few enough to overfit."""
-    density = fit_code_density(KEY, "mixture", gaussian_codes(40), gaussian_codes(2000, 1))
-    assert len(density.logits) == 1
+    found = fit_code_density(KEY, "mixture", gaussian_codes(40), gaussian_codes(2000, 1))
+    assert len(found.distribution.logits) == 1
 
 
 def test_flow_bends():
     z, exact = bent_codes(4000, 10)
-    loss = np.mean(exact - fitted("flow", "bent").log_prob(z))
+    loss = np.mean(exact - density_of("flow", "bent").log_prob(z))
     assert 0 < loss < 0.25
-    assert np.mean(exact - fitted("gaussian", "bent").log_prob(z)) > 4 * loss
+    assert np.mean(exact - density_of("gaussian", "bent").log_prob(z)) > 4 * loss
 
 
 def test_flow_integrates_to_one():
@@ -88,7 +92,7 @@ def test_flow_integrates_to_one():
     first, second = np.linspace(-5, 5, 400), np.linspace(-4, 26, 1200)
     grid = UNITS * np.stack(np.meshgrid(first, second), axis=-1).reshape(-1, 2)
     cell = UNITS.prod() * (first[1] - first[0]) * (second[1] - second[0])
-    log_density = jax.jit(fitted("flow", "bent").log_prob)(grid)
+    log_density = jax.jit(density_of("flow", "bent").log_prob)(grid)
     np.testing.assert_allclose(
         np.exp(np.asarray(log_density, np.float64)).sum() * cell, 1, atol=0.02
     )
@@ -100,8 +104,11 @@ def test_log_p_of_a_linear_gaussian_ex_post_model_is_exact(kind):
     noise = 0.5
     weights = np.array([[1.0, 0.6], [0.5, -0.4], [-0.7, 0.9]]) / UNITS
     model, _ = linear_gaussian(weights, noise)
-    density = fitted(kind, "clustered")
-    joint = ex_post_model(model, density).joint(model.init(KEY))
+    code_density = fitted(kind, "clustered")
+    density = code_density.distribution
+    ex_post = ex_post_model(model, code_density.family)
+    theta = model.init(KEY), code_density.variational
+    joint = ex_post.joint(theta)
     if kind == "gaussian":
         codes = clustered_codes(2000)
         shares, means, covariances = [1.0], [codes.mean(0)], [np.cov(codes.T, bias=True)]
@@ -121,7 +128,7 @@ def test_log_p_of_a_linear_gaussian_ex_post_model_is_exact(kind):
     exact = scipy.special.logsumexp(components, axis=0)
     starts = np.linalg.lstsq(weights, xs.T, rcond=None)[0].T.astype(np.float32)
     found = fitted_log_likelihood(
-        KEY, joint, starts, xs, num_temperatures=50, num_samples=1000, max_steps=500
+        KEY, ex_post, theta, starts, xs, num_temperatures=50, num_samples=1000, max_steps=500
     )
     assert found["log_p_std_error"].max() < 0.2 and not found["fit_diverged"].any()
     for name in ("log_p", "importance"):
@@ -132,11 +139,10 @@ def test_log_p_of_a_linear_gaussian_ex_post_model_is_exact(kind):
 
 def test_ex_post_model_keeps_the_decoder():
     model, _ = linear_gaussian(np.ones((3, 2)), 0.5)
-    density = fitted("gaussian", "gaussian")
-    before, after = (
-        model.joint(model.init(KEY)),
-        ex_post_model(model, density).joint(model.init(KEY)),
-    )
+    code_density = fitted("gaussian", "gaussian")
+    density, theta = code_density.distribution, model.init(KEY)
+    before = model.joint(theta)
+    after = ex_post_model(model, code_density.family).joint((theta, code_density.variational))
     x, z = jnp.ones(3), jnp.asarray([0.01, 90.0])
     expected = density.log_prob(z) + before.likelihood(z).log_prob(x)
     np.testing.assert_allclose(after.log_prob(x, z), expected, rtol=1e-6)
@@ -145,7 +151,7 @@ def test_ex_post_model_keeps_the_decoder():
 @pytest.mark.parametrize("kind", ["gaussian", "mixture", "flow"])
 def test_a_dimension_that_does_not_vary_is_given_a_narrow_density(kind):
     codes = np.concatenate([np.random.RandomState(0).randn(300, 1), np.full((300, 1), 7.0)], axis=1)
-    density = fit_code_density(KEY, kind, codes[:200], codes[200:])
+    density = fit_code_density(KEY, kind, codes[:200], codes[200:]).distribution
     assert np.isfinite(density.log_prob(codes)).all()
     z = np.asarray(density.sample(seed=KEY, sample_shape=(100,)))
     np.testing.assert_allclose(z[:, 1], 7.0, atol=1e-3)
@@ -154,7 +160,7 @@ def test_a_dimension_that_does_not_vary_is_given_a_narrow_density(kind):
 def test_codes_keep_their_shape():
     codes = np.random.RandomState(0).randn(200, 2, 2)
     for kind in ("gaussian", "mixture"):
-        density = fit_code_density(KEY, kind, codes[:100], codes[100:])
+        density = fit_code_density(KEY, kind, codes[:100], codes[100:]).distribution
         assert density.event_shape == density.sample(seed=KEY).shape == (2, 2)
         assert density.log_prob(codes[0]).shape == ()
 
@@ -182,4 +188,4 @@ def test_codes_that_have_no_density_are_refused(kind, train, validation, message
 def test_codes_of_another_shape_than_z_are_refused():
     model, _ = linear_gaussian(np.ones((3, 2)), 0.5)
     with pytest.raises(ValueError, match=r"codes have shape \(4, 3\)"):
-        fitted_log_likelihood(KEY, model.joint(model.init(KEY)), np.ones((4, 3)), np.ones((4, 3)))
+        fitted_log_likelihood(KEY, model, model.init(KEY), np.ones((4, 3)), np.ones((4, 3)))

@@ -19,11 +19,11 @@ from vaejax.evaluation.generators import (
     Model,
     encode,
     generators_of,
-    kind_of,
 )
 from vaejax.evaluation.linear_probe import linear_probe
 from vaejax.evaluation.mixing import mixing
 from vaejax.evaluation.modes import interpolations, posterior_predictive
+from vaejax.evaluation.pictures import kind_of
 from vaejax.evaluation.sample_quality import sample_quality
 from vaejax.evaluation.summary import mean_and_errors
 from vaejax.sharding import map_examples
@@ -89,7 +89,7 @@ def measure_model(
     `/log_p_std_error` in nats, per test example; pictures of the other modes. The summary: what
     is defined, how x is drawn, and every number with its error.
     """
-    kind = kind_of(model)
+    kind = kind_of(*model[:2], model.params, model.test[0])
     generator_key, mode_key = jax.random.split(key)
     arrays: dict[str, np.ndarray] = {}
     summary: dict[str, Any] = {"kind": kind, "parts": parts_of(model), "parameters": _size(model)}
@@ -139,7 +139,9 @@ def measure_model(
     predictive_key = jax.random.fold_in(mode_key, len(ways))
     xs = model.test[:_SHOWN]
     arrays["predictive/originals"] = xs
-    arrays["predictive/draws"] = posterior_predictive(predictive_key, model, xs, _SHOWN)
+    draws = posterior_predictive(predictive_key, model, xs, _SHOWN)
+    if draws is not None:
+        arrays["predictive/draws"] = draws
     if kind != "explicit":
         pairs = model.test[: 2 * (len(xs) // 2)].reshape(-1, 2, *xs.shape[1:])
         arrays["interpolation"] = interpolations(model, pairs)

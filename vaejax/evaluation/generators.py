@@ -1,20 +1,18 @@
 """The ways in which a trained model gives new x, and what p(x) each of them is, if any."""
 
 from collections.abc import Callable
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
-from vaejax.distributions import PointMass
 from vaejax.evaluation.chain import denoising_chain
 from vaejax.evaluation.ex_post import Kind as CodeKind
 from vaejax.evaluation.ex_post import ex_post_model, fit_code_density
-from vaejax.evaluation.pictures import prior_samples
+from vaejax.evaluation.pictures import explicit_samples, kind_of, prior_samples
 from vaejax.sharding import map_examples
 from vaejax.types import ExplicitModel, GenerativeModel, Key, Params
 
-Kind = Literal["latent", "point mass", "explicit"]
 Draw = Callable[[Key, int], tuple[np.ndarray | None, np.ndarray]]
 EX_POST: tuple[CodeKind, ...] = ("gaussian", "mixture", "flow")
 _CODES = 20_000  # training codes that a density is fitted to, at most
@@ -52,21 +50,6 @@ class Generator(NamedTuple):
     reason: str = ""
 
 
-def kind_of(model: Model) -> Kind:
-    """Which of the three a model is."""
-    if isinstance(model.generative, ExplicitModel):
-        return "explicit"
-    kinds = []
-
-    def trace(params, x):
-        joint = model.generative.joint(params.generative)
-        kinds.append(type(model.inference.posterior(params.inference, x, joint.prior)))
-        return 0
-
-    jax.eval_shape(trace, model.params, np.asarray(model.test[0], np.float32))
-    return "point mass" if kinds[0] is PointMass else "latent"
-
-
 def encode(model: Model, xs: np.ndarray) -> dict[str, np.ndarray]:
     """`code`, the mean of q(z | x), of each x; `squared_error`, ||x - E[x | z = code]||^2, and
     `reconstruction`, log p(x | z = code), in nats. Of a model with a z."""
@@ -92,7 +75,7 @@ def generators_of(
     An autoencoder's decoder is also shown fed with N(0, I), which nothing in its training asked
     for, and as p(x, z) with a density fitted to its training codes afterwards (`kinds`).
     """
-    kind = kind_of(model)
+    kind = kind_of(*model[:2], model.params, model.test[0])
     if kind == "explicit":
         return [_autoregressive(model)]
     found = []
@@ -126,18 +109,11 @@ def _from(generative: GenerativeModel, theta: Any) -> Draw:
 
 
 def _autoregressive(model: Model) -> Generator:
-    theta = model.params.generative
-
-    @jax.jit
-    def samples(theta, keys):
-        density = model.generative.density(theta)
-        return jax.lax.map(lambda key: density.sample(seed=key), keys, batch_size=_BLOCK)
-
     def draw(key, count):
-        return None, np.asarray(samples(theta, jax.random.split(key, count)))
+        return None, explicit_samples(key, model.generative, model.params, count)
 
     how = "x_i ~ p(x_i | x_<i), one after another"
-    return Generator("in order", how, draw, model.generative, theta)
+    return Generator("in order", how, draw, model.generative, model.params.generative)
 
 
 def _chain(model: Model, steps: int) -> Generator:

@@ -196,8 +196,9 @@ def _samples_figure(pictures: Pictures):
 
 def _mode_figures(pictures: Pictures):
     """(figure, caption) of each mode that some model has, all models in the same layout."""
-    figure, grid = _grid(1, len(pictures), 2.1 * len(pictures), 2.4)
-    for axes, (label, arrays) in zip(grid[0], pictures.items(), strict=True):
+    drawn = {label: a for label, a in pictures.items() if "predictive/draws" in a}
+    figure, grid = _grid(1, len(drawn), 2.1 * len(drawn), 2.4)
+    for axes, (label, arrays) in zip(grid[0], drawn.items(), strict=True):
         xs, draws = arrays["predictive/originals"], arrays["predictive/draws"]
         rows = np.concatenate([xs[:, None], draws[:, :5]], axis=1)
         _strip(axes, rows.reshape(-1, *xs.shape[1:]), label, 6)
