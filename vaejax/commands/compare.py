@@ -16,8 +16,8 @@ from vaejax.commands.train import finish, set_up
 from vaejax.data import Dataset
 from vaejax.errors import UserError
 from vaejax.evaluation import Compare
-from vaejax.evaluation.comparison import measure_model, reference_line
-from vaejax.evaluation.features import Features, fit_features, values_themselves
+from vaejax.evaluation.comparison import measure_model, reference_line, values_themselves
+from vaejax.evaluation.features import Features, fit_features
 from vaejax.evaluation.generators import Model
 from vaejax.experiment import Comparison, ExperimentFile, find, to_json
 from vaejax.experiment import load as load_experiment
@@ -184,11 +184,7 @@ def _compare(members: list[Compared], settings: Compare, out: Path, name: str, t
         "dimensions": int(np.prod(dataset.shape))
         if dataset.support in ("binary", "grey")
         else None,
-        "features": {
-            "description": features.description,
-            "accuracy": features.accuracy,
-            "accuracy_std_error": features.accuracy_std_error,
-        },
+        "features": features.description,
         "reference": reference_line(
             dataset.split("train"), dataset.split("test"), features, settings
         ),

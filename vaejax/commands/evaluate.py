@@ -172,7 +172,8 @@ def sample(arguments: list[str]) -> int:
         )
     if options.chain_steps < 1:
         raise UserError(f"--chain-steps must be at least 1; got {options.chain_steps}")
-    generative, inference, _, corrupt, *_ = loaded.experiment
+    generative: Any = loaded.experiment.generative
+    inference, corrupt = loaded.experiment.inference, loaded.experiment.corrupt
     params, step, which = loaded.params()
     key = stream(options.seed, SAMPLE)
     kind = kind_of(generative, inference, params, loaded.dataset.train[0])
@@ -209,8 +210,9 @@ def _end_of_chain(
     key: Key, loaded: Loaded, params: Params, count: int, num_steps: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """(E[x | z], x) at the last step of `count` chains, from training images drawn at random."""
-    generative, inference, _, corrupt, *_ = loaded.experiment
-    assert corrupt is not None
+    generative: Any = loaded.experiment.generative
+    inference, corrupt = loaded.experiment.inference, loaded.experiment.corrupt
+    assert inference is not None and corrupt is not None
     start_key, chain_key = jax.random.split(key)
     xs = loaded.dataset.split("train")
     starts = xs[np.asarray(jax.random.randint(start_key, (count,), 0, len(xs)))]

@@ -148,6 +148,19 @@ def measure_model(
     return arrays, summary
 
 
+def values_themselves() -> Features:
+    """In place of a classifier's features, where the data have no labels."""
+
+    def apply(xs):
+        return np.asarray(xs, np.float32).reshape(len(xs), -1)
+
+    def predict(xs):
+        return np.zeros(len(xs), int)
+
+    description = "the values of x themselves (no labels to train a classifier on)"
+    return Features(apply, predict, float("nan"), float("nan"), description)
+
+
 def reference_line(
     model_train: np.ndarray, test: np.ndarray, features: Features, settings: Compare
 ) -> dict[str, Any]:

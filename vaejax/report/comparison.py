@@ -206,7 +206,7 @@ def _chain(model: dict[str, Any]) -> str:
     for measure, sign in (("coverage", 1), ("mmd", -1)):
         digits = 4 if measure == "mmd" else 3
         difference = sign * (chain[measure]["mean"] - normal[measure]["mean"])
-        error = math.hypot(chain[measure]["std_error"], normal[measure]["std_error"])
+        error = math.hypot(*(found[measure]["std_error"] or 0.0 for found in (chain, normal)))
         verdict = "cannot be told from"
         if abs(difference) > 2 * error:
             verdict = "beats" if difference > 0 else "does not beat"
@@ -214,8 +214,8 @@ def _chain(model: dict[str, Any]) -> str:
             f"{verdict} it in {measure} ({chain[measure]['mean']:.{digits}f} against "
             f"{normal[measure]['mean']:.{digits}f}, +- {error:.{digits}f})"
         )
-    mixing = model["generators"]["chain"].get("mixing", {})
-    late = " The chain was too short to judge how it mixes." if mixing.get("too_short") else ""
+    mixing = model["generators"]["chain"].get("mixing", {"reliable": True})
+    late = "" if mixing["reliable"] else f" How it mixes is not known: {mixing['reason']}."
     return (
         f"{model['label']}: its chain, held against N(0, I) through the same decoder, "
         f"{' and '.join(verdicts)}.{late}"
@@ -230,7 +230,7 @@ def _reconstruction(models: list[dict[str, Any]]) -> list[str]:
         return []
     best = [min(group, key=lambda m: m["squared_error"]["mean"]) for group in (points, latent)]
     first, second = (m["squared_error"] for m in best)
-    error = math.hypot(first["std_error"], second["std_error"])
+    error = math.hypot(first["std_error"] or 0.0, second["std_error"] or 0.0)
     words = "reconstructs better than" if first["mean"] < second["mean"] else "is no better than"
     return [
         f"{best[0]['label']}, which pays nothing for what its code carries, {words} "
@@ -241,7 +241,7 @@ def _reconstruction(models: list[dict[str, Any]]) -> list[str]:
 
 def protocol_lines(about: dict[str, Any]) -> list[str]:
     """What the numbers rest on: data, estimators, features, seeds."""
-    p, settings, features = about["protocol"], about["settings"], about["features"]
+    p, settings = about["protocol"], about["settings"]
     return [
         f"{p['data']} [{p['fingerprint']}], binarization {p['binarization']} (train "
         f"{p['train']:,}, validation {p['validation']:,}, test {p['test']:,}); seeds "
@@ -251,10 +251,8 @@ def protocol_lines(about: dict[str, Any]) -> list[str]:
         "Gaussian q fitted anew to each x, whatever q was trained; +- MC: of the estimate; "
         "+- data: over images; +- seeds: over trainings",
         f"sample quality: {about['samples']:,} draws of x (not of E[x|z]) against as many test "
-        f"images, 5 nearest neighbours, in the features of {features['description']} (test "
-        f"accuracy {100 * features['accuracy']:.1f} +- "
-        f"{100 * features['accuracy_std_error']:.1f} %); "
-        f"errors: {'over seeds' if len(about['seeds']) > 1 else 'bootstrap'}; mmd: unbiased "
+        f"images, 5 nearest neighbours, in this space: {about['features']}; errors: of drawing "
+        f"both anew{', but of models over seeds' if len(about['seeds']) > 1 else ''}; mmd: unbiased "
         "MMD^2, may be negative",
         "probe: logistic regression on the codes, accuracy on the test split",
     ]

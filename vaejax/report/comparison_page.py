@@ -25,6 +25,7 @@ from vaejax.report.comparison import (
 )
 from vaejax.report.figures import is_image, mosaic
 from vaejax.report.page import STYLE, html_table
+from vaejax.report.table import format_error
 
 _COLUMNS = 16
 Pictures = dict[str, dict[str, np.ndarray]]  # label -> arrays of `measure_model`, of one seed
@@ -223,10 +224,16 @@ def _mixing_lines(models: list[dict[str, Any]]) -> list[str]:
     for model in models:
         found = model["generators"].get("chain", {}).get("mixing")
         if found:
-            doubt = "; too short to be believed" if found["too_short"] else ""
+            time, error = found["time"], format_error(found["time_std_error"], 1)
+            told = "no autocorrelation time" if time is None else f"{time:.1f} +- {error} steps"
+            doubt = "" if found["reliable"] else f"; not to be believed: {found['reason']}"
+            changes = (
+                f"; the classifier sees another class after {100 * found['label_changes']:.1f} % "
+                f"of the steps ({100 * found['label_changes_independent']:.1f} % if independent)"
+            )
+            seen = changes if found["label_changes_independent"] > 0 else ""
             lines.append(
-                f"{model['label']}: integrated autocorrelation time {found['time']:.1f} +- "
-                f"{found['std_error']:.1f} steps in the features{doubt}; the classifier sees "
-                f"another digit after {100 * found['label_changes']:.1f} % of the steps"
+                f"{model['label']}: {told} of integrated autocorrelation in the features"
+                f"{doubt}{seen}"
             )
     return lines
