@@ -2,27 +2,36 @@
 
 from vaejax.evaluation.cost import Cost
 from vaejax.evaluation.evaluate import Evaluate, evaluate
+from vaejax.evaluation.features import Features, fit_features
 from vaejax.evaluation.gaps import Gaps
 from vaejax.evaluation.gradient_quality import GradientQuality, gradient_quality
 from vaejax.evaluation.latent_use import latent_use, watch_latents
+from vaejax.evaluation.linear_probe import linear_probe
 from vaejax.evaluation.log_likelihood import LogLikelihood
+from vaejax.evaluation.mixing import mixing
 from vaejax.evaluation.pictures import pictures, prior_samples
 from vaejax.evaluation.posterior import Posterior
+from vaejax.evaluation.sample_quality import sample_quality
 from vaejax.evaluation.summary import mean_and_errors, summarize
 
 __all__ = [
     "Cost",
     "Evaluate",
+    "Features",
     "Gaps",
     "GradientQuality",
     "LogLikelihood",
     "Posterior",
     "evaluate",
+    "fit_features",
     "gradient_quality",
     "latent_use",
+    "linear_probe",
     "mean_and_errors",
+    "mixing",
     "pictures",
     "prior_samples",
+    "sample_quality",
     "summarize",
     "watch_latents",
 ]
