@@ -43,7 +43,7 @@ def mixing(
     lags = steps // 2
     covariances = _autocovariances(chains)[:, :lags]
     variances = covariances[:, 0].copy()
-    changes = np.mean(labels[1:] != labels[:-1], axis=0, dtype=np.float64)
+    changes = np.asarray(np.mean(labels[1:] != labels[:-1], axis=0, dtype=np.float64))
     shares = np.unique(labels, return_counts=True)[1] / labels.size
     found: dict[str, Any] = {
         "steps": steps,
@@ -51,9 +51,10 @@ def mixing(
         "label_changes_std_error": _std_error(changes),
         "label_changes_independent": float(1 - np.sum(shares**2)),
     }
+    reason: str | None = None
     if not variances.sum() > 0:
-        reason = "every step of every chain has the same features"
         nothing = {"autocorrelation": None, "time": None, "time_std_error": None}
+        reason = "every step of every chain has the same features"
         return found | nothing | {"reliable": False, "reason": reason}
     autocorrelation = covariances.sum(axis=0) / variances.sum()
     times = 2 * np.cumsum(autocorrelation) - 1
@@ -63,7 +64,6 @@ def mixing(
     # A ratio of means over chains, by its linear expansion.
     sums = 2 * covariances[:, : window + 1].sum(axis=1) - variances
     error = _std_error((sums - time * variances) / variances.mean())
-    reason = None
     if not inside.any():
         reason = f"autocorrelations are not gone after {lags} steps: run longer chains"
     elif steps < _LONG_ENOUGH * time:

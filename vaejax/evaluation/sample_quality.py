@@ -111,7 +111,7 @@ def _error_factors(real, fake, num_neighbours, num_bootstrap, random) -> dict[st
     fixed: dict[str, list] = {}
     for _ in range(-(-num_bootstrap // groups)):
         parts = (np.array_split(random.permutation(some), groups) for some in (real, fake))
-        found = [neighbour_measures(*pair, num_neighbours) for pair in zip(*parts, strict=True)]
+        found = [neighbour_measures(x, y, num_neighbours) for x, y in zip(*parts, strict=True)]
         for name in found[0]:
             of_groups = [values[name] for values in found]
             between.setdefault(name, []).append(np.var([v.mean() for v in of_groups], ddof=1))
