@@ -369,15 +369,25 @@ def to_json(config: Config) -> dict[str, Any]:
 
 
 def from_json(kind: type, values: dict[str, Any]) -> Any:
-    """A configuration dataclass from `to_json`'s output.
+    """A configuration dataclass from `to_json`'s output, also of an earlier version: a field that
+    it lacks takes its default. So the default of a field that is added later must mean what was
+    done before there was one.
+
+    Runs from before are read in this way (`vaejax evaluate`, `gaps`, `report` ...). `vaejax run`
+    trains anew, since `identity` counts the new field.
 
     Raises:
-      UserError: the fields are not those of this configuration.
+      UserError: a field that this configuration does not have, or a missing one without default.
     """
     hints = typing.get_type_hints(kind)
-    names = {field.name for field in dataclasses.fields(kind)}
-    # A field that is newer than the run takes its default: what the run was made with.
-    if not isinstance(values, dict) or not set(values) <= names:
+    fields = dataclasses.fields(kind)
+    names = {field.name for field in fields}
+    required = {
+        field.name
+        for field in fields
+        if field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+    }
+    if not isinstance(values, dict) or not required <= set(values) <= names:
         raise UserError(
             f"the saved configuration of {kind.__name__} has fields "
             f"{sorted(values) if isinstance(values, dict) else values}; expected {sorted(names)}: "

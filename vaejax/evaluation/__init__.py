@@ -5,19 +5,24 @@ from vaejax.evaluation.comparison import Compare
 from vaejax.evaluation.cost import Cost
 from vaejax.evaluation.evaluate import Evaluate, evaluate
 from vaejax.evaluation.ex_post import ex_post_model, fit_code_density
+from vaejax.evaluation.features import Features, fit_features
 from vaejax.evaluation.fitted_log_likelihood import fit_posterior, fitted_log_likelihood
 from vaejax.evaluation.gaps import Gaps
 from vaejax.evaluation.gradient_quality import GradientQuality, gradient_quality
 from vaejax.evaluation.latent_use import latent_use, watch_latents
+from vaejax.evaluation.linear_probe import linear_probe
 from vaejax.evaluation.log_likelihood import LogLikelihood
+from vaejax.evaluation.mixing import mixing
 from vaejax.evaluation.pictures import explicit_pictures, explicit_samples, pictures, prior_samples
 from vaejax.evaluation.posterior import Posterior
+from vaejax.evaluation.sample_quality import sample_quality
 from vaejax.evaluation.summary import mean_and_errors, summarize
 
 __all__ = [
     "Compare",
     "Cost",
     "Evaluate",
+    "Features",
     "Gaps",
     "GradientQuality",
     "LogLikelihood",
@@ -28,13 +33,17 @@ __all__ = [
     "explicit_pictures",
     "explicit_samples",
     "fit_code_density",
+    "fit_features",
     "fit_posterior",
     "fitted_log_likelihood",
     "gradient_quality",
     "latent_use",
+    "linear_probe",
     "mean_and_errors",
+    "mixing",
     "pictures",
     "prior_samples",
+    "sample_quality",
     "summarize",
     "watch_latents",
 ]
