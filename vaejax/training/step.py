@@ -36,7 +36,8 @@ def batch_terms(
     objective is (key, p, x, step) -> Terms."""
     if isinstance(generative, ExplicitModel):
         return _explicit_terms(generative, objective)
-    assert inference is not None
+    if inference is None:
+        raise TypeError("p(x, z) expects an inference network; None goes with an explicit model")
 
     def terms(params, key, xs, step):
         joint = generative.joint(params.generative)
