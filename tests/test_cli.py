@@ -589,6 +589,68 @@ def test_gaps_are_in_order_and_go_on_where_they_stopped(runs, tmp_path, capsys):
         np.testing.assert_array_equal(after[name][:4], values)
 
 
+TINY_MADE = (
+    "--model.hidden 16 --train.epochs 2 --train.validations 2 --seeds 0 1 --evaluate.examples 40"
+).split()
+
+
+@pytest.fixture(scope="module")
+def explicit(tmp_path_factory):
+    """Two seeds of a tiny MADE: p(x) without a z."""
+    out = tmp_path_factory.mktemp("explicit")
+    assert main(["run", "digits_made", *TINY_MADE, "--out", str(out)]) == 0
+    return out
+
+
+def test_an_explicit_run_has_an_exact_log_p_samples_and_completions(explicit, capsys):
+    for seed in (0, 1):
+        run = folder(explicit, "digits_made", seed)
+        evaluation = json.loads((run / "evaluation.json").read_text())
+        assert (evaluation["kind"], evaluation["point_mass"]) == ("explicit", False)
+        assert evaluation["parameters"] == "best by validation"
+        arrays = np.load(run / "evaluation.npz")
+        entry = evaluation["summary"]["log_p"]
+        assert abs(entry["mean"] - arrays["log_p"].mean(dtype=np.float64)) < 1e-9
+        assert (entry["n"], entry["std_error_monte_carlo"]) == (40, None)
+        known = arrays["completions_known"]
+        assert known.sum() == 32
+        np.testing.assert_array_equal(
+            arrays["completions"][:, known], arrays["originals"][:, known]
+        )
+        assert (arrays["completions"] != arrays["originals"]).any()
+        figures = {path.stem for path in (run / "figures").glob("*.png")}
+        assert figures == {"samples", "completions", "training"}
+        assert "no z" in (run / "report.html").read_text()
+        lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+        assert [line["step"] for line in lines] == [13, 26]
+        assert "active_units" not in lines[0]
+    other = [np.load(folder(explicit, "digits_made", seed) / "evaluation.npz") for seed in (0, 1)]
+    assert (other[0]["log_p"] != other[1]["log_p"]).all()
+    capsys.readouterr()
+    assert main(["run", "digits_made", *TINY_MADE, "--out", str(explicit)]) == 0  # reported
+    printed = capsys.readouterr().out
+    for words in ("-log p(x), exact", "bits/dim", "exact, no sampling", "Over 2 seeds"):
+        assert words in printed
+    assert main(["sample", str(run), "--count", "30"]) == 0
+    assert np.load(run / "samples.npz")["samples"].shape == (30, 8, 8)
+    assert main(["report", str(run)]) == 0
+
+
+def test_what_needs_a_z_is_refused_of_an_explicit_run(explicit, capsys):
+    run = str(folder(explicit, "digits_made"))
+    for command, words in (
+        ("log-likelihood", "exact, and vaejax evaluate prints it"),
+        ("gaps", "no q(z | x), so no gap"),
+        ("cost", "no q(z | x) to optimize"),
+        ("posterior", "no posterior p(z | x)"),
+        ("gradients", "exact, so there is no estimator"),
+    ):
+        refused(capsys, [command, run], "explicit model, p(x) without a z", words)
+    encoder = ["--train.encoder-steps", "1", "--train.aggressive-epochs", "1"]
+    refused(capsys, ["run", "digits_made", *encoder, "--out", run], "has no encoder")
+    refused(capsys, ["run", "digits_made", "--model.orders", "0"], "--model.orders", "at least 1")
+
+
 def test_an_autoencoder_has_no_gap_but_a_best_code(runs, tmp_path, capsys):
     run = tmp_path / "seed-0"
     shutil.copytree(folder(runs, "digits_ae"), run)

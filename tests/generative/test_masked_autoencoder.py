@@ -9,6 +9,7 @@ import optax
 import pytest
 
 import vaejax
+from tests.pairs import linear_gaussian
 from vaejax import objectives
 from vaejax.distributions import Autoregressive, DiagonalGaussian
 from vaejax.generative import masked_autoencoder
@@ -164,6 +165,12 @@ def test_training_reaches_the_maximum_likelihood_of_a_table():
     np.testing.assert_allclose(np.exp(p.log_prob(xs[[0, 40, 50, 70]])), counts / 100, atol=1e-3)
     assert trace[-1] == pytest.approx(best, abs=1e-4)
     assert trace[0] < best - 0.05
+
+
+def test_a_latent_model_without_a_q_is_refused():
+    model, _ = linear_gaussian(np.ones((4, 1)), 1.0)
+    with pytest.raises(TypeError, match="expects an inference network"):
+        vaejax.fit(jax.random.key(0), model, None, log_likelihood, np.ones((100, 4)), num_steps=1)
 
 
 def test_any_density_is_trained():

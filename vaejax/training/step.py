@@ -48,7 +48,8 @@ def batch_terms(
         )
     if isinstance(generative, ExplicitModel):
         return _explicit_terms(generative, objective)
-    assert inference is not None
+    if inference is None:
+        raise TypeError("p(x, z) expects an inference network; None goes with an explicit model")
 
     def terms(params, key, xs, step):
         joint = generative.joint(params.generative)
