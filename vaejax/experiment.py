@@ -87,7 +87,7 @@ class Corruption:
 
     kind: Literal["masking", "salt_and_pepper", "gaussian"] = "salt_and_pepper"
     """Elements set to 0; to 0 or 1, half each; noise added to all."""
-    level: float = 0.3
+    level: float = 0.2
     """The fraction of elements; of Gaussian noise, its standard deviation."""
     walkback: int = 0
     """Most further rounds of the model's own chain in training (Bengio et al. 2013)."""
