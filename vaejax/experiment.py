@@ -118,7 +118,7 @@ class Regularization:
 
     code_penalty: float = 0.1
     """Half of this times ||z||^2 is taken from the objective."""
-    gradient_penalty: float = 0.0
+    gradient_penalty: float = 0.1
     """This times ||d E[x | z] / dz||_F^2 is taken from the objective."""
     spectral_norm: bool = False
     """Whether each layer of the decoder has its weights divided by their largest singular value."""
