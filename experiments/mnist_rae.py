@@ -1,4 +1,4 @@
-"""Regularized autoencoder (Ghosh et al. 2020) on dynamically binarized MNIST: `mnist_ae`, penalized.
+"""Regularized autoencoder (Ghosh et al. 2020) on dynamically binarized MNIST: `mnist_ae` penalized.
 
 Command:  vaejax run mnist_rae
 Expected: to do

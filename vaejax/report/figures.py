@@ -51,7 +51,7 @@ def draw(run: RunDirectory) -> list[tuple[Path, str]]:
 def draw_samples(
     path: Path, means: np.ndarray, samples: np.ndarray, source: str = "z ~ p(z)"
 ) -> None:
-    """Samples as one PNG; `source` says where their z is from."""
+    """Samples as one PNG; `source` says where they are from."""
     figure, _ = _samples({"sample_means": means, "samples": samples}, source)
     figure.savefig(path, dpi=130, bbox_inches="tight")
     plt.close(figure)
