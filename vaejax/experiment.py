@@ -128,7 +128,7 @@ class Corruption:
 
     kind: Literal["masking", "salt_and_pepper", "gaussian"] = "salt_and_pepper"
     """Elements set to 0; to 0 or 1, half each; noise added to all."""
-    level: float = 0.3
+    level: float = 0.2
     """The fraction of elements; of Gaussian noise, its standard deviation."""
     walkback: int = 0
     """Most further rounds of the model's own chain in training (Bengio et al. 2013)."""
@@ -159,7 +159,7 @@ class Regularization:
 
     code_penalty: float = 0.1
     """Half of this times ||z||^2 is taken from the objective."""
-    gradient_penalty: float = 0.0
+    gradient_penalty: float = 0.1
     """This times ||d E[x | z] / dz||_F^2 is taken from the objective."""
     spectral_norm: bool = False
     """Whether each layer of the decoder has its weights divided by their largest singular value."""

@@ -53,11 +53,14 @@ def test_no_gradient_passes_through_the_walk():
             joint = model.joint(params[0])
             return joint, lambda seen: q.posterior(params[1], seen, joint.prior)
 
-        joint, posterior = parts(walking)
         # All is smooth here, so that a gradient could pass.
-        seen = walkback(jax.random.key(2), posterior, joint, lambda key, x: 0.5 * x, x, most=3)
-        joint, posterior = parts(moving)
-        return reconstruction(jax.random.key(4), posterior(seen), joint, x).value
+        def one(key):
+            joint, posterior = parts(walking)
+            seen = walkback(key, posterior, joint, lambda key, x: 0.5 * x, x, most=3)
+            joint, posterior = parts(moving)
+            return reconstruction(key, posterior(seen), joint, x).value
+
+        return jnp.mean(jax.vmap(one)(jax.random.split(jax.random.key(2), 8)))
 
     apart = jax.grad(loss)(params, params)
     together = jax.grad(lambda both: loss(both, both))(params)

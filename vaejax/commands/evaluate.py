@@ -189,7 +189,7 @@ def sample(arguments: list[str]) -> int:
             "no samples; digits_vae and mnist_vae are the same networks with one"
         )
     else:
-        source = f"z = code of corrupt(x), step {options.chain_steps} of the chain"
+        source = f"chain, step {options.chain_steps}"
         means, samples = _end_of_chain(key, loaded, params, options.count, options.chain_steps)
         print(
             "no p(z), so the samples are of a chain of corrupt, denoise, sample; "

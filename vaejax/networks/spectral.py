@@ -16,15 +16,14 @@ def spectral_norm(
     singular value is u v' (Miyato et al. 2018, section 2.1 and appendix A; there one iteration a
     step, from the last step's vector, which would be a state)."""
 
-    def iterate(_, v):
-        v = w.T @ (w @ v)
+    held = jax.lax.stop_gradient(w)
+
+    def unit(v):
         return v / jnp.maximum(jnp.linalg.norm(v), 1e-30)
 
     start = jax.random.normal(jax.random.key(0), w.shape[1:], w.dtype)
-    v = jax.lax.stop_gradient(jax.lax.fori_loop(0, num_iterations, iterate, start))
-    u = w @ v
-    u = jax.lax.stop_gradient(u / jnp.maximum(jnp.linalg.norm(u), 1e-30))
-    return u @ w @ v
+    v = jax.lax.fori_loop(0, num_iterations, lambda _, v: unit(held.T @ (held @ v)), start)
+    return unit(held @ v) @ w @ v
 
 
 class SpectralDense(nn.Module):
@@ -39,4 +38,4 @@ class SpectralDense(nn.Module):
     def __call__(self, h: Float[Array, "inputs"]) -> Float[Array, "features"]:
         kernel = self.param("kernel", self.kernel_init, (h.shape[-1], self.features), h.dtype)
         bias = self.param("bias", self.bias_init, (self.features,), h.dtype)
-        return h @ (kernel / jnp.maximum(spectral_norm(kernel), 1e-30)) + bias
+        return h @ (kernel / jnp.maximum(spectral_norm(kernel), 1e-6)) + bias

@@ -252,8 +252,8 @@ def protocol_lines(about: dict[str, Any]) -> list[str]:
         "+- data: over images; +- seeds: over trainings",
         f"sample quality: {about['samples']:,} draws of x (not of E[x|z]) against as many test "
         f"images, 5 nearest neighbours, in this space: {about['features']}; errors: of drawing "
-        f"both anew{', but of models over seeds' if len(about['seeds']) > 1 else ''}; mmd: unbiased "
-        "MMD^2, may be negative",
+        f"both anew{', but of models over seeds' if len(about['seeds']) > 1 else ''}; mmd: "
+        "unbiased MMD^2, may be negative",
         "probe: logistic regression on the codes, accuracy on the test split",
     ]
 

@@ -1,0 +1,39 @@
+"""Regularized autoencoder (Ghosh et al. 2020) on dynamically binarized MNIST: `mnist_ae` penalized.
+
+Command:  vaejax run mnist_rae
+Expected: to do
+Measured: see mnist_rae.json
+"""
+
+import dataclasses
+
+from vaejax import experiment
+from vaejax.experiment import Data, Experiment, Regularization, mlp_pair
+from vaejax.inference import point_mass
+from vaejax.objectives import regularized_reconstruction
+from vaejax.training import Train
+
+
+@dataclasses.dataclass(frozen=True)
+class Config(experiment.Config):
+    objective: Regularization = dataclasses.field(default_factory=Regularization)
+
+
+config = Config(data=Data("mnist", validation=0), train=Train(epochs=50))
+
+
+def build(config, dataset):
+    settings = config.objective
+    model, q = mlp_pair(config.model, dataset, point_mass, decoder=settings.decoder())
+
+    def objective(key, q, joint, x, step):
+        return regularized_reconstruction(
+            key,
+            q,
+            joint,
+            x,
+            code_penalty=settings.code_penalty,
+            gradient_penalty=settings.gradient_penalty,
+        )
+
+    return Experiment(model, q, objective)

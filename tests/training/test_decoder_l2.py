@@ -1,0 +1,58 @@
+"""The L2 penalty on the decoder's weights against the same penalty in the objective."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from tests.pairs import digits_pair, linear_gaussian
+from vaejax import Params
+from vaejax.errors import UserError
+from vaejax.training import Train
+
+MODEL, Q = digits_pair()
+PARAMS = Params(MODEL.init(jax.random.key(0)), Q.init(jax.random.key(1)))
+
+
+def test_it_is_the_gradient_of_half_the_sum_of_squared_kernels():
+    """Three steps of Adam on a made-up loss with the penalty written out."""
+    l2, targets = 0.3, jax.tree.map(jnp.cos, PARAMS)
+
+    def loss(params):
+        parts = jax.tree.map(lambda p, t: jnp.sum((p - t) ** 2), params, targets)
+        return sum(jax.tree.leaves(parts))
+
+    def with_penalty(params):
+        layers = params.generative["params"].values()
+        return loss(params) + 0.5 * l2 * sum(jnp.sum(layer["kernel"] ** 2) for layer in layers)
+
+    found = []
+    for settings, function in ((Train(decoder_l2=l2), loss), (Train(), with_penalty)):
+        optimizer, params = settings.optimizer(1000), PARAMS
+        state = optimizer.init(params)
+        for _ in range(3):
+            updates, state = optimizer.update(jax.grad(function)(params), state, params)
+            params = optax.apply_updates(params, updates)
+        found.append(params)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6), *found)
+
+
+def test_without_it_the_optimizer_is_what_it_was():
+    """Adam alone: checkpoints from before there was a penalty fit."""
+    adam = optax.adam(optax.cosine_decay_schedule(1e-3, 2000))
+    states = [optimizer.init(PARAMS) for optimizer in (Train().optimizer(1000), adam)]
+    assert jax.tree.structure(states[0]) == jax.tree.structure(states[1])
+
+
+def test_a_decoder_without_kernels_is_refused():
+    model, _ = linear_gaussian(np.ones((3, 2)), 1.0)
+    params = Params(model.init(jax.random.key(0)), ())
+    with pytest.raises(UserError, match="kernel"):
+        Train(decoder_l2=0.1).optimizer(1000).init(params)
+
+
+@pytest.mark.parametrize("bad", [-1.0, float("inf"), float("nan")])
+def test_impossible_penalties_are_refused(bad):
+    with pytest.raises(UserError, match=r"--train\.decoder-l2"):
+        Train(decoder_l2=bad)
