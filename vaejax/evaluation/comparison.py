@@ -235,6 +235,7 @@ def _mixing(
     key: Key, model: Model, features: Features, settings: Compare
 ) -> tuple[np.ndarray, dict[str, Any]]:
     """A few chains step by step: some to look at, and how fast they forget where they began."""
+    assert model.corrupt is not None
     starts = model.train[:_MIXING_CHAINS]
     _, samples = denoising_chain(
         key,
