@@ -42,9 +42,6 @@ def fit_features(
     xs (n, *shape) as the models see and generate them: binary where the data are binarized.
     Nothing is chosen by the test examples. The same arrays and seed give the same features.
 
-    Those that it was trained on have features of their own, somewhat too clear: real examples that
-    a model's samples are compared with should be others (validation against test).
-
     Raises:
       ValueError: labels of another number than the examples, or of one class alone; values that
         are not finite.
