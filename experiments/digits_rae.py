@@ -1,8 +1,19 @@
 """Regularized autoencoder (Ghosh et al. 2020) on scikit-learn's digits: `digits_ae` with penalties.
 
+Options: --objective.code-penalty (the code's norm), --objective.gradient-penalty (the decoder's
+Jacobian), --objective.spectral-norm and --train.decoder-l2 (the decoder's weights). It has no p(z)
+in training; a density fitted to the codes afterwards makes samples.
+
+The penalties were chosen on the validation split, one seed each: code 0.01, 0.1, 1 with L2 of 0 to
+0.01; code 0.1 with gradient 0.1, 1, 5. Measured was what 1,000 x drawn by a Gaussian or a mixture
+of 10 fitted to the codes have in common with the 200 validation images in their pixels, and the
+reconstruction of these. The default gives a single Gaussian's samples an MMD^2 of 0.0049 (no
+penalty 0.0071; a mixture 0.0053 and 0.0052: there the penalties do not show) and costs 0.16 nats
+of reconstruction. Spectral norm was not tried.
+
 Command:  vaejax run digits_rae
-Expected: to do
-Measured: see digits_rae.json
+Expected: reconstructs nearly as well as digits_ae, with codes that a Gaussian fits better
+Measured: squared error 4.162 +- 0.015 over 3 seeds (digits_ae 4.106); see digits_rae.json
 """
 
 import dataclasses
