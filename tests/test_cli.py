@@ -698,3 +698,61 @@ def test_the_posterior_of_a_two_dimensional_model_on_a_grid(runs, tmp_path, caps
     iwae = np.load(run / "evaluation.npz")
     assert abs(found["log_p"] - iwae["iwae"][7]) < 5 * iwae["iwae_std_error"][7] + 0.01
     refused(capsys, ["posterior", str(run), "--example", "297"], "not in the test split")
+
+
+FEW_COMPARED = (
+    "--examples 4 --samples 40 --num-chains 4 --num-temperatures 5 --chain-steps 20 "
+    "--ex-post gaussian"
+).split()
+
+
+def test_models_side_by_side(runs, tmp_path, capsys):
+    """Two seeds of a VAE, an autoencoder: what is defined has a number with its errors, what is not
+    its reason; measured once."""
+    members = [str(folder(runs, name).parent) for name in ("digits_vae", "digits_ae")]
+    arguments = ["compare", *members, *FEW_COMPARED, "--out", str(tmp_path / "a")]
+    assert main(arguments) == 0
+    printed = capsys.readouterr().out
+    about = json.loads((tmp_path / "a" / "comparison.json").read_text())
+    vae, ae = about["models"]
+    assert list(vae["generators"]) == ["prior"]
+    assert list(ae["generators"]) == ["N(0, I)", "ex-post gaussian"]
+    assert ae["generators"]["N(0, I)"]["log_p"]["kind"] == "not defined"
+    assert "nothing in training made the codes N(0, I)" in printed
+    for model, way in ((vae, "prior"), (ae, "ex-post gaussian")):
+        found = model["generators"][way]["log_p"]
+        assert found["kind"] == "estimated" and found["n"] == 4
+        assert found["std_error_monte_carlo"] > 0
+    assert vae["generators"]["prior"]["log_p"]["std_error_seeds"] > 0
+    for seed in (0, 1):  # by the encoder's own q, of the same images
+        arrays = np.load(next((folder(runs, "digits_vae", seed) / "compare").glob("*.npz")))
+        iwae = np.load(folder(runs, "digits_vae", seed) / "evaluation.npz")
+        error = np.hypot(arrays["prior/log_p_std_error"], iwae["iwae_std_error"][:4])
+        assert np.all(arrays["prior/log_p"] > iwae["iwae"][:4] - 4 * error - 0.1)
+    page = (tmp_path / "a" / "comparison.html").read_text()
+    assert page.count("data:image/png;base64") == 4
+    assert "http" not in page
+    written = {path: path.stat().st_mtime_ns for path in runs.rglob("compare/*")}
+    assert main([*arguments[:-1], str(tmp_path / "b")]) == 0
+    assert {path: path.stat().st_mtime_ns for path in runs.rglob("compare/*")} == written
+    again = json.loads((tmp_path / "b" / "comparison.json").read_text())
+    assert again == about
+
+
+def test_runs_that_cannot_be_compared_are_refused(runs, tmp_path, capsys):
+    vae, ae = (str(folder(runs, name)) for name in ("digits_vae", "digits_ae"))
+    refused(capsys, ["compare", vae], "two or more runs", "got 1")
+    refused(capsys, ["compare", vae, str(tmp_path)], "is no run")
+    refused(capsys, ["compare", vae, ae, "--examples", "1"], "--examples must be at least 2")
+    refused(capsys, ["train", "digits_compare"], "no model of its own", "vaejax run digits_compare")
+    other = ["digits_ae", *SMALL, "--data.binarization", "threshold", "--out", str(tmp_path)]
+    assert main(["run", *other]) == 0
+    other = str(folder(tmp_path, "digits_ae"))
+    refused(capsys, ["compare", vae, other], "binarization dynamic", "threshold", "--allow-differ")
+    out = tmp_path / "apart"
+    apart = ["compare", ae, other, "--allow-different", *FEW_COMPARED, "--out", str(out)]
+    assert main(apart) == 0
+    assert sorted(path.name for path in out.glob("*.html")) == [
+        "comparison-1.html",
+        "comparison-2.html",
+    ]
