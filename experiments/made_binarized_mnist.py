@@ -8,7 +8,7 @@ parameters best on the published validation split.
 Command:  vaejax run made_binarized_mnist
 Expected: -log p(x) <= 89.5 nats, exact, 10,000 test images; in 30 minutes on two cores
 Measured: 88.048 +- 0.232 (data), no Monte Carlo error; see made_binarized_mnist.json
-407 s of CPU time, training, evaluation and pictures, in 32 minutes of a machine with much else to do
+407 s of CPU time, training, evaluation and pictures, in 32 minutes of a machine that was shared
 """
 
 import dataclasses
