@@ -1,8 +1,10 @@
 """Denoising autoencoder on dynamically binarized MNIST: `mnist_ae` whose encoder sees corrupt(x).
 
+50 epochs; corruption and walkback as in digits_dae, where they were chosen: nothing is tuned here.
+
 Command:  vaejax run mnist_dae
-Expected: to do
-Measured: see mnist_dae.json
+Expected: reconstructs worse than mnist_ae; sampled by its chain
+Measured: squared error 16.08 +- 0.05 (data; mnist_ae 11.83); see mnist_dae.json
 """
 
 import dataclasses

@@ -1,8 +1,10 @@
 """Regularized autoencoder (Ghosh et al. 2020) on dynamically binarized MNIST: `mnist_ae` penalized.
 
+50 epochs; penalties as in digits_rae, where they were chosen: nothing is tuned here.
+
 Command:  vaejax run mnist_rae
-Expected: to do
-Measured: see mnist_rae.json
+Expected: reconstructs nearly as well as mnist_ae
+Measured: squared error 11.92 +- 0.05 (data; mnist_ae 11.83); see mnist_rae.json
 """
 
 import dataclasses
