@@ -16,7 +16,9 @@ the folder ex_post of each run, and not measured again.
 Command:  python experiments/benchmarks/ex_post.py AE_RUN VAE_RUN [MODEL ...]
           (runs of `vaejax run mnist_ae --train.epochs 50` and `vaejax run mnist_vae`)
 Expected: errors of at most 0.3 nats; the VAE ahead
-Measured: see ex_post.json
+Measured: see ex_post.json. VAE minus AE, nats, paired over 100 test images: one Gaussian 11.35
+          +- 0.58 (data) +- 0.03 (Monte Carlo); a mixture of 50 Gaussians 0.73 +- 0.59 +- 0.03,
+          which does not tell them apart. The VAE had 200 epochs, the AE 50. The flow: not measured
 """
 
 import sys
