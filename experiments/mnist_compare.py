@@ -1,8 +1,8 @@
 """Why is a VAE a generative model and an autoencoder not? All of them on MNIST, side by side.
 
-Dynamically binarized, 50,000 images to train on and 10,000 held out, the networks of Burda et al.
-(2016; 784-200-200-50) and 50 epochs for all; the autoregressive model has no code and a network of
-its own. What is measured is that of `digits_compare`.
+Dynamically binarized, all 60,000 images to train on, the networks of Burda et al. (2016;
+784-200-200-50) and 50 epochs for all; the autoregressive model has no code and a network of its
+own, which 10 epochs train (more overfit it). What is measured is that of `digits_compare`.
 
 Command:  vaejax run mnist_compare
 Expected: a page, runs/mnist_compare/comparison.html, in tens of minutes on two cores
@@ -12,20 +12,18 @@ Measured: see mnist_compare.json
 from vaejax.evaluation import Compare
 from vaejax.experiment import Comparison, Member
 
-PROTOCOL = ("--data.validation", "10000", "--train.epochs", "50")
+ALIKE = ("--data.validation", "0", "--train.epochs")
 MEASURE = ("--evaluate.examples", "1000", "--evaluate.num-samples", "1000")
+MADE = ("--data.name", "mnist", "--data.binarization", "dynamic")
 
 comparison = Comparison(
-    members=tuple(
-        Member(label, name, (*arguments, *PROTOCOL, *MEASURE))
-        for label, name, *arguments in (
-            ("AE", "mnist_ae"),
-            ("denoising AE", "mnist_dae"),
-            ("regularized AE", "mnist_rae"),
-            ("VAE", "mnist_vae"),
-            ("IWAE", "mnist_iwae"),
-            ("MADE", "made_binarized_mnist", "--data.name", "mnist"),
-        )
+    members=(
+        Member("AE", "mnist_ae", (*ALIKE, "50", *MEASURE)),
+        Member("denoising AE", "mnist_dae", (*ALIKE, "50", *MEASURE)),
+        Member("regularized AE", "mnist_rae", (*ALIKE, "50", *MEASURE)),
+        Member("VAE", "mnist_vae", (*ALIKE, "50", *MEASURE)),
+        Member("IWAE", "mnist_iwae", (*ALIKE, "50", *MEASURE)),
+        Member("MADE", "made_binarized_mnist", (*MADE, *ALIKE, "10", *MEASURE)),
     ),
-    settings=Compare(num_temperatures=300),
+    settings=Compare(examples=100, num_temperatures=100, ex_post=("gaussian", "mixture")),
 )

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -294,6 +295,9 @@ def _summary(member: Compared, measured: list) -> dict[str, Any]:
                 ),
                 "each_seed": [w["log_p"] for w in ways],
             }
+            if found["log_p"]["kind"] == "estimated":
+                looser = [w["log_p"]["mean"] - w["log_p"]["importance"]["mean"] for w in ways]
+                generator["log_p"]["importance_looser_by"] = float(np.mean(looser))
     return about
 
 
@@ -317,28 +321,31 @@ def _training(runs: list[Loaded]) -> dict[str, Any]:
 
 
 def _fairness(members: list[Compared]) -> list[str]:
-    """What of networks and training is the same for all, and what is not."""
+    """What of networks and training is the same for all, and where a model differs from most."""
     settings = {}
     for member in members:
         config = to_json(member.runs[0].config)
         settings[member.label] = {
-            f"{part}.{name}": value
+            f"{part}.{name}": json.dumps(value)
             for part in ("model", "train")
             for name, value in config[part].items()
         }
-    names = list(dict.fromkeys(name for found in settings.values() for name in found))
-    same, different = [], []
-    for name in names:
-        values = {label: found.get(name) for label, found in settings.items()}
-        first, *others = values.values()
-        if all(value == first for value in others):
-            same.append(f"{name} {first}")
-        else:
-            listed = ", ".join(f"{label} {value}" for label, value in values.items())
-            different.append(f"{name}: {listed}")
-    return [
-        "one split and one budget: the parameters best on the validation split where there is one, "
-        "else the last; what is tuned is tuned there, never on the test split",
-        f"the same for all: {', '.join(same)}",
-        f"not the same: {'; '.join(different) if different else 'nothing'}",
+    usual = {
+        name: Counter(found[name] for found in settings.values() if name in found).most_common(1)[0]
+        for name in dict.fromkeys(name for found in settings.values() for name in found)
+    }
+    usual = {name: (value, count) for name, (value, count) in usual.items() if count > 1}
+    lines = [
+        "one split for all; of each run the parameters best on the validation split where there is "
+        "one, else the last; nothing is chosen by the test split",
+        f"the usual: {', '.join(f'{name} {value}' for name, (value, _) in usual.items())}",
     ]
+    for label, found in settings.items():
+        other = [
+            f"{name} {value}"
+            for name, value in found.items()
+            if name not in usual or usual[name][0] != value
+        ]
+        if other:
+            lines.append(f"{label}, unlike that: {', '.join(other)}")
+    return lines

@@ -9,6 +9,7 @@ from vaejax.evaluation.summary import mean_and_errors
 from vaejax.report.table import format_error, format_table
 
 QUALITY = ("precision", "recall", "density", "coverage", "mmd")
+LOOSE = 1.0  # nats between annealing and importance sampling, above which a line says so
 MODEL_HEADER = ["model", "p(x, z)", "p(z)", "p(x|z)", "q(z|x)", "how x is drawn"]
 LOG_P_HEADER = ["model", "-log p(x)", "+- MC", "+- data", "+- seeds", "bits/dim", "what it is"]
 QUALITY_HEADER = ["model", *QUALITY, "drawn by"]
@@ -96,10 +97,14 @@ def log_p_rows(models: list[dict[str, Any]], dimensions: int | None) -> list[lis
 
 def _doubts(found: dict[str, Any]) -> str:
     doubts = []
-    if found.get("gap_to_importance", 0) > 1:
-        doubts.append(f"importance sampling is {found['gap_to_importance']:.1f} nats looser")
-    if found.get("not_finite"):
-        doubts.append(f"{found['not_finite']} not finite, left out")
+    if found.get("importance_looser_by", 0.0) > LOOSE:
+        doubts.append(
+            f"importance sampling from the same q is {found['importance_looser_by']:.1f} looser: "
+            "believe it less than the others, and give it more temperatures"
+        )
+    broken = sorted({i for seed in found.get("each_seed", []) for i in seed.get("not_finite", [])})
+    if broken:
+        doubts.append(f"not finite for images {broken[:5]}: the mean is none")
     return "".join(f"; {doubt}" for doubt in doubts)
 
 

@@ -71,7 +71,7 @@ def comparison_page(about: dict[str, Any], pictures: Pictures) -> str:
     models = about["models"]
     sections = [
         f"<h1>{html.escape(about['title'])}</h1>",
-        "<h2>Why is a VAE a generative model and an autoencoder not?</h2>",
+        "<h2>The question</h2>",
         QUESTION,
         "<h3>What was found</h3><ul>",
         *(f"<li>{html.escape(sentence)}</li>" for sentence in about["findings"]),
