@@ -1,6 +1,10 @@
 """Denoising autoencoder on dynamically binarized MNIST: `mnist_ae` whose encoder sees corrupt(x).
 
-50 epochs; corruption and walkback as in digits_dae, where they were chosen: nothing is tuned here.
+50 epochs. Here the chain needs walkback (Bengio et al. 2013): without it, it leaves the data within
+some tens of steps, for images that training never showed to the encoder, and fades to specks.
+Chosen on 10,000 held-out training images, after 4 epochs: MMD^2 in pixels between them and 300
+chains' x after 200 steps (300 training images have 0.0001), salt and pepper of
+  0.2: 0.198 without walkback, 0.024 with 4 rounds       0.4: 0.031 and 0.0028
 
 Command:  vaejax run mnist_dae
 Expected: reconstructs worse than mnist_ae; sampled by its chain
@@ -21,7 +25,11 @@ class Config(experiment.Config):
     corruption: Corruption = dataclasses.field(default_factory=Corruption)
 
 
-config = Config(data=Data("mnist", validation=0), train=Train(epochs=50))
+config = Config(
+    data=Data("mnist", validation=0),
+    train=Train(epochs=50),
+    corruption=Corruption("salt_and_pepper", level=0.4, walkback=4),
+)
 
 
 def build(config, dataset):
