@@ -1,10 +1,17 @@
 """Denoising autoencoder on dynamically binarized MNIST: `mnist_ae` whose encoder sees corrupt(x).
 
-50 epochs; corruption and walkback as in digits_dae, where they were chosen: nothing is tuned here.
+50 epochs. Here the chain needs walkback (Bengio et al. 2013): without it, it leaves the data within
+some tens of steps, for images that training never showed to the encoder, and fades to specks.
+Chosen on 10,000 held-out training images, after 4 epochs: MMD^2 in pixels between them and 300
+chains' x after 200 steps (300 training images have 0.0001), salt and pepper of
+  0.2: 0.198 without walkback, 0.024 with 4 rounds       0.4: 0.031 and 0.0028
+Of the model after 50 epochs, 1,000 chains against 2,000 test images (training images 0.0002; drawn
+from N(0, I) and decoded 0.0215): 0.0003 after one step, 0.0058 after 50, 0.0121 after 200, 0.0150
+after 400, with ever more ones: it drifts still, slowly, and more than after 4 epochs.
 
 Command:  vaejax run mnist_dae
-Expected: reconstructs worse than mnist_ae; sampled by its chain
-Measured: squared error 16.08 +- 0.05 (data; mnist_ae 11.83); see mnist_dae.json
+Expected: reconstructs worse than mnist_ae; its chain stays near digits for hundreds of steps
+Measured: squared error 25.33 +- 0.07 (data; mnist_ae 11.83); see mnist_dae.json
 """
 
 import dataclasses
@@ -21,7 +28,11 @@ class Config(experiment.Config):
     corruption: Corruption = dataclasses.field(default_factory=Corruption)
 
 
-config = Config(data=Data("mnist", validation=0), train=Train(epochs=50))
+config = Config(
+    data=Data("mnist", validation=0),
+    train=Train(epochs=50),
+    corruption=Corruption("salt_and_pepper", level=0.4, walkback=4),
+)
 
 
 def build(config, dataset):

@@ -28,7 +28,9 @@ def denoising_chain(
     Where p(x | x~) = E_q[p(x | z)] is the data's own and the chain is ergodic, its stationary
     distribution is the data's (Bengio et al. 2013, theorem 1). A factorized p(x | z) with a
     point mass for q cannot be: given x~, the elements of a data point are not independent, and
-    the chain's are. The less is corrupted, the smaller that error, and the slower the chain.
+    the chain's are. The less is corrupted, the smaller that error, and the slower the chain. What
+    it draws may be unlike anything the encoder was trained on, and then it leaves the data for
+    good: look at late steps, and train with walkback.
 
     Chain i uses fold_in(key, i): it does not depend on the other chains, batches or devices.
 
