@@ -17,7 +17,7 @@ Latent-variable generative models in JAX: p(z), p(x|z), q(z|x), and what each nu
   posterior RUN          of a two-dimensional z: the true posterior, the encoder's q, the best q
   gradients RUN          bias, variance and signal-to-noise ratio of gradient estimators
   compare RUN RUN ...    models side by side: log p(x), samples, codes; one table, one page
-  sample RUN             draw from the model: x ~ p(x | z), z ~ p(z)
+  sample RUN             draw from the model: z ~ p(z), x ~ p(x | z); or by a denoising chain
   report RUN             draw a run's figures and its HTML page from its files
   experiments            what there is to run, with expected and measured figures
   data                   the data sets: what is here, what would be fetched, fingerprints

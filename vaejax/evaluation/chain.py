@@ -5,7 +5,7 @@ from collections.abc import Callable
 import jax
 import numpy as np
 
-from vaejax.evaluation.pictures import _mean
+from vaejax.evaluation.pictures import mean_of
 from vaejax.objectives import denoise
 from vaejax.sharding import map_examples
 from vaejax.types import GenerativeModel, InferenceNetwork, Key, Observation, Params
@@ -55,7 +55,7 @@ def denoising_chain(
                 corrupt(corrupt_key, x),
             )
             new = p.sample(seed=sample_key).astype(x.dtype)
-            return new, (_mean(mean_key, p), new)
+            return new, (mean_of(mean_key, p), new)
 
         return jax.lax.scan(step, x, np.arange(num_steps))[1]
 

@@ -75,20 +75,21 @@ def fit_code_density(
     if kind == "flow":
         return _flow(key, codes, held_out, shift, unit, shape)
     if kind == "gaussian":
-        mean, covariance = codes.mean(axis=0), np.cov(codes.T, bias=True).reshape(2 * unit.shape)
-        factor = unit[:, None] * np.linalg.cholesky(covariance + FLOOR * np.eye(len(unit)))
-        scale = np.diag(factor)
-        lower = (factor / scale[:, None])[np.tril_indices(len(unit), -1)]
-        location = (shift + unit * mean).reshape(shape)
-        found = {"mean": location, "log_scale": np.log(scale).reshape(shape), "lower": lower}
-        return CodeDensity(inference.full_gaussian(*shape), jax.tree.map(_single, found))
-    best = _best_mixture(key, codes, held_out)
-    factors = unit[:, None] * np.linalg.cholesky(best.covariances_)
-    means = (shift + unit * best.means_).reshape(-1, *shape)
+        weights, means, covariances = (
+            np.ones(1),
+            codes.mean(axis=0)[None],
+            np.cov(codes.T, bias=True),
+        )
+        covariances = covariances.reshape(1, *2 * unit.shape) + FLOOR * np.eye(len(unit))
+    else:
+        best = _best_mixture(key, codes, held_out)
+        weights, means, covariances = best.weights_, best.means_, best.covariances_
+    factors = unit[:, None] * np.linalg.cholesky(covariances)
+    means = (shift + unit * means).reshape(-1, *shape)
+    components = tuple(map(_single, (np.log(weights), means, factors)))
     mixture_family = VariationalFamily(
         lambda key: jax.tree.map(jnp.zeros_like, components), lambda v: FullGaussianMixture(*v)
     )
-    components = tuple(map(_single, (np.log(best.weights_), means, factors)))
     return CodeDensity(mixture_family, components)
 
 

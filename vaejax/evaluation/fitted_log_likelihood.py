@@ -35,8 +35,8 @@ def fit_posterior(
     code: Latent,
     x: Observation,
     *,
-    max_steps: int = 2000,
-    draws_per_step: int = 8,
+    max_steps: int = 1000,
+    draws_per_step: int = 2,
 ) -> tuple[Distribution, inference.Trace]:
     """The diagonal Gaussian of the highest ELBO for one x, and how its fit went.
 
@@ -90,9 +90,9 @@ def fitted_log_likelihood(
     *,
     num_chains: int = 16,
     num_temperatures: int = 500,
-    num_samples: int = 5000,
-    max_steps: int = 2000,
-    draws_per_step: int = 8,
+    num_samples: int = 2000,
+    max_steps: int = 1000,
+    draws_per_step: int = 2,
     progress: Callable[[int], None] = lambda count: None,
 ) -> dict[str, np.ndarray]:
     """Per-example arrays, in nats, for n examples:

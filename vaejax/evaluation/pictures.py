@@ -54,7 +54,7 @@ def is_point_mass(
     return kind[0]
 
 
-def _mean(key: Key, p: Distribution) -> Array:
+def mean_of(key: Key, p: Distribution) -> Array:
     """E[x]; where p has no formula for it (autoregressive), the mean of 100 draws."""
     try:
         return p.mean()
@@ -72,7 +72,7 @@ def prior_samples(
         prior_key, likelihood_key = jax.random.split(key)
         likelihood = joint.likelihood(joint.prior.sample(seed=prior_key))
         mean_key = jax.random.fold_in(key, 2)  # split's two may be fold_in's 0 and 1
-        return _mean(mean_key, likelihood), likelihood.sample(seed=likelihood_key)
+        return mean_of(mean_key, likelihood), likelihood.sample(seed=likelihood_key)
 
     @jax.jit
     def draws(theta, keys):
@@ -144,7 +144,7 @@ def pictures(
     def reconstruct(key, x):
         joint = generative.joint(params.generative)
         q = inference.posterior(params.inference, x, joint.prior)
-        return _mean(jax.random.fold_in(key, 0), joint.likelihood(q.sample(seed=key)))
+        return mean_of(jax.random.fold_in(key, 0), joint.likelihood(q.sample(seed=key)))
 
     reconstruct_key, sample_key = jax.random.split(key)
     keys = jax.random.split(reconstruct_key, len(xs))
@@ -164,7 +164,7 @@ def pictures(
         grid = np.stack(np.meshgrid(*axes), axis=-1).reshape(-1, 2).astype(np.float32)
         joint = generative.joint(params.generative)
         result["manifold"] = np.asarray(
-            jax.jit(jax.vmap(lambda z: _mean(jax.random.fold_in(key, 2), joint.likelihood(z))))(
+            jax.jit(jax.vmap(lambda z: mean_of(jax.random.fold_in(key, 2), joint.likelihood(z))))(
                 grid
             )
         )
