@@ -2,7 +2,7 @@
 
 Command:  vaejax run digits_iwae
 Expected: -log p(x) <= digits_vae's (IWAE-5000 bound)
-Measured: see digits_iwae.json
+Measured: 22.463 +- 0.022 over 3 seeds (digits_vae 22.719); see digits_iwae.json
 """
 
 import dataclasses

@@ -68,7 +68,7 @@ def test_gaussian_is_the_one_of_the_codes_moments():
 def test_mixture_finds_the_clusters():
     z = clustered_codes(4000, 10)
     exact = clustered_log_density(z)
-    density = fitted("mixture", "clustered")
+    density = density_of("mixture", "clustered")
     assert len(density.logits) >= 2
     assert 0 < np.mean(exact - density.log_prob(z)) < 0.03
     assert np.mean(exact - density_of("gaussian", "clustered").log_prob(z)) > 0.5
