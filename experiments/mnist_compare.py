@@ -26,4 +26,9 @@ comparison = Comparison(
         Member("MADE", "made_binarized_mnist", (*MADE, *ALIKE, "10", *MEASURE)),
     ),
     settings=Compare(examples=100, num_temperatures=100, ex_post=("gaussian", "mixture")),
+    tuning=(
+        "what was tuned, on the validation split of digits: the penalties of the regularized "
+        "AE; on held-out training images of MNIST the denoising AE's corruption; of the others "
+        "nothing"
+    ),
 )

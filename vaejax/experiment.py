@@ -63,6 +63,7 @@ class Comparison(NamedTuple):
 
     members: tuple[Member, ...]
     settings: Compare = Compare()
+    tuning: str = ""  # what was chosen for each, and on what
 
 
 @dataclasses.dataclass(frozen=True)

@@ -13,10 +13,19 @@ from vaejax.report.comparison import (
 
 
 def test_over_seeds_is_the_mean_and_the_error_of_the_mean():
-    found = over_seeds([{"mean": 1.0, "std_error_data": 9.0}, {"mean": 4.0, "std_error_data": 9.0}])
-    assert found == {"mean": 2.5, "std_error": pytest.approx(1.5), "over": "seeds"}
+    """The trainings' spread, and the test examples' that all of them share: replicates of both."""
+    found = over_seeds([{"mean": 1.0, "std_error_data": 2.0}, {"mean": 4.0, "std_error_data": 2.0}])
+    assert found["mean"] == 2.5 and found["std_error"] == pytest.approx(np.hypot(1.5, 2.0))
     one = over_seeds([{"value": 1.0, "std_error": 0.25}], "value")
-    assert one == {"mean": 1.0, "std_error": 0.25, "over": "examples"}
+    assert one == {"mean": 1.0, "std_error": 0.25, "each_seed": [1.0]}
+    rng = np.random.default_rng(3)
+    means, errors = [], []
+    for _ in range(2000):
+        shared, trainings = rng.normal(0, 0.3), rng.normal(0, 0.5, 4)
+        found = over_seeds([{"mean": shared + own, "std_error": 0.3} for own in trainings])
+        means.append(found["mean"])
+        errors.append(found["std_error"] ** 2)
+    assert np.mean(errors) == pytest.approx(np.var(means), rel=0.1)
 
 
 def test_the_monte_carlo_error_of_log_p_is_that_of_all_estimates():
@@ -44,19 +53,21 @@ def test_the_paired_difference_takes_the_images_own_spread_out():
             for shift in (0.7, 0.0)
         ]
         found.append(paired_difference(*pair))
-    means, errors = np.array(found).T
+    means, errors, halves = np.array(found).T
+    assert halves / errors == pytest.approx(3.182, abs=1e-3)  # Student's, of 4 seeds
     assert abs(means.mean() - 0.7) < 4 * means.std() / 500**0.5
     # The spread of images within a seed is counted in that of the seeds too: a little too wide.
     assert means.std() < np.sqrt(np.mean(errors**2)) < 1.3 * means.std()
 
 
 def _model(label, kind, log_p=None, **ways):
-    quality = {m: {"mean": 0.5, "std_error": 0.01} for m in ("coverage", "mmd")}
+    quality = {m: {"mean": 0.5, "std_error": 0.01, "each_seed": [0.5]} for m in ("coverage", "mmd")}
     undefined = {"kind": "not defined", "reason": "no p(z)"}
+    mean = 4.0 if kind == "point mass" else 5.0
     return {
         "label": label,
         "kind": kind,
-        "squared_error": {"mean": 4.0 if kind == "point mass" else 5.0, "std_error": 0.1},
+        "squared_error": {"mean": mean, "std_error": 0.1, "each_seed": [mean]},
         "generators": {
             name: {"quality": quality | better, "log_p": log_p or undefined}
             for name, better in ways.items()
@@ -76,15 +87,18 @@ def test_sentences_say_who_wins_and_when_it_cannot_be_told():
         _model("VAE", "latent", prior={}),
     ]
     sentences = findings(models, far)
-    assert "VAE (prior) wins over AE (ex-post mixture) by 3.0" in sentences[0]
-    assert "squared error of 4.000 against 5.000" in sentences[-1]
+    assert "VAE (prior) is ahead of AE (ex-post mixture) by 3.0" in sentences[0]
+    assert "reconstructs better than VAE" in sentences[-1]
+    assert "squared error of 4.000 against 5.000, +- 0.141" in sentences[-1]
+    models[1]["squared_error"] = {"mean": 4.2, "std_error": 0.1, "each_seed": [4.2]}
+    assert "cannot be told from VAE" in findings(models, far)[-1]
     near = far | {("AE", "ex-post mixture"): [far["VAE", "prior"][0] + rng.normal(0, 1, 100)]}
     assert "cannot be told apart" in findings(models, near)[0]
 
 
 def test_a_chain_is_held_against_noise_through_the_same_decoder():
-    better = {"coverage": {"mean": 0.9, "std_error": 0.01}}
-    worse = {"mmd": {"mean": 0.7, "std_error": 0.01}}
+    better = {"coverage": {"mean": 0.9, "std_error": 0.01, "each_seed": [0.9]}}
+    worse = {"mmd": {"mean": 0.7, "std_error": 0.01, "each_seed": [0.7]}}
     models = [_model("DAE", "point mass", **{"chain": better | worse, "N(0, I)": {}})]
     (sentence,) = findings(models, {})
     assert "beats it in coverage (0.900 against 0.500" in sentence

@@ -13,7 +13,7 @@ from vaejax import report as reports
 from vaejax.arguments import parse, parse_known
 from vaejax.commands.common import COMPARE, Loaded, load_run, stream, write_report
 from vaejax.commands.evaluate import measure_run
-from vaejax.commands.train import finish, set_up
+from vaejax.commands.train import Setup, finish, set_up
 from vaejax.data import Dataset
 from vaejax.errors import UserError
 from vaejax.evaluation import Compare
@@ -56,6 +56,8 @@ def compare(arguments: list[str]) -> int:
     groups = by_protocol(_labelled(_seeds_of(paths)))
     if len(groups) > 1 and not options.allow_different:
         raise UserError(_what_differs(groups))
+    for member in (m for group in groups for m in group):
+        _check_trained(member)
     for index, members in enumerate(groups):
         name = "comparison" if len(groups) == 1 else f"comparison-{index + 1}"
         _compare(members, settings, options.out, name, "Models side by side")
@@ -91,53 +93,75 @@ def run_comparison(file: ExperimentFile, comparison: Comparison, arguments: list
         )
         for member in comparison.members
     ]
+    protocols = by_protocol([Compared(m.label, _loaded(setup)) for m, setup in setups])
+    if len(protocols) > 1:
+        raise UserError(_what_differs(protocols))
     members = []
     for member, setup in setups:
         print(f"{member.label}: {member.experiment}", file=sys.stderr)
         code = finish(setup)
         if code:
             return code
-        runs = [
-            Loaded(directory, setup.file, setup.config, setup.dataset, setup.experiment)
-            for directory in setup.directories
-        ]
-        members.append(Compared(member.label, runs))
-    groups = by_protocol(members)
-    if len(groups) > 1:
-        raise UserError(_what_differs(groups))
+        members.append(Compared(member.label, _loaded(setup)))
     title = (file.module.__doc__ or file.name).strip().splitlines()[0]
-    _compare(members, options.compare, options.out / file.name, "comparison", title)
+    out = options.out / file.name
+    _compare(members, options.compare, out, "comparison", title, comparison.tuning)
     return 0
+
+
+def _loaded(setup: Setup) -> list[Loaded]:
+    return [
+        Loaded(directory, setup.file, setup.config, setup.dataset, setup.experiment)
+        for directory in setup.directories
+    ]
+
+
+def _check_trained(member: Compared) -> None:
+    """Refuse a run that was stopped on its way."""
+    for run in member.runs:
+        total = run.config.train.total_steps(len(run.dataset.train))
+        done = run.trained_steps() or 0
+        if done < total:
+            raise UserError(
+                f"{run.directory.path} is trained for {done:,} of {total:,} steps: the command "
+                "that began it goes on where it stopped"
+            )
 
 
 def _seeds_of(paths: list[Path]) -> list[list[Loaded]]:
     """The runs of each folder given: seed-<n> folders of one experiment and hash together."""
-    found: dict[Path, list[Path]] = {}
+    found: dict[tuple, dict[str, Path]] = {}
     for path in paths:
         seeds = [path] if (path / "config.json").exists() else sorted(path.glob("seed-*"))
         if not seeds:
             raise UserError(
                 f"{path} is no run: expected a folder <out>/<experiment>/<hash>, or seed-<n> in one"
             )
-        for seed in seeds:
-            members = found.setdefault(seed.resolve().parent, [])
-            if seed.resolve() not in [member.resolve() for member in members]:
-                members.append(seed)
-    return [[load_run([str(seed)], "compare")[0] for seed in seeds] for seeds in found.values()]
+        for seed in map(Path.resolve, seeds):
+            # The same experiment and hash is the same model, wherever its seeds lie; a seed that
+            # is there twice is another run of it.
+            copy = 0
+            while found.setdefault((*seed.parts[-3:-1], copy), {}).get(seed.name, seed) != seed:
+                copy += 1
+            found[(*seed.parts[-3:-1], copy)][seed.name] = seed
+    return [
+        [load_run([str(seed)], "compare")[0] for seed in seeds.values()]
+        for seeds in found.values()
+        if seeds
+    ]
 
 
 def _labelled(groups: list[list[Loaded]]) -> list[Compared]:
-    """Each called by its experiment; by its folder too where that is not enough."""
+    """Each called by its experiment; by its hash and a number too where that is not enough."""
     names = [runs[0].file.name for runs in groups]
-    return [
-        Compared(
-            name
-            if names.count(name) == 1
-            else f"{name} {runs[0].directory.path.resolve().parent.name}",
-            runs,
-        )
-        for name, runs in zip(names, groups, strict=True)
-    ]
+    members: list[Compared] = []
+    for name, runs in zip(names, groups, strict=True):
+        label = name
+        if names.count(name) > 1:
+            label = f"{name} {runs[0].directory.path.resolve().parent.name}"
+        copies = sum(member.label.split(" (")[0] == label for member in members)
+        members.append(Compared(f"{label} ({copies + 1})" if copies else label, runs))
+    return members
 
 
 def by_protocol(members: list[Compared]) -> list[list[Compared]]:
@@ -162,7 +186,14 @@ def _what_differs(groups: list[list[Compared]]) -> str:
     )
 
 
-def _compare(members: list[Compared], settings: Compare, out: Path, name: str, title: str) -> None:
+def _compare(
+    members: list[Compared],
+    settings: Compare,
+    out: Path,
+    name: str,
+    title: str,
+    tuning: str = "",
+) -> None:
     """Measure what is not measured, and write and print the comparison."""
     dataset = members[0].runs[0].dataset
     features = _features(dataset, settings)
@@ -189,7 +220,7 @@ def _compare(members: list[Compared], settings: Compare, out: Path, name: str, t
         "reference": reference_line(
             dataset.split("train"), dataset.split("test"), features, settings
         ),
-        "fairness": _fairness(members),
+        "fairness": _fairness(members, tuning),
         "models": models,
     }
     about["findings"] = reports.findings(models, log_p)
@@ -205,13 +236,16 @@ def _features(dataset: Dataset, settings: Compare) -> Features:
     labels = dataset.labels
     if not {"train", "test"} <= labels.keys():
         return values_themselves()
-    return fit_features(
-        dataset.split("train"),
-        labels["train"],
-        dataset.split("test"),
-        labels["test"],
-        seed=settings.seed,
-    )
+    try:
+        return fit_features(
+            dataset.split("train"),
+            labels["train"],
+            dataset.split("test"),
+            labels["test"],
+            seed=settings.seed,
+        )
+    except ValueError as error:
+        raise UserError(f"no classifier for {dataset.name}: {error}") from error
 
 
 def _measured(
@@ -238,14 +272,17 @@ def _measured(
         split("validation"),
         split("test"),
     )
-    arrays, summary = measure_model(
-        stream(run.seed, COMPARE),
-        model,
-        run.dataset.labels,
-        features,
-        settings,
-        progress=lambda what: print(f"{label}, seed {run.seed}: {what}", file=sys.stderr),
-    )
+    try:
+        arrays, summary = measure_model(
+            stream(run.seed, COMPARE),
+            model,
+            run.dataset.labels,
+            features,
+            settings,
+            progress=lambda what: print(f"{label}, seed {run.seed}: {what}", file=sys.stderr),
+        )
+    except ValueError as error:  # of data that the measures are not for
+        raise UserError(f"{directory.path} cannot be measured: {error}") from error
     directory.write_arrays(f"{stem}.npz", arrays)
     directory.write_json(f"{stem}.json", summary)
     return arrays, summary
@@ -301,6 +338,17 @@ def _summary(member: Compared, measured: list) -> dict[str, Any]:
     return about
 
 
+def _flat(tree: dict[str, Any]) -> dict[str, Any]:
+    """{"a": {"b": 1}} -> {"a.b": 1}."""
+    flat: dict[str, Any] = {}
+    for name, value in tree.items():
+        if isinstance(value, dict):
+            flat |= {f"{name}.{inner}": leaf for inner, leaf in _flat(value).items()}
+        else:
+            flat[name] = value
+    return flat
+
+
 def _training(runs: list[Loaded]) -> dict[str, Any]:
     """Steps of each seed; seconds of them all, as their metrics say."""
     seconds = set()
@@ -320,15 +368,15 @@ def _training(runs: list[Loaded]) -> dict[str, Any]:
     }
 
 
-def _fairness(members: list[Compared]) -> list[str]:
+def _fairness(members: list[Compared], tuning: str) -> list[str]:
     """What of networks and training is the same for all, and where a model differs from most."""
     settings = {}
     for member in members:
         config = to_json(member.runs[0].config)
         settings[member.label] = {
-            f"{part}.{name}": json.dumps(value)
-            for part in ("model", "train")
-            for name, value in config[part].items()
+            name: json.dumps(value)
+            for name, value in _flat(config).items()
+            if name.split(".")[0] not in ("data", "evaluate")
         }
     usual = {
         name: Counter(found[name] for found in settings.values() if name in found).most_common(1)[0]
@@ -337,7 +385,8 @@ def _fairness(members: list[Compared]) -> list[str]:
     usual = {name: (value, count) for name, (value, count) in usual.items() if count > 1}
     lines = [
         "one split for all; of each run the parameters best on the validation split where there is "
-        "one, else the last; nothing is chosen by the test split",
+        "one, else the last; which model is called best is read off the examples measured",
+        *([tuning] if tuning else []),
         f"the usual: {', '.join(f'{name} {value}' for name, (value, _) in usual.items())}",
     ]
     for label, found in settings.items():

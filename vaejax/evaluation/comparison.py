@@ -51,7 +51,7 @@ class Compare:
     ex_post: tuple[Literal["gaussian", "mixture", "flow"], ...] = EX_POST
     """Densities fitted to an autoencoder's codes afterwards."""
     seed: int = 0
-    """Of the measurement."""
+    """Of what is fitted in order to measure: the classifier, the probe, the errors' splits."""
 
     def __post_init__(self):
         for name, least in (
@@ -98,12 +98,13 @@ def measure_model(
     codes = None
     if kind != "explicit":
         progress("codes")
-        found = encode(model, model.test)
+        found = encode(generator_key, model, model.test)
         codes = found["code"]
         for name in ("squared_error", "reconstruction"):
-            summary[name] = mean_and_errors(found[name])
+            if name in found:
+                summary[name] = mean_and_errors(found[name])
         if {"train", "test"} <= labels.keys():
-            train = encode(model, model.train[:_PROBE])["code"]
+            train = encode(generator_key, model, model.train[:_PROBE])["code"]
             summary["probe"] = linear_probe(
                 train.reshape(len(train), -1),
                 labels["train"][: len(train)],
@@ -132,7 +133,8 @@ def measure_model(
             for name, values in log_p.items():
                 arrays[f"{way.name}/{name}"] = values
         if way.name == "chain":
-            chain, about["mixing"] = _mixing(draw_key, model, features, settings)
+            chain_key = jax.random.fold_in(log_p_key, 1)
+            chain, about["mixing"] = _mixing(chain_key, model, features, settings)
             arrays["chain/along"] = chain
         summary["generators"][way.name] = about
     progress("pictures")
@@ -144,7 +146,8 @@ def measure_model(
         arrays["predictive/draws"] = draws
     if kind != "explicit":
         pairs = model.test[: 2 * (len(xs) // 2)].reshape(-1, 2, *xs.shape[1:])
-        arrays["interpolation"] = interpolations(model, pairs)
+        line_key = jax.random.fold_in(mode_key, len(ways) + 1)
+        arrays["interpolation"] = interpolations(line_key, model, pairs)
     return arrays, summary
 
 
@@ -162,11 +165,12 @@ def values_themselves() -> Features:
 
 
 def reference_line(
-    model_train: np.ndarray, test: np.ndarray, features: Features, settings: Compare
+    train: np.ndarray, test: np.ndarray, features: Features, settings: Compare
 ) -> dict[str, Any]:
-    """The quality of real x: as many training examples held against the same test examples."""
-    count = min(settings.samples, len(test), len(model_train))
-    reference, real = features.apply(test[:count]), features.apply(model_train[:count])
+    """The quality of real x: training examples, on which the features were trained, held against
+    the same test examples; as many as models draw, or all."""
+    count = min(settings.samples, len(test))
+    reference, real = features.apply(test[:count]), features.apply(train[:count])
     return sample_quality(reference, real, seed=settings.seed)
 
 
@@ -227,6 +231,7 @@ def _log_p(
         "importance": mean_and_errors(found["importance"], found["importance_std_error"]),
         "not_finite": np.flatnonzero(~np.isfinite(found["log_p"])).tolist(),
         "not_converged": int(np.sum(~found["fit_converged"])),
+        "diverged": int(np.sum(found["fit_diverged"])),
     }
     return {name: found[name] for name in ("log_p", "log_p_std_error")}, about
 

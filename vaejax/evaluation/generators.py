@@ -1,5 +1,6 @@
 """The ways in which a trained model gives new x, and what p(x) each of them is, if any."""
 
+import contextlib
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -9,13 +10,14 @@ import numpy as np
 from vaejax.evaluation.chain import denoising_chain
 from vaejax.evaluation.ex_post import Kind as CodeKind
 from vaejax.evaluation.ex_post import ex_post_model, fit_code_density
-from vaejax.evaluation.pictures import explicit_samples, kind_of, prior_samples
+from vaejax.evaluation.pictures import explicit_samples, kind_of, mean_of, prior_samples
 from vaejax.sharding import map_examples
 from vaejax.types import ExplicitModel, GenerativeModel, Key, Params
 
 Draw = Callable[[Key, int], tuple[np.ndarray | None, np.ndarray]]
 EX_POST: tuple[CodeKind, ...] = ("gaussian", "mixture", "flow")
 _CODES = 20_000  # training codes that a density is fitted to, at most
+_HELD_OUT = 2_000
 _BLOCK = 500
 
 
@@ -50,19 +52,20 @@ class Generator(NamedTuple):
     reason: str = ""
 
 
-def encode(model: Model, xs: np.ndarray) -> dict[str, np.ndarray]:
-    """`code`, the mean of q(z | x), of each x; `squared_error`, ||x - E[x | z = code]||^2, and
-    `reconstruction`, log p(x | z = code), in nats. Of a model with a z."""
+def encode(key: Key, model: Model, xs: np.ndarray) -> dict[str, np.ndarray]:
+    """`code`, the mean of q(z | x), of each x (of a flow that of a hundred draws);
+    `reconstruction`, log p(x | z = code), in nats; `squared_error`, ||x - E[x | z = code]||^2,
+    where p(x | z) knows its mean. Of a model with a z."""
 
     def one(params, index, x):
         joint = model.generative.joint(params.generative)
-        code = model.inference.posterior(params.inference, x, joint.prior).mean()
+        q = model.inference.posterior(params.inference, x, joint.prior)
+        code = mean_of(jax.random.fold_in(key, index), q)
         likelihood = joint.likelihood(code)
-        return {
-            "code": code,
-            "squared_error": ((x - likelihood.mean()) ** 2).sum(),
-            "reconstruction": likelihood.log_prob(x),
-        }
+        row = {"code": code, "reconstruction": likelihood.log_prob(x)}
+        with contextlib.suppress(NotImplementedError):
+            row["squared_error"] = ((x - likelihood.mean()) ** 2).sum()
+        return row
 
     return map_examples(one, model.params, xs, _BLOCK)
 
@@ -72,8 +75,8 @@ def generators_of(
 ) -> list[Generator]:
     """Every way of a model, in the order in which they are shown.
 
-    An autoencoder's decoder is also shown fed with N(0, I), which nothing in its training asked
-    for, and as p(x, z) with a density fitted to its training codes afterwards (`kinds`).
+    An autoencoder's decoder is also shown fed with N(0, I), which its codes need not follow, and
+    as p(x, z) with a density fitted to its training codes afterwards (`kinds`).
     """
     kind = kind_of(*model[:2], model.params, model.test[0])
     if kind == "explicit":
@@ -95,9 +98,9 @@ def generators_of(
         found.append(
             Generator(
                 "N(0, I)",
-                "z ~ N(0, I), x ~ p(x | z): a p(z) that training never asked for",
+                "z ~ N(0, I), x ~ p(x | z): a p(z) that its codes need not follow",
                 _from(model.generative, model.params.generative),
-                reason="no p(z): nothing in training made the codes N(0, I)",
+                reason="no p(z): the codes need not be N(0, I)",
             )
         )
         found += _ex_post(key, model, kinds)
@@ -135,16 +138,18 @@ def _chain(model: Model, steps: int) -> Generator:
         "chain",
         f"from training images, {steps} times: corrupt, encode, x ~ p(x | z)",
         draw,
-        reason="the chain has a stationary distribution, and no formula for its density",
+        reason="where the chain settles is a distribution without a formula",
     )
 
 
 def _ex_post(key: Key, model: Model, kinds: tuple[CodeKind, ...]) -> list[Generator]:
     if not kinds:
         return []
-    train = encode(model, model.train[:_CODES])["code"]
-    held = model.validation if len(model.validation) else model.train[_CODES : _CODES + 2_000]
-    validation = encode(model, held)["code"]
+    # Without a validation split training images are held out, which the encoder has seen.
+    cut = min(_CODES, len(model.train) if len(model.validation) else len(model.train) * 5 // 6)
+    held = model.validation if len(model.validation) else model.train[cut : cut + _HELD_OUT]
+    chosen_on = "validation" if len(model.validation) else "other training"
+    train, validation = (encode(key, model, xs)["code"] for xs in (model.train[:cut], held))
     found = []
     for index, kind in enumerate(kinds):
         density = fit_code_density(jax.random.fold_in(key, index), kind, train, validation)
@@ -153,7 +158,9 @@ def _ex_post(key: Key, model: Model, kinds: tuple[CodeKind, ...]) -> list[Genera
         found.append(
             Generator(
                 f"ex-post {kind}",
-                f"z ~ {kind} fitted to {len(train):,} training codes, x ~ p(x | z)",
+                f"z ~ {kind} fitted to {len(train):,} training codes"
+                + ("" if kind == "gaussian" else f", its size or epochs by {chosen_on} codes")
+                + ", x ~ p(x | z)",
                 _from(generative, theta),
                 generative,
                 theta,

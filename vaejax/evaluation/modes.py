@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Array
 
 from vaejax.evaluation.generators import Model
-from vaejax.evaluation.pictures import explicit_pictures
+from vaejax.evaluation.pictures import explicit_pictures, mean_of
 from vaejax.types import ExplicitModel, Key, Params
 
 STEPS = 9  # along an interpolation, both ends among them
@@ -40,17 +40,19 @@ def _completions(key: Key, model: Model, xs: np.ndarray, count: int) -> np.ndarr
     return found["completions"].reshape(len(xs), count, *xs.shape[1:])
 
 
-def interpolations(model: Model, pairs: np.ndarray) -> np.ndarray:
+def interpolations(key: Key, model: Model, pairs: np.ndarray) -> np.ndarray:
     """(n, STEPS, *shape): E[x | z] along the straight line between the codes of each of n pairs
     (n, 2, *shape). Of a model with a z."""
 
     def one(params: Params, pair: Array) -> Array:
         joint = model.generative.joint(params.generative)
         first, last = (
-            model.inference.posterior(params.inference, x, joint.prior).mean() for x in pair
+            mean_of(key, model.inference.posterior(params.inference, x, joint.prior)) for x in pair
         )
         weights = jnp.linspace(0.0, 1.0, STEPS)
-        return jax.vmap(lambda w: joint.likelihood((1 - w) * first + w * last).mean())(weights)
+        return jax.vmap(lambda w: mean_of(key, joint.likelihood((1 - w) * first + w * last)))(
+            weights
+        )
 
     rows = jax.jit(jax.vmap(one, (None, 0)))(model.params, jnp.asarray(pairs, jnp.float32))
     return np.asarray(rows)

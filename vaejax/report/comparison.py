@@ -4,6 +4,7 @@ import math
 from typing import Any
 
 import numpy as np
+from scipy import stats
 
 from vaejax.evaluation.summary import mean_and_errors
 from vaejax.report.table import format_error, format_table
@@ -17,14 +18,13 @@ CODE_HEADER = ["model", "||x - E[x|z]||^2", "-log p(x|z)", "probe", "parameters"
 
 
 def over_seeds(entries: list[dict[str, Any]], value: str = "mean") -> dict[str, Any]:
-    """The mean over seeds of one number, and its standard error over seeds; of a single seed the
-    error that the number came with."""
+    """The mean over seeds of one number, and its standard error: that over seeds and, since all
+    seeds share the test examples, the mean of those that the numbers came with, in squares."""
     values = np.array([entry[value] for entry in entries], np.float64)
-    if len(values) > 1:
-        error = float(values.std(ddof=1) / math.sqrt(len(values)))
-        return {"mean": float(values.mean()), "std_error": error, "over": "seeds"}
-    own = entries[0].get("std_error", entries[0].get("std_error_data"))
-    return {"mean": float(values[0]), "std_error": own, "over": "examples"}
+    own = [entry.get("std_error", entry.get("std_error_data")) or 0.0 for entry in entries]
+    seeds = float(values.std(ddof=1) / math.sqrt(len(values))) if len(values) > 1 else 0.0
+    error = math.hypot(seeds, float(np.mean(own)))
+    return {"mean": float(values.mean()), "std_error": error, "each_seed": values.tolist()}
 
 
 def log_p_over_seeds(log_p: list[np.ndarray], errors: list[np.ndarray]) -> dict[str, Any]:
@@ -42,17 +42,22 @@ def log_p_over_seeds(log_p: list[np.ndarray], errors: list[np.ndarray]) -> dict[
     }
 
 
-def paired_difference(first: list[np.ndarray], second: list[np.ndarray]) -> tuple[float, float]:
-    """(mean, standard error) of log p under the first model minus under the second, in nats, of
-    the same examples: the errors over examples, which holds that of estimation, and over seeds,
-    added in squares."""
+def paired_difference(
+    first: list[np.ndarray], second: list[np.ndarray]
+) -> tuple[float, float, float]:
+    """(mean, standard error, half the width of a 95 % interval) of log p under the first model
+    minus under the second, in nats, of the same examples. The error is that over examples, which
+    holds that of estimation, and over seeds, in squares; the interval is Student's with the fewest
+    degrees of freedom among these."""
+    freedom = min(n - 1 for n in (len(first[0]), len(first), len(second)) if n > 1)
     difference = np.mean(first, axis=0, dtype=np.float64) - np.mean(second, axis=0)
     variance = difference.var(ddof=1) / len(difference)
     for seeds in (first, second):
         means = [float(np.mean(values, dtype=np.float64)) for values in seeds]
         if means[1:]:
             variance += np.var(means, ddof=1) / len(means)
-    return float(difference.mean()), math.sqrt(variance)
+    error = math.sqrt(variance)
+    return float(difference.mean()), error, error * float(stats.t.ppf(0.975, freedom))
 
 
 def model_rows(models: list[dict[str, Any]]) -> list[list[str]]:
@@ -97,6 +102,14 @@ def log_p_rows(models: list[dict[str, Any]], dimensions: int | None) -> list[lis
 
 def _doubts(found: dict[str, Any]) -> str:
     doubts = []
+    cut = sum(seed.get("not_converged", 0) for seed in found.get("each_seed", []))
+    if cut:
+        doubts.append(f"{cut} fits of q cut at their most steps, which annealing makes up for")
+    if found.get("importance_looser_by", 0.0) < -3 * (found["std_error_monte_carlo"] or 0.0) - 0.01:
+        doubts.append(
+            f"importance sampling from the same q is {-found['importance_looser_by']:.2f} tighter: "
+            "give annealing more temperatures"
+        )
     if found.get("importance_looser_by", 0.0) > LOOSE:
         doubts.append(
             f"importance sampling from the same q is {found['importance_looser_by']:.1f} looser: "
@@ -111,7 +124,7 @@ def _doubts(found: dict[str, Any]) -> str:
 def quality_rows(models: list[dict[str, Any]], reference: dict[str, Any]) -> list[list[str]]:
     """Precision, recall, density, coverage and MMD^2 of what each model draws; first, of training
     examples in its place."""
-    rows = [_quality_row("training images", reference, "the line to reach")]
+    rows = [_quality_row("training images", reference, "no model: the classifier trained on them")]
     for model in models:
         for name, generator in model["generators"].items():
             rows.append(_quality_row(_label(model, name), generator["quality"], name))
@@ -155,7 +168,8 @@ def training_cost(training: dict[str, Any]) -> str:
     """Steps and seconds of training, of all seeds that were trained in one program."""
     if training["seconds"] is None:
         return f"{training['steps']:,} steps"
-    return f"{training['steps']:,} steps, {training['seconds']:.0f} s for {training['seeds']} seeds"
+    seeds = f" for {training['seeds']} seeds" if training["seeds"] > 1 else ""
+    return f"{training['steps']:,} steps, {training['seconds']:.0f} s{seeds}"
 
 
 def _label(model: dict[str, Any], generator: str) -> str:
@@ -170,13 +184,14 @@ def findings(models: list[dict[str, Any]], log_p: dict[tuple[str, str], list]) -
     ranked = sorted(log_p, key=lambda name: -float(np.mean(log_p[name])))
     sentences = []
     if len(ranked) > 1:
-        sentences.append(_likelihood("Of all models with a p(x)", ranked[0], ranked[1], log_p))
+        of = "Of the models with a p(x), the two best on these examples"
+        sentences.append(_likelihood(of, ranked[0], ranked[1], log_p))
     own = [name for name in ranked if name[1] == "prior"]
     fitted = [name for name in ranked if name[1].startswith("ex-post")]
     if own and fitted:
         of = (
             "An autoencoder with a density fitted to its codes is a p(x, z) too: of the best of "
-            "these and the best model trained as one"
+            "these, and the best model trained as one, on these examples"
         )
         sentences.append(_likelihood(of, own[0], fitted[0], log_p))
     for model in models:
@@ -192,16 +207,19 @@ def _name(name: tuple[str, str]) -> str:
 
 
 def _likelihood(of: str, first, second, log_p) -> str:
-    mean, error = paired_difference(log_p[first], log_p[second])
-    if abs(mean) <= 2 * error:
+    mean, error, half = paired_difference(log_p[first], log_p[second])
+    seeds = min(len(log_p[first]), len(log_p[second]))
+    trainings = "" if seeds > 1 else " (of these trainings: one seed)"
+    if abs(mean) <= half:
         return (
-            f"{of}, {_name(first)} and {_name(second)} cannot be told apart: {mean:.2f} +- "
-            f"{error:.2f} nats between them on the same images."
+            f"{of}, {_name(first)} and {_name(second)} cannot be told apart: {abs(mean):.2f} +- "
+            f"{error:.2f} nats between them on the same examples{trainings}."
         )
     better, worse = (first, second) if mean > 0 else (second, first)
     return (
-        f"{of}, {_name(better)} wins over {_name(worse)} by {abs(mean):.2f} +- {error:.2f} nats "
-        "an image, on the same images."
+        f"{of}, {_name(better)} is ahead of {_name(worse)} by {abs(mean):.2f} +- {error:.2f} nats "
+        f"an example, on the same examples{trainings}; what is estimated is a lower bound on its "
+        "log p(x), tight where importance sampling agrees."
     )
 
 
@@ -210,11 +228,10 @@ def _chain(model: dict[str, Any]) -> str:
     verdicts = []
     for measure, sign in (("coverage", 1), ("mmd", -1)):
         digits = 4 if measure == "mmd" else 3
-        difference = sign * (chain[measure]["mean"] - normal[measure]["mean"])
-        error = math.hypot(*(found[measure]["std_error"] or 0.0 for found in (chain, normal)))
+        difference, error, half = _paired_by_seed(chain[measure], normal[measure])
         verdict = "cannot be told from"
-        if abs(difference) > 2 * error:
-            verdict = "beats" if difference > 0 else "does not beat"
+        if abs(difference) > half:
+            verdict = "beats" if sign * difference > 0 else "does not beat"
         verdicts.append(
             f"{verdict} it in {measure} ({chain[measure]['mean']:.{digits}f} against "
             f"{normal[measure]['mean']:.{digits}f}, +- {error:.{digits}f})"
@@ -235,13 +252,30 @@ def _reconstruction(models: list[dict[str, Any]]) -> list[str]:
         return []
     best = [min(group, key=lambda m: m["squared_error"]["mean"]) for group in (points, latent)]
     first, second = (m["squared_error"] for m in best)
-    error = math.hypot(first["std_error"] or 0.0, second["std_error"] or 0.0)
-    words = "reconstructs better than" if first["mean"] < second["mean"] else "is no better than"
+    difference, error, half = _paired_by_seed(first, second)
+    words = "and cannot be told from"
+    if abs(difference) > half:
+        words = "better than" if difference < 0 else "worse than"
     return [
-        f"{best[0]['label']}, which pays nothing for what its code carries, {words} "
-        f"{best[1]['label']}: a squared error of {first['mean']:.3f} against "
-        f"{second['mean']:.3f}, +- {error:.3f}. That is what p(x, z) costs."
+        f"{best[0]['label']}, the best of the autoencoders, reconstructs {words} "
+        f"{best[1]['label']}, the best with a q of some width: a squared error of "
+        f"{first['mean']:.3f} against {second['mean']:.3f}, +- {error:.3f}."
     ]
+
+
+def _paired_by_seed(first: dict[str, Any], second: dict[str, Any]) -> tuple[float, float, float]:
+    """(difference, standard error, half the width of a 95 % interval) of two means `over_seeds`:
+    paired by seed where there are several, else from the errors of both."""
+    one, other = (np.array(found["each_seed"]) for found in (first, second))
+    if len(one) != len(other) or len(one) < 2:
+        error = math.hypot(first["std_error"], second["std_error"])
+        return first["mean"] - second["mean"], error, 1.96 * error
+    error = float((one - other).std(ddof=1) / math.sqrt(len(one)))
+    return (
+        float((one - other).mean()),
+        error,
+        error * float(stats.t.ppf(0.975, len(one) - 1)),
+    )
 
 
 def protocol_lines(about: dict[str, Any]) -> list[str]:
@@ -257,9 +291,10 @@ def protocol_lines(about: dict[str, Any]) -> list[str]:
         "+- data: over images; +- seeds: over trainings",
         f"sample quality: {about['samples']:,} draws of x (not of E[x|z]) against as many test "
         f"images, 5 nearest neighbours, in this space: {about['features']}; errors: of drawing "
-        f"both anew{', but of models over seeds' if len(about['seeds']) > 1 else ''}; mmd: "
-        "unbiased MMD^2, may be negative",
-        "probe: logistic regression on the codes, accuracy on the test split",
+        "both anew and, where a model has several, over seeds, in squares; mmd: unbiased MMD^2, "
+        "may be negative",
+        "codes: the mean of q, for ||x - E[x|z]||^2, -log p(x|z) and the probe (logistic "
+        "regression, accuracy on the test split); their errors as those of sample quality",
     ]
 
 

@@ -33,30 +33,33 @@ Pictures = dict[str, dict[str, np.ndarray]]  # label -> arrays of `measure_model
 QUESTION = """<p>A <b>generative model</b> says how probable every x is: it is a p(x), or a p(x,
 z) = p(z) p(x | z) from which p(x) = &int; p(z) p(x | z) dz follows. From it one can draw new x,
 and ask how well it predicts x that it has not seen, in nats. An <b>autoencoder</b> is trained
-to give back what it was shown: f encodes x as a code z, a decoder gives p(x | z). Nothing in
-that training says how codes are distributed, so there is no p(z) to draw a z from, and no p(x).
-A <b>variational autoencoder</b> has the same two networks; it is trained on a bound on log
-p(x), which pays for each nat that q(z | x) carries beyond p(z). That payment is the whole
-difference, and below is what it costs and what it buys.</p>"""
+to give back what it was shown: an encoder turns x into a code z, a decoder gives p(x | z).
+Nothing in that training says how codes are distributed, so there is no p(z) to draw a z from,
+and no p(x). A <b>variational autoencoder</b> has the same two networks. Its code is a
+distribution q(z | x), and it is trained on a bound on log p(x), which pays for each nat that
+q(z | x) carries beyond p(z). Below is what that payment costs, what it buys, and what can be
+done without it. (+- is one standard error throughout; how each is made is said at the end.)</p>"""
 
 WHICH = """<p>p(x | z) is what the decoder puts out. q(z | x) is what the encoder puts out: a
 distribution, or a point mass where it is a plain code. "N(0, I)" feeds an autoencoder's decoder
-with noise that its training never asked it to understand. "ex-post" fits a density to the
-training codes after training and calls it p(z): with it the autoencoder <i>is</i> a p(x, z),
-and can be asked for log p(x) like any other. "chain" alternates corrupting x and denoising it;
-where it settles is a distribution over x, with no formula. An autoregressive model has no z at
-all: p(x) = &prod; p(x<sub>i</sub> | x<sub>&lt;i</sub>), exactly.</p>"""
+with noise that its codes need not follow. "ex-post" fits a density to the training codes after
+training and calls it p(z): with it the autoencoder <i>is</i> a p(x, z), and can be asked for
+log p(x) like any other. "chain" alternates corrupting x and denoising it; where it settles is a
+distribution over x, with no formula. An autoregressive model has no z at all: p(x) = &prod;
+p(x<sub>i</sub> | x<sub>&lt;i</sub>), exactly.</p>"""
 
-LIKELY = """<p>How many nats each test image costs: lower is better. A model with a z is
+LIKELY = """<p>How many nats each test example costs: lower is better. A model with a z is
 <i>estimated</i>: annealed importance sampling gives a log p(x) that is too low in expectation,
-so the number is an upper bound. A model without a z is exact. Where no p(x) is defined there is
-no number, and the reason stands in its place.</p>"""
+so the number is an upper bound in expectation, and the line says where importance sampling
+disagrees. A model without a z is exact. Where no p(x) is defined there is no number, and the
+reason stands in its place.</p>"""
 
-LOOKS = """<p>Precision and density: do the draws lie where real images lie? Recall and
-coverage: are real images found among the draws? MMD<sup>2</sup>: 0 when the two cannot be told
-apart. All are in the features of a small classifier trained on the same data, so they are blind
-to what it is blind to; the first line is what real images reach. They are no likelihoods: the
-two may disagree.</p>"""
+LOOKS = """<p>Precision and density: do the draws lie where real examples lie? Recall and
+coverage: are real examples found among the draws? MMD<sup>2</sup>: how far the first three
+moments are apart. All are in the features of a small classifier trained on the same data, so
+they are blind to what it is blind to. The first line is of the training examples themselves,
+which that classifier knows: unseen real ones would do a little otherwise. None of these is a
+likelihood: they may disagree with it.</p>"""
 
 CODE = """<p>A code that nobody charges for keeps more of x. Whether it is worth more to a
 linear classifier is another question.</p>"""
@@ -82,7 +85,15 @@ def comparison_page(about: dict[str, Any], pictures: Pictures) -> str:
         "<h2>How likely is an image that it has not seen?</h2>",
         LIKELY,
         _table(LOG_P_HEADER, log_p_rows(models, about["dimensions"])),
-        _figure(_log_p_figure(models), "-log p(x) of the models that define it, in nats."),
+        *(
+            [_figure(_log_p_figure(models), "-log p(x) of the models that define it, in nats.")]
+            if any(
+                g["log_p"]["kind"] != "not defined"
+                for m in models
+                for g in m["generators"].values()
+            )
+            else []
+        ),
         "<h2>What does it draw?</h2>",
         LOOKS,
         _table(QUALITY_HEADER, quality_rows(models, about["reference"])),
@@ -92,8 +103,8 @@ def comparison_page(about: dict[str, Any], pictures: Pictures) -> str:
         sections.append(
             _figure(
                 _samples_figure(pictures),
-                "Left: the mean of p(x | z); right: x itself, of the same z. Seed "
-                f"{about['seeds'][0]}, not chosen.",
+                "Left: the mean of p(x | z); right: x itself, of the same z. Each model's first "
+                "seed, not chosen.",
             )
         )
     sections += [
@@ -150,11 +161,12 @@ def _log_p_figure(models: list[dict[str, Any]]):
     for place, (_, found) in enumerate(bars):
         error = found["std_error_seeds"] or found["std_error_monte_carlo"] or 0.0
         colour = "#1f5fa8" if found["kind"] == "exact" else "#d9822b"
-        axes.barh(place, -found["mean"], xerr=error, color=colour, capsize=2)
+        axes.errorbar(-found["mean"], place, xerr=error, fmt="o", color=colour, capsize=3)
     axes.set_yticks(range(len(bars)), [label for label, _ in bars], fontsize=8)
     axes.invert_yaxis()
+    axes.grid(axis="x", alpha=0.3)
     axes.set_xlabel(
-        "-log p(x), nats (blue: exact; orange: AIS, an upper bound); bars: +- over seeds",
+        "-log p(x), nats, +- over seeds; blue: exact; orange: AIS, an upper bound in expectation",
         fontsize=8,
     )
     return figure
@@ -198,12 +210,13 @@ def _samples_figure(pictures: Pictures):
 def _mode_figures(pictures: Pictures):
     """(figure, caption) of each mode that some model has, all models in the same layout."""
     drawn = {label: a for label, a in pictures.items() if "predictive/draws" in a}
-    figure, grid = _grid(1, len(drawn), 2.1 * len(drawn), 2.4)
-    for axes, (label, arrays) in zip(grid[0], drawn.items(), strict=True):
-        xs, draws = arrays["predictive/originals"], arrays["predictive/draws"]
-        rows = np.concatenate([xs[:, None], draws[:, :5]], axis=1)
-        _strip(axes, rows.reshape(-1, *xs.shape[1:]), label, 6)
-    yield figure, "In each row: x, then five x' drawn for it."
+    if drawn:
+        figure, grid = _grid(1, len(drawn), 2.1 * len(drawn), 2.4)
+        for axes, (label, arrays) in zip(grid[0], drawn.items(), strict=True):
+            xs, draws = arrays["predictive/originals"], arrays["predictive/draws"]
+            rows = np.concatenate([xs[:, None], draws[:, :5]], axis=1)
+            _strip(axes, rows.reshape(-1, *xs.shape[1:]), label, 6)
+        yield figure, "In each row: x, then five x' drawn for it."
     coded = {label: a["interpolation"] for label, a in pictures.items() if "interpolation" in a}
     if coded:
         figure, grid = _grid(1, len(coded), 2.6 * len(coded), 1.5)
@@ -233,7 +246,7 @@ def _mixing_lines(models: list[dict[str, Any]]) -> list[str]:
             )
             seen = changes if found["label_changes_independent"] > 0 else ""
             lines.append(
-                f"{model['label']}: {told} of integrated autocorrelation in the features"
-                f"{doubt}{seen}"
+                f"{model['label']}, first seed: {told} of integrated autocorrelation in the "
+                f"features{doubt}{seen}"
             )
     return lines

@@ -138,4 +138,6 @@ def format_table(header: list[str], rows: list[list[str]]) -> str:
 def format_error(value: float | None, digits: int = 3) -> str:
     if value is None or not math.isfinite(value):
         return "-"
+    if value == 0:
+        return "0"
     return f"{value:.{digits}f}" if value >= 0.5 * 10**-digits else f"{value:.0e}"
