@@ -10,7 +10,7 @@ Command:  vaejax run digits_compare --seeds 0 1 2
 Expected: a page, runs/digits_compare/comparison.html, in ten minutes on two cores
 Measured: see digits_compare.json. 9 min 58 s. -log p(x), 100 test images, +- over seeds: MADE
 22.642 +- 0.017 (exact), denoising AE with a mixture 22.759 +- 0.044, IWAE 22.769 +- 0.011, VAE
-22.979 +- 0.021, AE with a mixture 23.148 +- 0.030 (AIS, upper bounds)
+22.979 +- 0.021, AE with a mixture 23.148 +- 0.030 (AIS, upper bounds in expectation)
 """
 
 from vaejax.evaluation import Compare

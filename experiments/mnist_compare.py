@@ -2,11 +2,13 @@
 
 Dynamically binarized, all 60,000 images to train on, the networks of Burda et al. (2016;
 784-200-200-50) and 50 epochs for all; the autoregressive model has no code and a network of its
-own, which 10 epochs train (more overfit it). What is measured is that of `digits_compare`.
+own, and 10 epochs. What is measured is that of `digits_compare`.
 
 Command:  vaejax run mnist_compare
 Expected: a page, runs/mnist_compare/comparison.html, in tens of minutes on two cores
-Measured: see mnist_compare.json
+Measured: see mnist_compare.json. -log p(x), 100 test images, Monte Carlo error at most 0.07: MADE
+87.99 (exact), regularized AE with a mixture 91.36, AE with one 92.26, IWAE 93.02, VAE 94.28 (AIS,
+upper bounds in expectation); 50 epochs, one seed. After 200 epochs the VAE has 90.44
 """
 
 from vaejax.evaluation import Compare
