@@ -19,26 +19,24 @@ def parse(kind: type[T], arguments: list[str], *, prog: str, default: Any) -> T:
       UserError: a misspelled or ill-typed argument.
       SystemExit: 0, after `--help`.
     """
-    complaint = io.StringIO()
-    try:
-        with contextlib.redirect_stderr(complaint):
-            return tyro.cli(kind, args=arguments, prog=prog, default=default)
-    except SystemExit as stop:
-        if not stop.code:
-            raise
-        raise UserError(_one_line(complaint.getvalue())) from None
+    with _complaint_in_one_line():
+        return tyro.cli(kind, args=arguments, prog=prog, default=default)
 
 
 def parse_known(
     kind: type[T], arguments: list[str], *, prog: str, default: Any
 ) -> tuple[T, list[str]]:
     """`parse`, and the arguments that `kind` does not know."""
+    with _complaint_in_one_line():
+        return tyro.cli(kind, args=arguments, prog=prog, default=default, return_unknown_args=True)
+
+
+@contextlib.contextmanager
+def _complaint_in_one_line():
     complaint = io.StringIO()
     try:
         with contextlib.redirect_stderr(complaint):
-            return tyro.cli(
-                kind, args=arguments, prog=prog, default=default, return_unknown_args=True
-            )
+            yield
     except SystemExit as stop:
         if not stop.code:
             raise

@@ -181,15 +181,16 @@ def _trained_by(content: dict) -> dict:
 
 
 def _difference(found: dict, wanted: dict) -> str:
-    a, b = _flat(found), _flat(wanted)
+    a, b = flat(found), flat(wanted)
     names = [name for name in sorted(a.keys() | b.keys()) if a.get(name) != b.get(name)]
     return ", ".join(f"{name}: {a.get(name)} there, {b.get(name)} here" for name in names[:3])
 
 
-def _flat(tree: Any, prefix: str = "") -> dict[str, Any]:
+def flat(tree: Any, prefix: str = "") -> dict[str, Any]:
+    """{"a": {"b": 1}} -> {"a.b": 1}."""
     if not isinstance(tree, dict):
         return {prefix[1:]: tree}
-    branches = [_flat(branch, f"{prefix}.{name}") for name, branch in tree.items()]
+    branches = [flat(branch, f"{prefix}.{name}") for name, branch in tree.items()]
     return {key: value for branch in branches for key, value in branch.items()}
 
 

@@ -13,7 +13,7 @@ from vaejax import report as reports
 from vaejax.arguments import parse, parse_known
 from vaejax.commands.common import COMPARE, Loaded, load_run, stream, write_report
 from vaejax.commands.evaluate import measure_run
-from vaejax.commands.train import Setup, finish, set_up
+from vaejax.commands.train import finish, set_up
 from vaejax.data import Dataset
 from vaejax.errors import UserError
 from vaejax.evaluation import Compare
@@ -22,7 +22,7 @@ from vaejax.evaluation.features import Features, fit_features
 from vaejax.evaluation.generators import Model
 from vaejax.experiment import Comparison, ExperimentFile, find, to_json
 from vaejax.experiment import load as load_experiment
-from vaejax.run_directory import RunDirectory
+from vaejax.run_directory import RunDirectory, flat
 
 
 class Compared(NamedTuple):
@@ -93,7 +93,7 @@ def run_comparison(file: ExperimentFile, comparison: Comparison, arguments: list
         )
         for member in comparison.members
     ]
-    protocols = by_protocol([Compared(m.label, _loaded(setup)) for m, setup in setups])
+    protocols = by_protocol([Compared(m.label, setup.loaded()) for m, setup in setups])
     if len(protocols) > 1:
         raise UserError(_what_differs(protocols))
     members = []
@@ -102,18 +102,11 @@ def run_comparison(file: ExperimentFile, comparison: Comparison, arguments: list
         code = finish(setup)
         if code:
             return code
-        members.append(Compared(member.label, _loaded(setup)))
+        members.append(Compared(member.label, setup.loaded()))
     title = (file.module.__doc__ or file.name).strip().splitlines()[0]
     out = options.out / file.name
     _compare(members, options.compare, out, "comparison", title, comparison.tuning)
     return 0
-
-
-def _loaded(setup: Setup) -> list[Loaded]:
-    return [
-        Loaded(directory, setup.file, setup.config, setup.dataset, setup.experiment)
-        for directory in setup.directories
-    ]
 
 
 def _check_trained(member: Compared) -> None:
@@ -338,17 +331,6 @@ def _summary(member: Compared, measured: list) -> dict[str, Any]:
     return about
 
 
-def _flat(tree: dict[str, Any]) -> dict[str, Any]:
-    """{"a": {"b": 1}} -> {"a.b": 1}."""
-    flat: dict[str, Any] = {}
-    for name, value in tree.items():
-        if isinstance(value, dict):
-            flat |= {f"{name}.{inner}": leaf for inner, leaf in _flat(value).items()}
-        else:
-            flat[name] = value
-    return flat
-
-
 def _training(runs: list[Loaded]) -> dict[str, Any]:
     """Steps of each seed; seconds of them all, as their metrics say."""
     seconds = set()
@@ -375,7 +357,7 @@ def _fairness(members: list[Compared], tuning: str) -> list[str]:
         config = to_json(member.runs[0].config)
         settings[member.label] = {
             name: json.dumps(value)
-            for name, value in _flat(config).items()
+            for name, value in flat(config).items()
             if name.split(".")[0] not in ("data", "evaluate")
         }
     usual = {

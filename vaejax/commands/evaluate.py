@@ -5,7 +5,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 
 from vaejax import report as reports
@@ -26,7 +25,7 @@ from vaejax.data import Dataset
 from vaejax.errors import UserError
 from vaejax.evaluation import (
     Evaluate,
-    denoising_chain,
+    chain_samples,
     explicit_pictures,
     explicit_samples,
     latent_use,
@@ -38,7 +37,7 @@ from vaejax.evaluation import pictures as make_pictures
 from vaejax.evaluation.pictures import kind_of
 from vaejax.report.table import HEADER, protocol_line
 from vaejax.run_directory import RunDirectory
-from vaejax.types import ExplicitModel, Key, Params
+from vaejax.types import ExplicitModel
 
 CHAIN_STEPS = 200  # of a denoising autoencoder's chain, from a training image to a sample
 
@@ -190,7 +189,17 @@ def sample(arguments: list[str]) -> int:
         )
     else:
         source = f"chain, step {options.chain_steps}"
-        means, samples = _end_of_chain(key, loaded, params, options.count, options.chain_steps)
+        assert inference is not None
+        means, samples = chain_samples(
+            key,
+            generative,
+            inference,
+            corrupt,
+            params,
+            loaded.dataset.split("train"),
+            options.count,
+            num_steps=options.chain_steps,
+        )
         print(
             "no p(z), so the samples are of a chain of corrupt, denoise, sample; "
             f"{options.chain_steps} steps from a training image each"
@@ -205,22 +214,6 @@ def sample(arguments: list[str]) -> int:
         reports.draw_samples(picture, means, samples, source)
         print(f"picture: {picture}")
     return 0
-
-
-def _end_of_chain(
-    key: Key, loaded: Loaded, params: Params, count: int, num_steps: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """(E[x | z], x) at the last step of `count` chains, from training images drawn at random."""
-    generative: Any = loaded.experiment.generative
-    inference, corrupt = loaded.experiment.inference, loaded.experiment.corrupt
-    assert inference is not None and corrupt is not None
-    start_key, chain_key = jax.random.split(key)
-    xs = loaded.dataset.split("train")
-    starts = xs[np.asarray(jax.random.randint(start_key, (count,), 0, len(xs)))]
-    means, samples = denoising_chain(
-        chain_key, generative, inference, corrupt, params, starts, num_steps=num_steps
-    )
-    return means[-1], samples[-1]
 
 
 def report(arguments: list[str]) -> int:

@@ -94,6 +94,13 @@ class Setup(NamedTuple):
     experiment: Experiment
     directories: list[RunDirectory]
 
+    def loaded(self) -> list[Loaded]:
+        """Each seed's run."""
+        return [
+            Loaded(directory, self.file, self.config, self.dataset, self.experiment)
+            for directory in self.directories
+        ]
+
 
 def set_up(command: str, file: ExperimentFile, arguments: list[str]) -> Setup:
     """Read the arguments, load the data, build the models, make the run directories."""
@@ -137,12 +144,11 @@ def finish(setup: Setup) -> int:
     code = _train(setup)
     if code:
         return code
-    for directory in setup.directories:
-        loaded = Loaded(directory, setup.file, setup.config, setup.dataset, setup.experiment)
+    for loaded in setup.loaded():
         if not is_evaluated_with(loaded, setup.config.evaluate):
             measure_run(loaded, setup.config.evaluate)
-        if not directory.is_reported():
-            write_report(directory)
+        if not loaded.directory.is_reported():
+            write_report(loaded.directory)
     return 0
 
 

@@ -1,6 +1,6 @@
 """Per-example measurements over a data set, and their summary."""
 
-from vaejax.evaluation.chain import denoising_chain
+from vaejax.evaluation.chain import chain_samples, denoising_chain
 from vaejax.evaluation.comparison import Compare
 from vaejax.evaluation.cost import Cost
 from vaejax.evaluation.evaluate import Evaluate, evaluate
@@ -27,6 +27,7 @@ __all__ = [
     "GradientQuality",
     "LogLikelihood",
     "Posterior",
+    "chain_samples",
     "denoising_chain",
     "evaluate",
     "ex_post_model",

@@ -61,3 +61,24 @@ def denoising_chain(
 
     means, samples = map_examples(one, params, starts)
     return np.moveaxis(means, 1, 0), np.moveaxis(samples, 1, 0)
+
+
+def chain_samples(
+    key: Key,
+    generative: GenerativeModel,
+    inference: InferenceNetwork,
+    corrupt: Callable[[Key, Observation], Observation],
+    params: Params,
+    xs: np.ndarray,
+    count: int,
+    *,
+    num_steps: int,
+) -> tuple[np.ndarray, np.ndarray]:
+    """(E[x | z], x), each (count, *shape), at the last step of `count` chains, each from one of
+    `xs` drawn at random."""
+    start_key, chain_key = jax.random.split(key)
+    starts = xs[np.asarray(jax.random.randint(start_key, (count,), 0, len(xs)))]
+    means, samples = denoising_chain(
+        chain_key, generative, inference, corrupt, params, starts, num_steps=num_steps
+    )
+    return means[-1], samples[-1]

@@ -11,6 +11,7 @@ import numpy as np
 
 from vaejax.distributions import DiagonalGaussian, PointMass
 from vaejax.errors import UserError
+from vaejax.evaluation.pictures import mean_of
 from vaejax.marginal_likelihood import importance_sampling
 from vaejax.sharding import map_examples
 from vaejax.types import ExplicitModel, GenerativeModel, InferenceNetwork, Key, Params
@@ -70,7 +71,7 @@ def evaluate(
     def one(params, index, x):
         joint = generative.joint(params.generative)
         q = inference.posterior(params.inference, x, joint.prior)
-        code = _mean(jax.random.fold_in(key, index), q)
+        code = mean_of(jax.random.fold_in(key, index), q)
         likelihood = joint.likelihood(code)
         row = {"code": code}
         with contextlib.suppress(NotImplementedError):
@@ -102,11 +103,3 @@ def _log_p(model: ExplicitModel, params: Params, xs: np.ndarray, progress):
         return {"log_p": model.density(params.generative).log_prob(x)}
 
     return map_examples(one, params, xs, _BATCH, progress=progress)
-
-
-def _mean(key: Key, q):
-    """E_q[z]; of a flow, which does not know it, the mean of a hundred draws."""
-    try:
-        return q.mean()
-    except NotImplementedError:
-        return jnp.mean(q.sample(seed=key, sample_shape=100), axis=0)

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from vaejax.evaluation.chain import denoising_chain
+from vaejax.evaluation.chain import chain_samples
 from vaejax.evaluation.ex_post import Kind as CodeKind
 from vaejax.evaluation.ex_post import ex_post_model, fit_code_density
 from vaejax.evaluation.pictures import explicit_samples, kind_of, mean_of, prior_samples
@@ -120,19 +120,13 @@ def _autoregressive(model: Model) -> Generator:
 
 
 def _chain(model: Model, steps: int) -> Generator:
+    assert model.corrupt is not None
+    generative, inference, corrupt, params = model[:4]
+
     def draw(key, count):
-        start_key, chain_key = jax.random.split(key)
-        starts = jax.random.choice(start_key, len(model.train), (count,), replace=True)
-        means, samples = denoising_chain(
-            chain_key,
-            model.generative,
-            model.inference,
-            model.corrupt,
-            model.params,
-            model.train[np.asarray(starts)],
-            num_steps=steps,
+        return chain_samples(
+            key, generative, inference, corrupt, params, model.train, count, num_steps=steps
         )
-        return np.asarray(means[-1]), np.asarray(samples[-1])
 
     return Generator(
         "chain",

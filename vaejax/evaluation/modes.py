@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Array
 
 from vaejax.evaluation.generators import Model
-from vaejax.evaluation.pictures import explicit_pictures, mean_of
+from vaejax.evaluation.pictures import completions, mean_of
 from vaejax.types import ExplicitModel, Key, Params
 
 STEPS = 9  # along an interpolation, both ends among them
@@ -33,8 +33,7 @@ def posterior_predictive(key: Key, model: Model, xs: np.ndarray, count: int) -> 
 
 
 def _completions(key: Key, model: Model, xs: np.ndarray, count: int) -> np.ndarray | None:
-    repeated = np.repeat(xs, count, axis=0)
-    found = explicit_pictures(key, model.generative, model.params, repeated, count=len(repeated))
+    found = completions(key, model.generative, model.params, np.repeat(xs, count, axis=0))
     if "completions" not in found:
         return None
     return found["completions"].reshape(len(xs), count, *xs.shape[1:])

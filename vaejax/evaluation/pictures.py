@@ -55,7 +55,7 @@ def is_point_mass(
 
 
 def mean_of(key: Key, p: Distribution) -> Array:
-    """E[x]; where p has no formula for it (autoregressive), the mean of 100 draws."""
+    """E[x]; where p has no formula for it (autoregressive, a flow), the mean of 100 draws."""
     try:
         return p.mean()
     except NotImplementedError:
@@ -97,20 +97,30 @@ def explicit_samples(key: Key, model: ExplicitModel, params: Params, count: int)
 def explicit_pictures(
     key: Key, model: ExplicitModel, params: Params, xs: np.ndarray, *, count: int = 64
 ) -> dict[str, np.ndarray]:
-    """`originals`, `samples`; of an autoregressive model also `completions`, one exact draw of the
-    second half of each original given the first, where `completions_known` is True. Orders that
-    do not begin with the same half have none."""
+    """`originals`, `samples`, and what `completions` gives."""
     xs = np.asarray(xs[:count], np.float32)
     sample_key, complete_key = jax.random.split(key)
-    result = {"originals": xs, "samples": explicit_samples(sample_key, model, params, count)}
+    return {
+        "originals": xs,
+        "samples": explicit_samples(sample_key, model, params, count),
+        **completions(complete_key, model, params, xs),
+    }
+
+
+def completions(
+    key: Key, model: ExplicitModel, params: Params, xs: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Of an autoregressive model `completions`, one exact draw of the second half of each x given
+    the first, where `completions_known` is True. Orders that do not begin with the same half, and
+    other models, have none."""
     p = model.density(params.generative)
     if not isinstance(p, (Autoregressive, AutoregressiveEnsemble)):
-        return result
+        return {}
     half = int(np.prod(p.event_shape)) // 2
     try:
         known = np.asarray(p.first(half))
     except ValueError:
-        return result
+        return {}
 
     @jax.jit
     def complete(params, keys, xs):
@@ -119,9 +129,8 @@ def explicit_pictures(
         together = 1 if isinstance(p, AutoregressiveEnsemble) else len(xs)
         return jax.lax.map(lambda pair: p.complete(*pair, half), (keys, xs), batch_size=together)
 
-    keys = jax.random.split(complete_key, len(xs))
-    completions = np.asarray(complete(params, keys, xs))
-    return result | {"completions": completions, "completions_known": known}
+    found = complete(params, jax.random.split(key, len(xs)), np.asarray(xs, np.float32))
+    return {"completions": np.asarray(found), "completions_known": known}
 
 
 def pictures(

@@ -77,7 +77,7 @@ def log_p_rows(models: list[dict[str, Any]], dimensions: int | None) -> list[lis
     rows = []
     for model in models:
         for name, generator in model["generators"].items():
-            found, label = generator["log_p"], _label(model, name)
+            found, label = generator["log_p"], label_of(model, name)
             if found["kind"] == "not defined":
                 rows.append([label, "not defined", "", "", "", "", found["reason"]])
                 continue
@@ -127,7 +127,7 @@ def quality_rows(models: list[dict[str, Any]], reference: dict[str, Any]) -> lis
     rows = [_quality_row("training images", reference, "no model: the classifier trained on them")]
     for model in models:
         for name, generator in model["generators"].items():
-            rows.append(_quality_row(_label(model, name), generator["quality"], name))
+            rows.append(_quality_row(label_of(model, name), generator["quality"], name))
     return rows
 
 
@@ -172,7 +172,8 @@ def training_cost(training: dict[str, Any]) -> str:
     return f"{training['steps']:,} steps, {training['seconds']:.0f} s{seeds}"
 
 
-def _label(model: dict[str, Any], generator: str) -> str:
+def label_of(model: dict[str, Any], generator: str) -> str:
+    """What a row is called: the model, and its way of drawing where it has several."""
     return model["label"] if len(model["generators"]) == 1 else f"{model['label']}, {generator}"
 
 

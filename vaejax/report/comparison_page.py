@@ -18,6 +18,7 @@ from vaejax.report.comparison import (
     MODEL_HEADER,
     QUALITY_HEADER,
     code_rows,
+    label_of,
     log_p_rows,
     model_rows,
     protocol_lines,
@@ -81,10 +82,10 @@ def comparison_page(about: dict[str, Any], pictures: Pictures) -> str:
         "</ul>",
         "<h2>What each of them is</h2>",
         WHICH,
-        _table(MODEL_HEADER, model_rows(models)),
+        html_table(MODEL_HEADER, model_rows(models)),
         "<h2>How likely is an image that it has not seen?</h2>",
         LIKELY,
-        _table(LOG_P_HEADER, log_p_rows(models, about["dimensions"])),
+        html_table(LOG_P_HEADER, log_p_rows(models, about["dimensions"])),
         *(
             [_figure(_log_p_figure(models), "-log p(x) of the models that define it, in nats.")]
             if any(
@@ -96,7 +97,7 @@ def comparison_page(about: dict[str, Any], pictures: Pictures) -> str:
         ),
         "<h2>What does it draw?</h2>",
         LOOKS,
-        _table(QUALITY_HEADER, quality_rows(models, about["reference"])),
+        html_table(QUALITY_HEADER, quality_rows(models, about["reference"])),
     ]
     drawn = any(is_image(p["predictive/originals"]) for p in pictures.values())
     if drawn:
@@ -110,7 +111,7 @@ def comparison_page(about: dict[str, Any], pictures: Pictures) -> str:
     sections += [
         "<h2>What does its code keep?</h2>",
         CODE,
-        _table(CODE_HEADER, code_rows(models)),
+        html_table(CODE_HEADER, code_rows(models)),
     ]
     if drawn:
         sections += ["<h2>Other ways to use it</h2>", MODES]
@@ -130,10 +131,6 @@ def comparison_page(about: dict[str, Any], pictures: Pictures) -> str:
     )
 
 
-def _table(header: list[str], rows: list[list[str]]) -> str:
-    return html_table(header, rows)
-
-
 def _list(lines: list[str]) -> str:
     return f'<ul class="note">{"".join(f"<li>{html.escape(line)}</li>" for line in lines)}</ul>'
 
@@ -151,7 +148,7 @@ def _figure(figure, caption: str) -> str:
 
 def _log_p_figure(models: list[dict[str, Any]]):
     bars = [
-        (model["label"] if len(model["generators"]) == 1 else f"{model['label']}, {name}", found)
+        (label_of(model, name), found)
         for model in models
         for name, generator in model["generators"].items()
         if (found := generator["log_p"])["kind"] != "not defined"
