@@ -24,43 +24,15 @@ Measured: see digits_collapse.json. 3 seeds, plain: KL 2.36 +- 0.11, 7.7 +- 1.2 
 
 import dataclasses
 
-import jax
-
-from vaejax import distributions, experiment, generative, inference, networks
-from vaejax.errors import UserError
-from vaejax.experiment import Data, Experiment, check_support
-from vaejax.objectives import elbo, free_bits, gaussian_noise, linear_warmup, semi_amortized
+from vaejax import experiment
+from vaejax.experiment import Bound, Data, Experiment, masked_pair
+from vaejax.objectives import gaussian_noise
 from vaejax.training import Train
 
 
 @dataclasses.dataclass(frozen=True)
-class Objective:
-    """The ELBO, or one of its variants."""
-
-    warmup_steps: int = 0
-    """Steps over which the KL's weight rises from 0."""
-    free_bits: float = 0.0
-    """Nats below which a dimension's KL costs no less."""
-    refine_steps: int = 0
-    """Gradient steps on q for each x, from the encoder's."""
-    refine_learning_rate: float = 0.1
-    """Of those steps."""
-    through: bool = True
-    """Whether the gradient passes through those steps."""
-
-    def __post_init__(self):
-        if min(self.warmup_steps, self.free_bits, self.refine_steps) < 0:
-            raise UserError("--objective's settings must be 0 or more")
-        if (self.warmup_steps > 0) + (self.free_bits > 0) + (self.refine_steps > 0) > 1:
-            raise UserError(
-                "--objective.warmup-steps, --objective.free-bits and --objective.refine-steps "
-                "exclude each other: give one"
-            )
-
-
-@dataclasses.dataclass(frozen=True)
 class Config(experiment.Config):
-    objective: Objective = dataclasses.field(default_factory=Objective)
+    objective: Bound = dataclasses.field(default_factory=Bound)
     encoder_hidden: tuple[int, ...] = (100, 100)
     """Widths of the encoder's hidden layers; --model.hidden are the decoder's."""
     context_scale: float = 0.001
@@ -78,37 +50,6 @@ config = Config(
 
 
 def build(config, dataset):
-    check_support("bernoulli", dataset)
-    family = inference.diagonal_gaussian(config.model.latent_dim)
-    size = inference.parameter_count(family)
-    encoder = networks.MLP(
-        config.encoder_hidden, (size,), output_kernel_init=jax.nn.initializers.zeros
-    )
-    q = inference.amortized(family, encoder, dataset.shape)
-    pixels = int(dataset.train[0].size)
-    decoder = networks.MaskedMLP(
-        config.model.hidden,
-        (pixels,),
-        context_kernel_init=jax.nn.initializers.normal(config.context_scale),
-    )
-    prior = distributions.standard_normal(config.model.latent_dim)
-    model = generative.autoregressive_decoder(prior, decoder, dataset.shape)
-    settings = config.objective
-
-    def objective(key, q, joint, x, step):
-        if settings.free_bits > 0:
-            return free_bits(key, q, joint, x, minimum=settings.free_bits)
-        if settings.refine_steps > 0:
-            return semi_amortized(
-                key,
-                q,
-                joint,
-                x,
-                num_steps=settings.refine_steps,
-                learning_rate=settings.refine_learning_rate,
-                through=settings.through,
-            )
-        return elbo(key, q, joint, x, beta=linear_warmup(step, settings.warmup_steps))
-
+    model, q = masked_pair(config.model, dataset, config.encoder_hidden, config.context_scale)
     corrupt = gaussian_noise(config.noise) if config.noise > 0 else None
-    return Experiment(model, q, objective, corrupt)
+    return Experiment(model, q, config.objective.function(), corrupt)

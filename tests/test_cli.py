@@ -76,6 +76,9 @@ def test_a_run_explains_itself(runs):
         assert [line["step"] for line in lines] == [13, 26, 39]
         for line in lines:
             assert 0 <= line["active_units"] <= 2
+            assert len(line["kl_per_dimension"]) == 2
+            kl = line["information_lower"] + line["aggregate_kl_upper"]
+            assert abs(sum(line["kl_per_dimension"]) - kl) < 0.3  # two draws of z an example
             assert line["information_lower"] <= min(line["information_upper"], np.log(300))
         figures = {path.stem for path in (run / "figures").glob("*.png")}
         assert figures == {
@@ -84,6 +87,7 @@ def test_a_run_explains_itself(runs):
             "manifold",
             "codes",
             "training",
+            "latents",
             "kl_per_dimension",
         }
         page = (run / "report.html").read_text()
@@ -562,31 +566,36 @@ def test_gaps_are_in_order_and_go_on_where_they_stopped(runs, tmp_path, capsys):
     run = tmp_path / "seed-0"
     shutil.copytree(folder(runs, "digits_vae"), run)
     # Enough steps to converge: a fit cut at the first learning rate may end below where it began.
-    arguments = ["gaps", str(run), "--families", "diagonal", "full"]
+    arguments = ["gaps", str(run), "--families", "diagonal"]
     assert main([*arguments, "--examples", "4"]) == 0
     printed = capsys.readouterr().out
     for words in ("approximation gap", "amortization gap", "generalization gap", "not converged"):
         assert words in printed
     (found,) = (run / "gaps").glob("*.json")
-    about = json.loads(found.read_text())
+    stem = found.stem.removesuffix("-n4")
+    before = dict(np.load(run / "gaps" / f"{stem}-test.npz"))
+    assert main([*arguments, "full", "--examples", "6"]) == 0  # two more, and a family
+    assert json.loads(found.read_text())["names"] == ["diagonal"]
+    about = json.loads((run / "gaps" / f"{stem}-n6.json").read_text())
+    assert about["own_family"] == "diagonal"
     for split in ("train", "test"):
-        arrays = np.load(run / "gaps" / f"{found.stem}-{split}.npz")
-        assert len(arrays["annealed"]) == 4
+        arrays = np.load(run / "gaps" / f"{stem}-{split}.npz")
+        for name in ("annealed", "diagonal", "full"):
+            assert len(arrays[name]) == 6
         for name in ("diagonal", "full"):
-            assert about["summary"][split][name]["out_of_order"] == []
             gaps = about["summary"][split][name]
+            assert gaps["out_of_order"] == []
             log_p = arrays[about["summary"][split]["estimator"]]
             for field, high, low in (
                 ("approximation", log_p, arrays[name]),
                 ("amortization", arrays[name], arrays["amortized"]),
             ):
                 np.testing.assert_allclose(gaps[field]["mean"], np.mean(high - low), atol=1e-4)
-    before = dict(np.load(run / "gaps" / f"{found.stem}-test.npz"))
-    assert main([*arguments, "--examples", "6"]) == 0
-    after = np.load(run / "gaps" / f"{found.stem}-test.npz")
-    assert len(after["annealed"]) == 6
+    after = np.load(run / "gaps" / f"{stem}-test.npz")
     for name, values in before.items():
         np.testing.assert_array_equal(after[name][:4], values)
+    page = (run / "report.html").read_text()
+    assert "What the encoder costs" in page and "    approximation gap" in page
 
 
 TINY_MADE = (

@@ -10,6 +10,7 @@ import functools
 import hashlib
 import importlib.util
 import json
+import math
 import sys
 import types
 import typing
@@ -25,7 +26,15 @@ from vaejax import distributions, generative, inference, networks
 from vaejax.data import Binarization, Dataset
 from vaejax.errors import UserError
 from vaejax.evaluation import Compare, Evaluate
-from vaejax.objectives import gaussian_noise, masking_noise, salt_and_pepper
+from vaejax.objectives import (
+    elbo,
+    free_bits,
+    gaussian_noise,
+    linear_warmup,
+    masking_noise,
+    salt_and_pepper,
+    semi_amortized,
+)
 from vaejax.training import Train, Trainer
 from vaejax.types import ExplicitModel, GenerativeModel, InferenceNetwork, VariationalFamily
 
@@ -180,6 +189,51 @@ class Regularization:
 
 
 @dataclasses.dataclass(frozen=True)
+class Bound:
+    """The ELBO, or one of its variants against unused latents."""
+
+    warmup_steps: int = 0
+    """Steps over which the KL's weight rises from 0."""
+    free_bits: float = 0.0
+    """Nats below which a dimension's KL costs no less."""
+    refine_steps: int = 0
+    """Gradient steps on q for each x, from the encoder's."""
+    refine_learning_rate: float = 0.1
+    """Of those steps."""
+    through: bool = True
+    """Whether the gradient passes through those steps."""
+
+    def __post_init__(self):
+        if min(self.warmup_steps, self.free_bits, self.refine_steps) < 0:
+            raise UserError("--objective's settings must be 0 or more")
+        if (self.warmup_steps > 0) + (self.free_bits > 0) + (self.refine_steps > 0) > 1:
+            raise UserError(
+                "--objective.warmup-steps, --objective.free-bits and --objective.refine-steps "
+                "exclude each other: give one"
+            )
+
+    def function(self) -> Callable:
+        """objective(key, q, joint, x, step) -> Terms."""
+
+        def objective(key, q, joint, x, step):
+            if self.free_bits > 0:
+                return free_bits(key, q, joint, x, minimum=self.free_bits)
+            if self.refine_steps > 0:
+                return semi_amortized(
+                    key,
+                    q,
+                    joint,
+                    x,
+                    num_steps=self.refine_steps,
+                    learning_rate=self.refine_learning_rate,
+                    through=self.through,
+                )
+            return elbo(key, q, joint, x, beta=linear_warmup(step, self.warmup_steps))
+
+        return objective
+
+
+@dataclasses.dataclass(frozen=True)
 class Config:
     """The base of every experiment's configuration."""
 
@@ -221,16 +275,47 @@ def masked_density(model: MaskedMLP, dataset: Dataset) -> ExplicitModel:
     return generative.masked_autoencoder(network, dataset.shape, masks)
 
 
+def masked_pair(
+    model: MLP, dataset: Dataset, encoder_hidden: tuple[int, ...], context_scale: float
+) -> tuple[GenerativeModel, InferenceNetwork]:
+    """p(z) = N(0, I), a masked autoencoder of `model.hidden` with z as its context for p(x | z),
+    and a diagonal Gaussian q that starts at p(z) for every x. The decoder's weights on z start
+    with standard deviation `context_scale`: with a small one it models x without z at first."""
+    check_support("bernoulli", dataset)
+    activation = _ACTIVATIONS[model.activation]
+    family = inference.diagonal_gaussian(model.latent_dim)
+    encoder = networks.MLP(
+        encoder_hidden,
+        (inference.parameter_count(family),),
+        activation,
+        output_kernel_init=jax.nn.initializers.zeros,
+    )
+    decoder = networks.MaskedMLP(
+        model.hidden,
+        (math.prod(dataset.shape),),
+        activation=activation,
+        context_kernel_init=jax.nn.initializers.normal(context_scale),
+    )
+    return (
+        generative.autoregressive_decoder(
+            distributions.standard_normal(model.latent_dim), decoder, dataset.shape
+        ),
+        inference.amortized(family, encoder, dataset.shape),
+    )
+
+
 def mlp_pair(
     model: MLP,
     dataset: Dataset,
     family: Callable[[int], VariationalFamily],
     *,
     decoder: Callable[..., Any] = networks.MLP,
+    encoder_hidden: tuple[int, ...] | None = None,
 ) -> tuple[GenerativeModel, InferenceNetwork]:
     """The one-layer model of Burda et al. (2016): p(z) = N(0, I), two MLPs, an output bias that
     starts at the data's mean, and any q family; a point mass makes it an autoencoder.
-    `decoder` makes the decoder's network from what `networks.MLP` takes."""
+    `decoder` makes the decoder's network from what `networks.MLP` takes; `encoder_hidden` are the
+    encoder's widths, `model.hidden` unless given."""
     activation = _ACTIVATIONS[model.activation]
     check_support(model.likelihood, dataset)
     mean = dataset.mean().astype(np.float32)
@@ -267,7 +352,12 @@ def mlp_pair(
             "input_shift": jnp.asarray(mean),
             "input_scale": jnp.asarray(np.maximum(spread_of_x, 1e-6), jnp.float32),
         }
-    encoder = networks.MLP(model.hidden, (size,), activation, **standardize)
+    encoder = networks.MLP(
+        model.hidden if encoder_hidden is None else encoder_hidden,
+        (size,),
+        activation,
+        **standardize,
+    )
     return (
         generative.latent_variable_model(
             distributions.standard_normal(model.latent_dim), decoder_network, likelihood

@@ -51,5 +51,11 @@ class Tracker:
             self.close = run.finish
 
     def log(self, line: dict[str, Any]) -> None:
-        numbers = {k: v for k, v in line.items() if k != "step" and v is not None}
+        """Send a line; of a list each number, under its own name."""
+        numbers: dict[str, float] = {}
+        for name, value in line.items():
+            if isinstance(value, list):
+                numbers |= {f"{name}/{i}": number for i, number in enumerate(value)}
+            elif name != "step" and value is not None:
+                numbers[name] = value
         self._send(line["step"], numbers)

@@ -1,33 +1,29 @@
-"""Every option of digits_collapse over the same seeds, measured alike.
+"""Every option of digits_collapse or mnist_collapse over the same seeds, measured alike.
 
 Each is what `vaejax run digits_collapse --seeds 0 1 2 <arguments>` trains and evaluates (the best
-parameters by validation of the option's own objective, the encoder's own q, test split, IWAE-K).
-Options that are named are measured anew, all where none is; the others' rows stay.
+parameters by validation of the option's own objective, the encoder's own q, test split, IWAE-K;
+of MNIST the first 1,000 images). Options that are named are measured anew, all where none is; the
+others' rows stay.
 
-Command:  python experiments/benchmarks/collapse.py [OPTION ...]
-Measured: see ../digits_collapse.json
+Command:  python experiments/benchmarks/collapse.py digits|mnist [OPTION ...]
+Measured: see ../digits_collapse.json, ../mnist_collapse.json
 """
 
 import json
-import shlex
 import sys
-import time
-from pathlib import Path
 
-import jax
 import numpy as np
-import tyro
+from common import HERE, mean_and_error, train_seeds
 
 from vaejax import data, experiment
-from vaejax.commands.common import EVALUATE, TRAIN, stream, use_compilation_cache
+from vaejax.commands.common import EVALUATE, stream, use_compilation_cache
 from vaejax.evaluation import evaluate, summarize
 
-FILE = Path(__file__).resolve().parent.parent / "digits_collapse.py"
-RESULT = FILE.with_suffix(".json")
 SEEDS = (0, 1, 2)
+EXAMPLES = 1000  # of the test split, or all where there are fewer
 NUM_SAMPLES = 1000
 USED = 0.1  # nats of mean KL above which a dimension is counted as used
-OPTIONS = {
+DIGITS = {
     "plain": "",
     "aggressive": "--train.encoder-steps 5 --train.aggressive-epochs 10",
     "semi-amortized, stopped": "--objective.refine-steps 5 --objective.no-through",
@@ -38,26 +34,26 @@ OPTIONS = {
     "noise, aggressive": "--noise 0.3 --train.encoder-steps 5 --train.aggressive-epochs 10",
     "semi-amortized, through": "--objective.refine-steps 5",
 }
+MNIST = {
+    "plain": "",
+    "aggressive": "--train.encoder-steps 5 --train.aggressive-epochs 5",
+    "semi-amortized, stopped": "--objective.refine-steps 5 --objective.no-through",
+    "free bits": "--objective.free-bits 0.2",
+    "warm-up": "--objective.warmup-steps 5000",
+}
 
 
 def measure(file, arguments):
     """{measurement: [of each seed]}, and the seconds that training took."""
-    config = tyro.cli(type(file.config), args=shlex.split(arguments), default=file.config)
-    dataset = data.load(config.data.name)
-    made = file.build(config, dataset)
-    trainer = made.trainer(dataset, config.train)
-    started = time.perf_counter()
-    *_, last = trainer.run(*trainer.start([stream(seed, TRAIN) for seed in SEEDS]))
-    seconds = time.perf_counter() - started
+    trained = train_seeds(file, arguments, SEEDS)
     rows: dict[str, list] = {}
-    for i, seed in enumerate(SEEDS):
-        params = jax.tree.map(lambda leaf, i=i: leaf[i], last.best.params)
+    for seed, params, best_step in zip(SEEDS, trained.params, trained.best_steps, strict=True):
         arrays = evaluate(
             stream(seed, EVALUATE),
-            made.generative,
-            made.inference,
+            trained.made.generative,
+            trained.made.inference,
             params,
-            dataset.split("test"),
+            trained.dataset.split("test")[:EXAMPLES],
             num_samples=NUM_SAMPLES,
         )
         summary = summarize(arrays)
@@ -70,36 +66,41 @@ def measure(file, arguments):
             "iwae_std_error_monte_carlo": summary["iwae"]["std_error_monte_carlo"],
             "iwae_std_error_data": summary["iwae"]["std_error_data"],
             "khat_above_0.7": summary["khat_above_0.7"],
-            "best_step": int(last.best.step[i]),
+            "best_step": best_step,
         }
         for name, value in row.items():
             rows.setdefault(name, []).append(value)
-    return rows, seconds
+    return rows, trained.seconds
 
 
-def mean_and_error(values):
-    return [float(np.mean(values)), float(np.std(values, ddof=1) / np.sqrt(len(values)))]
+def against(rows, plain):
+    """How much higher the bound is than the plain option's, paired over the seeds."""
+    return mean_and_error(np.subtract(rows["iwae"], plain["iwae"]))
 
 
 def main() -> None:
     use_compilation_cache()
-    file = experiment.load(FILE)
+    name, *chosen = sys.argv[1:]
+    all_options = {"digits": DIGITS, "mnist": MNIST}[name]
+    path = HERE.parent / f"{name}_collapse.py"
+    result = path.with_suffix(".json")
+    file = experiment.load(path)
     dataset = data.load(file.config.data.name)
     head = {
-        "command": "python experiments/benchmarks/collapse.py",
+        "command": f"python experiments/benchmarks/collapse.py {name}",
         "seeds": SEEDS,
         "split": "test",
-        "n": len(dataset.test),
+        "n": min(EXAMPLES, len(dataset.test)),
         "num_samples": NUM_SAMPLES,
         "parameters": "best by validation of the option's own objective",
         "protocol": dataset.protocol(),
         "config": experiment.to_json(file.config),
     }
-    options = json.loads(RESULT.read_text())["options"] if RESULT.exists() else {}
-    for name in sys.argv[1:] or OPTIONS:
-        rows, seconds = measure(file, OPTIONS[name])
-        options[name] = {
-            "arguments": OPTIONS[name],
+    options = json.loads(result.read_text())["options"] if result.exists() else {}
+    for option in chosen or all_options:
+        rows, seconds = measure(file, all_options[option])
+        options[option] = {
+            "arguments": all_options[option],
             "mean_and_std_error_over_seeds": {
                 key: mean_and_error(rows[key])
                 for key in ("active_units", "units_above_0.1_nat", "kl", "elbo", "iwae")
@@ -107,8 +108,11 @@ def main() -> None:
             "by_seed": rows,
             "training_seconds": round(seconds, 1),
         }
-        print(name, options[name]["mean_and_std_error_over_seeds"], f"{seconds:.0f} s", flush=True)
-        RESULT.write_text(json.dumps({**head, "options": options}, indent=1) + "\n")
+        if option != "plain":
+            plain = options["plain"]["by_seed"]
+            options[option]["iwae_above_plain_paired"] = against(rows, plain)
+        print(option, options[option], flush=True)
+        result.write_text(json.dumps({**head, "options": options}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -4,19 +4,24 @@ import dataclasses
 import json
 import os
 import platform
+import shlex
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
+import tyro
 
 import vaejax
 from vaejax import experiment
+from vaejax.commands.common import TRAIN, stream
 from vaejax.data import Dataset
 from vaejax.errors import UserError
 from vaejax.training import Train, Trainer
+from vaejax.types import Params
 
 jax.config.update("jax_platforms", "cpu")  # before anything asks for a device
 
@@ -46,6 +51,35 @@ def trainer(pair: experiment.Experiment, dataset: Dataset) -> Trainer:
     """Adam at 1e-3, no end in sight, no validation: what the others do too."""
     settings = Train(epochs=100_000, batch_size=BATCH, schedule="constant", validations=0)
     return pair.trainer(dataset, settings)
+
+
+class Trained(NamedTuple):
+    """Several seeds of one experiment file, trained together."""
+
+    config: Any
+    dataset: Dataset
+    made: experiment.Experiment
+    params: list[Params]  # of each seed, the best by validation
+    best_steps: list[int]
+    seconds: float
+
+
+def train_seeds(file: experiment.ExperimentFile, arguments: str, seeds: tuple[int, ...]) -> Trained:
+    """What `vaejax train FILE --seeds <seeds> <arguments>` trains, without its files."""
+    config: Any = tyro.cli(type(file.config), args=shlex.split(arguments), default=file.config)
+    dataset = vaejax.data.load(config.data.name)
+    made = file.build(config, dataset)
+    trainer = made.trainer(dataset, config.train)
+    started = time.perf_counter()
+    *_, last = trainer.run(*trainer.start([stream(seed, TRAIN) for seed in seeds]))
+    seconds = time.perf_counter() - started
+    params = [jax.tree.map(lambda leaf, i=i: leaf[i], last.best.params) for i in range(len(seeds))]
+    return Trained(config, dataset, made, params, last.best.step.tolist(), seconds)
+
+
+def mean_and_error(values) -> list[float]:
+    """Over seeds."""
+    return [float(np.mean(values)), float(np.std(values, ddof=1) / np.sqrt(len(values)))]
 
 
 class Others:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
+from vaejax import inference
 from vaejax.distributions import DiagonalGaussian, standard_normal
 from vaejax.objectives import elbo, refine, semi_amortized
 from vaejax.types import Joint
@@ -147,3 +148,38 @@ def test_no_step_is_the_elbo(through):
         gradients(None, objective=lambda _, q, p, x: elbo(key, q, p, x)),
     )
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-10), value, wanted)
+
+
+@pytest.mark.parametrize("family", ["full_gaussian", "inverse_autoregressive", "spline_coupling"])
+def test_all_of_lambda_is_refined_and_learns(family):
+    """Of a flow its networks too: they are what makes it better than the Gaussian it starts at."""
+    made = getattr(inference, family)(2)
+    settings = {"learning_rate": 0.05, "through": False}
+
+    @jax.jit
+    def both(variational):
+        q = made.distribution(variational)
+        moved = refine(jax.random.key(1), q, joint(), X, num_steps=5, **settings)
+
+        def stopped(v):
+            q = made.distribution(v)
+            return semi_amortized(jax.random.key(2), q, joint(), X, num_steps=5, **settings).value
+
+        def at_its_own(v):
+            key = jax.random.split(jax.random.key(2))[1]
+            return elbo(key, made.distribution(v), joint(), X).value
+
+        return (
+            jax.tree.leaves(moved),
+            jax.grad(stopped)(variational),
+            jax.grad(at_its_own)(variational),
+        )
+
+    with jax.enable_x64(True):
+        start = made.init(jax.random.key(0)) | {"mean": START[0], "log_scale": START[1]}
+        leaves = jax.tree.leaves(made.distribution(start))
+        moved, stopped, expected = both(start)
+    assert sum(leaf.size for leaf in leaves) == inference.parameter_count(made)
+    changed = sum(np.any(a != b) for a, b in zip(leaves, moved, strict=True))
+    assert changed == len(leaves)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-10), stopped, expected)

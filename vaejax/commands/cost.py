@@ -4,7 +4,7 @@ import dataclasses
 
 from vaejax import report as reports
 from vaejax.arguments import parse
-from vaejax.commands.common import COST, load_run, present, stream
+from vaejax.commands.common import COST, load_run, present, stream, write_report
 from vaejax.errors import UserError
 from vaejax.evaluation import Cost
 from vaejax.evaluation.cost import measure_cost, summarize_cost
@@ -42,4 +42,6 @@ def cost(arguments: list[str]) -> int:
     for name in ("cost.npz", "cost.json"):
         print(f"  {loaded.directory.file(name)}")
     print(f"  {reports.draw_cost(loaded.directory, about, arrays)}")
+    if loaded.directory.is_evaluated():
+        print(f"  {write_report(loaded.directory)}")
     return 0

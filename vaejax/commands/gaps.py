@@ -19,7 +19,7 @@ from vaejax.commands.common import (
 )
 from vaejax.errors import UserError
 from vaejax.evaluation import Gaps
-from vaejax.evaluation.gaps import gap_blocks, own_family, summarize_gaps
+from vaejax.evaluation.gaps import gap_blocks, measured, own_family, summarize_gaps
 from vaejax.evaluation.pictures import is_point_mass
 
 Split = Literal["train", "test"]
@@ -46,6 +46,7 @@ def gaps(arguments: list[str]) -> int:
         raise UserError("--map is for a point mass; this run's q has a density: leave it away")
     loaded.directory.file("gaps").mkdir(exist_ok=True)
     stem = f"gaps/{settings.identity(step)}"
+    names = ("best",) if settings.map else settings.families
     splits: dict[Split, dict[str, np.ndarray]] = {}
     with signals() as stop:
         for split in SPLITS:
@@ -55,12 +56,10 @@ def gaps(arguments: list[str]) -> int:
             if stop.signal:
                 break
     if not splits:
-        raise UserError("stopped before the first examples were measured")
-    names = ("best",) if settings.map else settings.families
-    x = dataset.split("test")[0]
+        raise UserError("stopped before the first examples were measured in every family")
     joint = generative.joint(params.generative)
     about = {
-        "own_family": own_family(inference.posterior(params.inference, x, joint.prior)),
+        "own_family": own_family(inference, params, joint, dataset.split("test")[0]),
         "settings": dataclasses.asdict(settings),
         "stopped": sum(len(a["amortized"]) for a in splits.values()) < 2 * settings.examples,
         "parameters": which,
@@ -69,13 +68,14 @@ def gaps(arguments: list[str]) -> int:
         "names": names,
         "summary": summarize_gaps(splits, names),
     }
-    loaded.directory.write_json(f"{stem}.json", about)
+    shown = f"{stem}-n{settings.examples}"
+    loaded.directory.write_json(f"{shown}.json", about)
     print(f"\n{loaded.directory.name}")
     reports.print_gaps(about)
     for split in splits:
         print(f"  {loaded.directory.file(f'{stem}-{split}.npz')} (each example)")
-    print(f"  {loaded.directory.file(f'{stem}.json')} (summary)")
-    for path in reports.draw_gaps(loaded.directory, stem, about, splits):
+    print(f"  {loaded.directory.file(f'{shown}.json')} (summary)")
+    for path in reports.draw_gaps(loaded.directory, shown, about, splits):
         print(f"  {path}")
     if loaded.directory.is_evaluated():
         print(f"  {write_report(loaded.directory)}")
@@ -83,11 +83,11 @@ def gaps(arguments: list[str]) -> int:
 
 
 def _measure(loaded: Loaded, params, split: Split, settings: Gaps, file: str, stop):
-    """The split's arrays; goes on from what an earlier call has saved, saves after each block."""
+    """The split's arrays, of the examples that have been measured in every part; goes on from what
+    an earlier call has saved, saves after each block."""
     generative, inference = loaded.pair("it has no gap")
-    dataset = loaded.dataset
-    xs = dataset.split(split)[: settings.examples]
-    arrays = loaded.directory.read_arrays(file) if loaded.directory.file(file).exists() else None
+    xs = loaded.dataset.split(split)[: settings.examples]
+    arrays = loaded.directory.read_arrays(file) if loaded.directory.file(file).exists() else {}
     blocks = gap_blocks(
         stream(settings.seed, GAPS + SPLITS.index(split)),
         generative,
@@ -97,10 +97,14 @@ def _measure(loaded: Loaded, params, split: Split, settings: Gaps, file: str, st
         settings,
         found=arrays,
     )
-    done = 0 if arrays is None else min(len(arrays["amortized"]), len(xs))
-    with progress_bar(len(xs), done, "example", f"gaps, {split}") as bar:
+
+    def done():
+        return [min(measured(arrays, part), len(xs)) for part in settings.parts()]
+
+    total = len(xs) * len(settings.parts())
+    with progress_bar(total, sum(done()), "fit", f"gaps, {split}") as bar:
         while not stop.signal and (block := next(blocks, None)) is not None:
             arrays = block
             loaded.directory.write_arrays(file, arrays)
-            bar.update(len(arrays["amortized"]) - bar.n)
-    return arrays and {field: values[: len(xs)] for field, values in arrays.items()}
+            bar.update(sum(done()) - bar.n)
+    return {name: values[: min(done())] for name, values in arrays.items()} if min(done()) else None

@@ -5,7 +5,7 @@ import time
 
 from vaejax import report as reports
 from vaejax.arguments import parse
-from vaejax.commands.common import GRADIENTS, load_run, present, progress_bar, stream
+from vaejax.commands.common import GRADIENTS, load_run, present, progress_bar, stream, write_report
 from vaejax.errors import UserError
 from vaejax.evaluation import GradientQuality, gradient_quality
 from vaejax.evaluation.gradient_quality import cost
@@ -54,4 +54,6 @@ def gradients(arguments: list[str]) -> int:
     print(f"\n{loaded.directory.name}")
     reports.print_gradients(about)
     print(f"  {loaded.directory.file('gradients.json')}")
+    if loaded.directory.is_evaluated():
+        print(f"  {write_report(loaded.directory)}")
     return 0

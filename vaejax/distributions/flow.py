@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import distrax
 import jax
@@ -83,7 +84,8 @@ class InverseAutoregressiveLayer(distrax.Bijector):
 
 
 class Flow(distrax.Distribution):
-    """z = mean + exp(log_scale) f(e), e ~ N(0, I), f the composition of `layers`, the first first.
+    """z = mean + exp(log_scale) f(e), e ~ N(0, I), f the composition of layers, the first first:
+    `layers[i]` makes the i-th from `parameters[i]`. As a pytree its leaves are lambda whole.
 
     log q(z) = log N(e; 0, I) - log |det df/de| - sum log_scale (Rezende & Mohamed 2015). The event
     is the whole array; the layers are bijectors of a flat vector. Drawing a sample with its log
@@ -94,22 +96,28 @@ class Flow(distrax.Distribution):
         self,
         mean: Float[Array, "..."],
         log_scale: Float[Array, "..."],
-        layers: Sequence[distrax.Bijector],
+        layers: Sequence[Callable[[Any], distrax.Bijector]],
+        parameters: Sequence[Any],
     ):
         mean, log_scale = jnp.asarray(mean), jnp.asarray(log_scale)
         if mean.shape != log_scale.shape:
             raise ValueError(f"mean {mean.shape} and log_scale {log_scale.shape} must agree")
         self.loc = mean
         self.log_scale = log_scale
-        self.layers = tuple(layers)
+        self.parameters = tuple(parameters)
+        self._makers = tuple(layers)
 
     @property
     def event_shape(self) -> tuple[int, ...]:
         return self.loc.shape
 
+    @property
+    def _layers(self) -> list[distrax.Bijector]:
+        return [make(phi) for make, phi in zip(self._makers, self.parameters, strict=True)]
+
     def _forward_and_log_det(self, noise: Float[Array, "d"]) -> tuple[Array, Float[Array, ""]]:
         total = jnp.sum(self.log_scale)
-        for layer in self.layers:
+        for layer in self._layers:
             noise, log_det = layer.forward_and_log_det(noise)
             total += log_det
         return self.loc + jnp.exp(self.log_scale) * noise.reshape(self.loc.shape), total
@@ -117,7 +125,7 @@ class Flow(distrax.Distribution):
     def _inverse_and_log_det(self, z: Float[Array, "..."]) -> tuple[Array, Float[Array, ""]]:
         total = -jnp.sum(self.log_scale)
         noise = ((z - self.loc) * jnp.exp(-self.log_scale)).reshape(-1)
-        for layer in reversed(self.layers):
+        for layer in reversed(self._layers):
             noise, log_det = layer.inverse_and_log_det(noise)
             total += log_det
         return noise, total

@@ -10,12 +10,20 @@ import jax.numpy as jnp
 import numpy as np
 
 from vaejax.errors import UserError
+from vaejax.evaluation.gaps import family, predicted_family
 from vaejax.inference import Trace, family_of, fit_variational
 from vaejax.inference.fit_variational import RECORD
 from vaejax.marginal_likelihood.averages import mean_and_errors
 from vaejax.objectives import elbo
 from vaejax.sharding import over_examples
-from vaejax.types import GenerativeModel, InferenceNetwork, Key, Params
+from vaejax.types import (
+    GenerativeModel,
+    InferenceNetwork,
+    Joint,
+    Key,
+    Params,
+    VariationalFamily,
+)
 
 # Adam's first rate: near an optimum a large one would first lead away from it.
 STARTS = {"standard": 0.1, "encoder": 0.02}
@@ -81,13 +89,13 @@ def measure_cost(
     def fitted(start: str):
         def one(params, index, x):
             joint = generative.joint(params.generative)
-            q = inference.posterior(params.inference, x, joint.prior)
+            chosen, predicted = _predicted(inference, params, joint, x)
             return fit_variational(
                 jax.random.fold_in(key, index),
-                family_of(q),
+                chosen,
                 joint,
                 x,
-                init=jax.tree.leaves(q) if start == "encoder" else None,
+                init=predicted if start == "encoder" else None,
                 learning_rate=STARTS[start],
                 max_steps=settings.max_steps,
                 num_final_samples=settings.num_bound_samples,
@@ -116,6 +124,18 @@ def measure_cost(
         }
     seconds["amortized"] /= len(xs)
     return arrays, seconds
+
+
+def _predicted(
+    inference: InferenceNetwork, params: Params, joint: Joint, x: Any
+) -> tuple[VariationalFamily, Any]:
+    """The family of the encoder's q, and the lambda that the encoder predicts for x."""
+    name = predicted_family(inference, params, joint, x)
+    if name is not None:
+        chosen = family(name, joint.prior.event_shape)
+        return chosen, inference.variational(params.inference, x)
+    q = inference.posterior(params.inference, x, joint.prior)
+    return family_of(q), jax.tree.leaves(q)
 
 
 def _median_seconds(run, *arguments: Any) -> float:

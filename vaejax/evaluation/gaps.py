@@ -5,7 +5,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import jax
 import jax.numpy as jnp
@@ -70,9 +70,14 @@ class Gaps:
         if not self.families or len(set(self.families)) != len(self.families):
             raise UserError("--families expects one or more different ones")
 
+    def parts(self) -> tuple[str, ...]:
+        """What is measured of each example, one after another."""
+        return ("best",) if self.map else ("log_p", *self.families)
+
     def identity(self, step: int) -> str:
-        """Eight digits that change with an example's numbers (not with how many examples)."""
-        settings = dataclasses.asdict(self) | {"examples": None, "step": step}
+        """Eight digits that change with an example's numbers (not with how many examples, or which
+        families)."""
+        settings = dataclasses.asdict(self) | {"examples": None, "families": None, "step": step}
         return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:8]
 
 
@@ -94,14 +99,36 @@ def learning_rate(name: Family) -> float:
     return 0.03 if name in ("flow", "coupling", "spline") else 0.1
 
 
-def own_family(q: Any) -> Family | None:
-    """The name of the family that a q is of, where it is one of the Gaussian ones."""
+def own_family(inference: InferenceNetwork, params: Params, joint: Joint, x: Any) -> Family | None:
+    """The name of the family that the encoder's q is of: that with the same lambda, or where the
+    encoder has a lambda of its own, that of the same Gaussian."""
+    predicted = predicted_family(inference, params, joint, x)
     kinds: dict[type, Family] = {
         DiagonalGaussian: "diagonal",
         FullGaussian: "full",
         GaussianMixture: "mixture",
     }
-    return kinds.get(type(q))
+    return predicted or kinds.get(type(inference.posterior(params.inference, x, joint.prior)))
+
+
+def predicted_family(
+    inference: InferenceNetwork, params: Params, joint: Joint, x: Any
+) -> Family | None:
+    """The name of the family with the lambda that the encoder predicts."""
+
+    def shapes(function, *arguments):
+        return jax.tree.map(jnp.shape, jax.eval_shape(function, *arguments))
+
+    wanted = shapes(inference.variational, params.inference, x)
+    for name in get_args(Family):
+        if shapes(family(name, joint.prior.event_shape).init, jax.random.key(0)) == wanted:
+            return name
+    return None
+
+
+def measured(arrays: Mapping[str, np.ndarray], part: str) -> int:
+    """Of how many examples these arrays hold a part: `log_p`, `best` or a family."""
+    return len(arrays.get("amortized" if part == "log_p" else part, ()))
 
 
 def gap_blocks(
@@ -120,20 +147,16 @@ def gap_blocks(
         sampling and by AIS, both lower bounds in expectation;
       of each family `f`: `f`, the bound of its best q; `f_steps`, `f_converged`, `f_diverged`.
 
-    Each with its `_std_error`. The first family starts at the encoder's q where that is a diagonal
-    Gaussian, else at N(0, I); the others at the first's mean and scale. With `map`, `amortized`
-    and `best` are log p(x, z) at the encoder's z and at the best.
+    Each with its `_std_error`. A fit starts at the encoder's q where that is of its family, else
+    at its mean and scale where it has them, else at N(0, I). With `map`, `amortized` and `best`
+    are log p(x, z) at the encoder's z and at the best.
 
-    Example i uses fold_in(key, i): goes on from `found` to the same numbers.
+    Example i of family f uses fold_in(key, i) and f alone: goes on from `found`, which may lack
+    families, to the same numbers.
     """
 
-    def one(params, index, x):
-        example_key = jax.random.fold_in(key, index)
-        joint = generative.joint(params.generative)
-        q = inference.posterior(params.inference, x, joint.prior)
-        if settings.map:
-            return best_code(example_key, joint, q, x, settings.max_steps)
-        importance_key, annealed_key, fit_key = jax.random.split(example_key, 3)
+    def log_p(key, joint, q, x):
+        importance_key, annealed_key = jax.random.split(key)
         importance = importance_sampling(
             importance_key, joint, x, q, num_samples=settings.num_samples
         )
@@ -145,7 +168,7 @@ def gap_blocks(
             num_chains=settings.num_chains,
             num_temperatures=settings.num_temperatures,
         )
-        row = {
+        return {
             "amortized": importance.diagnostics["elbo"],
             "amortized_std_error": importance.diagnostics["elbo_std_error"],
             "importance": importance.value,
@@ -153,35 +176,58 @@ def gap_blocks(
             "annealed": annealed.value,
             "annealed_std_error": annealed.std_error,
         }
-        start = None
-        if isinstance(q, DiagonalGaussian):
-            start = {"mean": q.loc, "log_scale": q.log_scale}
-        for place, name in enumerate(settings.families):
-            init_key, optimize_key = jax.random.split(jax.random.fold_in(fit_key, place))
-            chosen = family(name, joint.prior.event_shape)
-            best, trace = families.fit_variational(
-                optimize_key,
-                chosen,
-                joint,
-                x,
-                init=chosen.init(init_key) | (start or {}),
-                learning_rate=learning_rate(name),
-                num_samples=settings.draws_per_step,
-                max_steps=settings.max_steps,
-                num_final_samples=settings.num_bound_samples,
-            )
-            row |= _traced(name, trace)
-            if place == 0:
-                start = {part: best[part] for part in ("mean", "log_scale")}
-        return row
 
-    run = over_examples(one, min(BLOCK, len(xs)))
-    done = 0 if found is None else len(found["amortized"])
-    for begin in range(done, len(xs), BLOCK):
-        indices = np.arange(begin, min(begin + BLOCK, len(xs)))
-        block = run(params, indices, xs[indices])
-        found = {k: np.concatenate([found[k], v]) for k, v in block.items()} if found else block
-        yield found
+    def best_of(name, key, joint, q, variational, x):
+        init_key, optimize_key = jax.random.split(key)
+        chosen = family(name, joint.prior.event_shape)
+        _, trace = families.fit_variational(
+            optimize_key,
+            chosen,
+            joint,
+            x,
+            init=_start(chosen.init(init_key), q, variational),
+            learning_rate=learning_rate(name),
+            num_samples=settings.draws_per_step,
+            max_steps=settings.max_steps,
+            num_final_samples=settings.num_bound_samples,
+        )
+        return _traced(name, trace)
+
+    def measure(part):
+        def one(params, index, x):
+            example_key = jax.random.fold_in(key, index)
+            joint = generative.joint(params.generative)
+            q = inference.posterior(params.inference, x, joint.prior)
+            if part == "best":
+                return best_code(example_key, joint, q, x, settings.max_steps)
+            if part == "log_p":
+                return log_p(jax.random.fold_in(example_key, 0), joint, q, x)
+            part_key = jax.random.fold_in(example_key, 1 + get_args(Family).index(part))
+            variational = inference.variational(params.inference, x)
+            return best_of(part, part_key, joint, q, variational, x)
+
+        return over_examples(one, min(BLOCK, len(xs)))
+
+    found = dict(found or {})
+    for part in settings.parts():
+        run = measure(part)
+        for begin in range(measured(found, part), len(xs), BLOCK):
+            indices = np.arange(begin, min(begin + BLOCK, len(xs)))
+            block = run(params, indices, xs[indices])
+            found |= {k: np.concatenate([found.get(k, v[:0]), v]) for k, v in block.items()}
+            yield found
+
+
+def _start(init: Any, q: Any, variational: Any) -> Any:
+    """Where a fit starts: `init`, a family's own, with what the encoder knows put in."""
+    shapes = [jax.tree.map(jnp.shape, tree) for tree in (init, variational)]
+    if shapes[0] == shapes[1]:
+        return variational
+    if isinstance(q, DiagonalGaussian):
+        return init | {"mean": q.loc, "log_scale": q.log_scale}
+    if isinstance(variational, dict) and {"mean", "log_scale"} <= variational.keys():
+        return init | {part: variational[part] for part in ("mean", "log_scale")}
+    return init
 
 
 def best_code(key: Key, joint: Joint, q: Any, x: Any, max_steps: int) -> dict:

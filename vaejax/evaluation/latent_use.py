@@ -3,12 +3,14 @@ the mean of q(z | x) over the data (Hoffman & Johnson 2016)."""
 
 import contextlib
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from vaejax.distributions import DiagonalGaussian
 from vaejax.evaluation.summary import ACTIVE_VARIANCE
 from vaejax.types import GenerativeModel, InferenceNetwork, Key, Params
 
@@ -92,24 +94,53 @@ def latent_use(
 
 def watch_latents(
     generative: GenerativeModel, inference: InferenceNetwork, xs: np.ndarray
-) -> Callable[[Key, Params], dict[str, float]]:
-    """(key, params) -> what a line of metrics says of the latents of these examples: the bounds on
-    I_q(x; z) in nats, and how many dimensions are active, Var_x E_q[z] > 0.01 (Burda et al. 2016),
-    where q knows its mean."""
+) -> Callable[[Key, Params], dict[str, Any]]:
+    """(key, params) -> what a line of metrics says of the latents of these examples, in nats: the
+    bounds on I_q(x; z) and on KL(q(z) || p(z)); `kl_per_dimension`, the mean KL of each, where q
+    and the prior are diagonal Gaussians; `active_units`, how many dimensions have Var_x E_q[z] >
+    0.01 (Burda et al. 2016), where q knows its mean."""
     use = latent_use(generative, inference)
 
-    @jax.jit
-    def active(params, xs):
-        prior = generative.joint(params.generative).prior
-        codes = jax.vmap(lambda x: inference.posterior(params.inference, x, prior).mean())(xs)
-        return jnp.sum(jnp.var(codes, axis=0) > ACTIVE_VARIANCE)
+    def posteriors(one):
+        @jax.jit
+        def over(params, xs):
+            prior = generative.joint(params.generative).prior
+            return jax.vmap(lambda x: one(inference.posterior(params.inference, x, prior), prior))(
+                xs
+            )
+
+        return over
+
+    codes = posteriors(lambda q, prior: q.mean())
+    per_dimension = posteriors(lambda q, prior: q.kl_per_dimension(prior))
+    gaussian = _are_diagonal_gaussians(generative, inference, xs[0])
 
     def watch(key, params):
+        examples = jnp.asarray(xs, jnp.float32)
         found = use(key, params, xs)
-        names = ("information_lower", "information_upper")
-        line: dict[str, float] = {name: float(found[name].mean()) for name in names}
+        line: dict[str, Any] = {
+            name: float(values.mean())
+            for name, values in found.items()
+            if not name.endswith("_std_error")
+        }
+        if gaussian:
+            kl = np.asarray(per_dimension(params, examples)).reshape(len(xs), -1)
+            line["kl_per_dimension"] = [round(float(nats), 5) for nats in kl.mean(axis=0)]
         with contextlib.suppress(NotImplementedError):
-            line["active_units"] = int(active(params, jnp.asarray(xs, jnp.float32)))
+            variance = jnp.var(codes(params, examples), axis=0)
+            line["active_units"] = int(jnp.sum(variance > ACTIVE_VARIANCE))
         return line
 
     return watch
+
+
+def _are_diagonal_gaussians(generative, inference, x) -> bool:
+    kinds = []
+
+    def look(key):
+        params = Params(*(part.init(key) for part in (generative, inference)))
+        prior = generative.joint(params.generative).prior
+        kinds.extend([prior, inference.posterior(params.inference, jnp.asarray(x), prior)])
+
+    jax.eval_shape(look, jax.random.key(0))
+    return all(isinstance(kind, DiagonalGaussian) for kind in kinds)

@@ -95,15 +95,15 @@ def _flow(
             ],
         }
 
-    def conditioner(network, phi):
-        return lambda x: network.apply(phi, x if x.size else jnp.zeros(1, x.dtype))
+    def maker(layer, network):
+        def conditioner(phi):
+            return lambda x: network.apply(phi, x if x.size else jnp.zeros(1, x.dtype))
+
+        return lambda phi: layer(conditioner(phi))
+
+    makers = [maker(layer, network) for layer, network in zip(layers, networks, strict=True)]
 
     def distribution(v):
-        parts = zip(layers, networks, v["conditioners"], strict=True)
-        return Flow(
-            v["mean"],
-            v["log_scale"],
-            [layer(conditioner(network, phi)) for layer, network, phi in parts],
-        )
+        return Flow(v["mean"], v["log_scale"], makers, v["conditioners"])
 
     return VariationalFamily(init, distribution)

@@ -17,15 +17,20 @@ _COLOURS = {"standard": "#d9822b", "encoder": "#1f5fa8"}
 _LABELS = {"standard": "optimized from N(0, I)", "encoder": "optimized from the encoder's q"}
 
 
+COST_HEADER = ["", "-bound", "+- MC", "+- data", "steps", "ms an example", "forward passes"]
+
+
 def print_cost(about: dict[str, Any]) -> None:
     """The table, with the protocol."""
-    p, settings, summary = about["protocol"], about["settings"], about["summary"]
-    print(
-        f"{p['data']} [{p['fingerprint']}], test split, n = {settings['examples']:,} in one batch, "
-        f"binarization {p['binarization']}; {about['parameters']} parameters, step "
-        f"{about['step']:,}; Adam, one draw a step; bounds from {settings['num_bound_samples']:,} "
-        "fresh draws"
-    )
+    first, *others = cost_lines(about)
+    print(first)
+    print(format_table(COST_HEADER, cost_rows(about)))
+    print("\n".join(others))
+
+
+def cost_rows(about: dict[str, Any]) -> list[list[str]]:
+    """Rows of the table, under `COST_HEADER`: the encoder's pass, then each start of the fit."""
+    summary = about["summary"]
     forward = summary["seconds"]["amortized"]
     entry = summary["amortized"]
     rows = [_row("encoder's q, one forward pass", entry, "1", forward, forward)]
@@ -44,13 +49,24 @@ def print_cost(about: dict[str, Any]) -> None:
             taken = "never" if steps is None else f"{steps:,}"
             seconds = None if steps is None else steps * step_seconds
             rows.append(_row(f"  reaches the {level}", None, taken, seconds, forward))
-    header = ["", "-bound", "+- MC", "+- data", "steps", "ms an example", "forward passes"]
-    print(format_table(header, rows))
+    return rows
+
+
+def cost_lines(about: dict[str, Any]) -> list[str]:
+    """How it was measured; what diverged or did not converge."""
+    p, settings, summary = about["protocol"], about["settings"], about["summary"]
+    lines = [
+        f"{p['data']} [{p['fingerprint']}], test split, n = {settings['examples']:,} in one batch, "
+        f"binarization {p['binarization']}; {about['parameters']} parameters, step "
+        f"{about['step']:,}; Adam, one draw a step; bounds from {settings['num_bound_samples']:,} "
+        "fresh draws; times are those of one machine"
+    ]
     for start, label in _LABELS.items():
         for what in ("diverged", "not_converged"):
             indices = summary[start][what]
             if indices:
-                print(f"{label}: {len(indices):,} {what.replace('_', ' ')} ({indices[:10]})")
+                lines.append(f"{label}: {len(indices):,} {what.replace('_', ' ')} ({indices[:10]})")
+    return lines
 
 
 def _row(label, entry, steps, seconds, forward) -> list[str]:

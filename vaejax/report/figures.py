@@ -43,6 +43,8 @@ def draw(run: RunDirectory) -> list[tuple[Path, str]]:
             save("manifold", *_manifold(arrays, evaluation["point_mass"]))
     if any("value" in line for line in run.metrics()):
         save("training", *_training(run.metrics(), evaluation))
+    if sum("information_lower" in line for line in run.metrics()) > 1:
+        save("latents", *_latents(run.metrics()))
     if "kl_per_dimension" in arrays:
         save("kl_per_dimension", *_kl_per_dimension(arrays["kl_per_dimension"]))
     if "code" in arrays and arrays["code"].shape[1:] == (2,):
@@ -184,6 +186,48 @@ def _training(metrics, evaluation):
     elif is_explicit(evaluation):
         bound = "log p(x), or of an ensemble that of a member drawn for each example"
     return figure, f"The objective along training: mean over an epoch's batches ({bound})."
+
+
+def _latents(metrics):
+    lines = [line for line in metrics if "information_lower" in line]
+    steps = [line["step"] for line in lines]
+    both = "kl_per_dimension" in lines[-1]
+    figure, grid = plt.subplots(1, 1 + both, figsize=(5.5 + 5 * both, 3.8), squeeze=False)
+    axes = grid[0, 0]
+    for name, colour, label in (
+        ("information", _BLUE, "I(x; z)"),
+        ("aggregate_kl", _ORANGE, "KL(q(z) || p(z))"),
+    ):
+        # Metrics of before these were kept have not all of them.
+        if all(f"{name}_upper" in line for line in lines):
+            low, high = ([line[f"{name}_{side}"] for line in lines] for side in ("lower", "upper"))
+            axes.fill_between(steps, low, high, color=colour, alpha=0.4, label=label)
+    axes.set_xlabel("step")
+    axes.set_ylabel("nats, between its bounds")
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize=8)
+    if both:
+        kept = [line for line in lines if "kl_per_dimension" in line]
+        kl = np.asarray([line["kl_per_dimension"] for line in kept])
+        order = np.argsort(-kl[-1])
+        axes = grid[0, 1]
+        steps = [line["step"] for line in kept]
+        for dimension in order:
+            axes.plot(steps, kl[:, dimension], color=_BLUE, lw=0.8, alpha=0.6)
+        axes.set_yscale("log")
+        axes.set_ylim(max(kl.min(), 1e-4), None)
+        axes.set_xlabel("step")
+        axes.set_ylabel("KL(q(z_j | x) || p(z_j)), nats")
+        axes.grid(alpha=0.3)
+    if "active_units" in lines[-1]:
+        axes.set_title(f"{lines[-1]['active_units']} active units at the end", fontsize=10)
+    figure.tight_layout()
+    return figure, (
+        "The latents along training, of the first training examples: the mutual information of x "
+        "and z under q and the distance of the aggregate posterior from p(z), each between its "
+        "bounds in expectation (the lower bound on I is at most log n)"
+        + ("; and the mean KL of each dimension." if both else ".")
+    )
 
 
 def _kl_per_dimension(kl):

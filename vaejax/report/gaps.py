@@ -15,6 +15,7 @@ from vaejax.evaluation.gaps import with_log_p
 from vaejax.report.table import HEADER, format_error, format_table
 from vaejax.run_directory import RunDirectory
 
+_FIGURES = ("decomposition", "distribution")
 _COLOURS = {
     "approximation gap": "#1f5fa8",
     "amortization gap": "#d9822b",
@@ -169,7 +170,7 @@ def draw_gaps(
     axes.set_ylabel("nats")
     axes.set_title("gaps, mean and standard error over examples", fontsize=10)
     axes.legend(fontsize=8)
-    paths = [_save(run, f"{stem}-decomposition.png", figure)]
+    paths = [_save(run, f"{stem}-{_FIGURES[0]}.png", figure)]
     figure, grid = plt.subplots(1, len(names), figsize=(4.5 * len(names), 3.6), squeeze=False)
     for axes, name in zip(grid[0], names, strict=True):
         for split, measured in splits.items():
@@ -188,8 +189,20 @@ def draw_gaps(
         axes.set_ylabel("share of the examples below")
         axes.grid(alpha=0.3)
         axes.legend(fontsize=8)
-    paths.append(_save(run, f"{stem}-distribution.png", figure))
+    paths.append(_save(run, f"{stem}-{_FIGURES[1]}.png", figure))
     return paths
+
+
+def gap_sections(run: RunDirectory) -> list[tuple[dict[str, Any], list[Path]]]:
+    """What `vaejax gaps` has found so far, the oldest first, each with its figures."""
+    files = run.file("gaps").glob("*-n*.json")
+    return [
+        (
+            run.read_json(f"gaps/{file.name}", "settings", "summary", "names", "own_family"),
+            [run.file(f"gaps/{file.stem}-{kind}.png") for kind in _FIGURES],
+        )
+        for file in sorted(files, key=lambda file: file.stat().st_mtime)
+    ]
 
 
 def _save(run: RunDirectory, name: str, figure) -> Path:

@@ -5,6 +5,9 @@ import html
 import json
 from pathlib import Path
 
+from vaejax.report.cost import COST_HEADER, cost_lines, cost_rows
+from vaejax.report.gaps import gap_lines, gap_rows, gap_sections
+from vaejax.report.gradients import GRADIENT_HEADER, gradient_lines, gradient_rows
 from vaejax.report.log_likelihood import about_lines, log_likelihood_rows
 from vaejax.report.table import HEADER, evaluation_rows, is_explicit, protocol_line
 from vaejax.run_directory import RunDirectory
@@ -14,6 +17,7 @@ body { font: 16px/1.5 system-ui, sans-serif; color: #222; max-width: 60rem; marg
        padding: 0 1rem; }
 table { border-collapse: collapse; } td, th { padding: .2rem .8rem; text-align: right; }
 td:first-child, td:last-child, th:first-child, th:last-child { text-align: left; }
+td:first-child { white-space: pre-wrap; }
 tr { border-bottom: 1px solid #ddd; } figure { margin: 1.5rem 0; } img { max-width: 100%; }
 figcaption, .note { color: #555; } pre { background: #f5f5f5; padding: 1rem; overflow: auto; }
 .missing { border-left: 4px solid #d9822b; padding-left: 1rem; }
@@ -64,7 +68,7 @@ def write_page(run: RunDirectory, figures: list[tuple[Path, str]]) -> Path:
     if is_explicit(evaluation):
         parts.append(_NO_LATENT)
     parts += [_picture(path, caption) for path, caption in figures]
-    parts += _log_likelihood(run)
+    parts += _log_likelihood(run) + _gaps(run) + _cost(run) + _gradients(run)
     parts += [
         "<h2>Configuration</h2>",
         f"<pre>{html.escape(json.dumps(trained, indent=2))}</pre>",
@@ -91,10 +95,47 @@ def _log_likelihood(run: RunDirectory) -> list[str]:
         return []
     parts = ["<h2>log p(x)</h2>"]
     for about in found:
-        lines = "".join(f"<br>{html.escape(line)}" for line in about_lines(about))
-        parts += [html_table(HEADER, log_likelihood_rows(about)), f'<p class="note">{lines}</p>']
+        parts += [html_table(HEADER, log_likelihood_rows(about)), _note(about_lines(about))]
     caption = "The last call of vaejax log-likelihood."
     return [*parts, _picture(run.file("log_likelihood/figure.png"), caption)]
+
+
+def _gaps(run: RunDirectory) -> list[str]:
+    """What `vaejax gaps` has found so far, the oldest first."""
+    parts = []
+    for about, figures in gap_sections(run):
+        parts += [html_table(HEADER, gap_rows(about)), _note(gap_lines(about))]
+        parts += [_picture(path, "vaejax gaps: the table above.") for path in figures]
+    return ["<h2>What the encoder costs</h2>", *parts] if parts else []
+
+
+def _cost(run: RunDirectory) -> list[str]:
+    """What `vaejax cost` found last."""
+    if not run.file("cost.json").exists():
+        return []
+    about = run.read_json("cost.json", "settings", "summary", "protocol")
+    return [
+        "<h2>What an optimization of q for each x costs</h2>",
+        html_table(COST_HEADER, cost_rows(about)),
+        _note(cost_lines(about)),
+        _picture(run.file("cost.png"), "The bound against time; vaejax cost."),
+    ]
+
+
+def _gradients(run: RunDirectory) -> list[str]:
+    """What `vaejax gradients` found last."""
+    if not run.file("gradients.json").exists():
+        return []
+    about = run.read_json("gradients.json", "settings", "rows", "protocol")
+    return [
+        "<h2>Gradient estimators</h2>",
+        html_table(GRADIENT_HEADER, gradient_rows(about)),
+        _note(gradient_lines(about)),
+    ]
+
+
+def _note(lines: list[str]) -> str:
+    return f'<p class="note">{"<br>".join(map(html.escape, lines))}</p>'
 
 
 def _picture(path: Path, caption: str) -> str:

@@ -1,0 +1,54 @@
+"""The same p(x, z) with other encoders, on binarized digits: what each does to the gaps.
+
+The decoder is that of digits_vae. The encoder's q may be of a richer family, which the network
+then predicts whole (of a flow, its weights); its network may be larger or smaller; noise on what
+it sees regularizes it (Shu et al. 2018). Published (Cremer et al. 2018): a flow in q lowers the
+approximation gap, a larger encoder the amortization gap; and a decoder that is trained with a
+poor q comes to suit it.
+
+Command:  python experiments/benchmarks/encoders.py
+          (one: vaejax run digits_encoders --family full, then vaejax gaps RUN --families full)
+"""
+
+import dataclasses
+
+from vaejax import experiment
+from vaejax.errors import UserError
+from vaejax.evaluation.gaps import Family, family
+from vaejax.experiment import Data, Experiment, mlp_pair
+from vaejax.objectives import elbo, gaussian_noise
+from vaejax.training import Train
+
+
+@dataclasses.dataclass(frozen=True)
+class Config(experiment.Config):
+    family: Family = "diagonal"
+    """Of the encoder's q."""
+    encoder_hidden: tuple[int, ...] = (100, 100)
+    """Widths of the encoder's hidden layers; --model.hidden are the decoder's."""
+    noise: float = 0.0
+    """Standard deviation of Gaussian noise on what the encoder sees in training."""
+
+    def __post_init__(self):
+        if not 0 <= self.noise < float("inf"):
+            raise UserError(f"--noise must be finite and 0 or more; got {self.noise}")
+
+
+config = Config(
+    data=Data("digits"),
+    model=experiment.MLP(latent_dim=8, hidden=(100, 100)),
+    train=Train(epochs=300),
+)
+
+
+def build(config, dataset):
+    def chosen(*shape):
+        return family(config.family, shape)
+
+    model, q = mlp_pair(config.model, dataset, chosen, encoder_hidden=config.encoder_hidden)
+
+    def objective(key, q, joint, x, step):
+        return elbo(key, q, joint, x)
+
+    corrupt = gaussian_noise(config.noise) if config.noise > 0 else None
+    return Experiment(model, q, objective, corrupt)

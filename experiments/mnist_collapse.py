@@ -1,0 +1,40 @@
+"""Posterior collapse on binarized MNIST, and what is done against it.
+
+As digits_collapse: p(x | z) is a masked autoencoder (MADE) over the 784 pixels with z as its
+context, which starts without weight on z, so that the decoder learns x without z before the
+encoder has learned anything (He et al. 2019). Here the units that are not used are pruned: they
+are inactive by the usual count (variance of E_q[z] above 0.01; Burda et al. 2016). Options:
+  aggressive               --train.encoder-steps 5 --train.aggressive-epochs 5
+  semi-amortized, stopped  --objective.refine-steps 5 --objective.no-through
+  free bits                --objective.free-bits 0.2
+
+Command:  python experiments/benchmarks/collapse.py mnist   (one: vaejax run mnist_collapse ...)
+"""
+
+import dataclasses
+
+from vaejax import experiment
+from vaejax.experiment import Bound, Data, Experiment, masked_pair
+from vaejax.training import Train
+
+
+@dataclasses.dataclass(frozen=True)
+class Config(experiment.Config):
+    objective: Bound = dataclasses.field(default_factory=Bound)
+    encoder_hidden: tuple[int, ...] = (100, 100)
+    """Widths of the encoder's hidden layers; --model.hidden are the decoder's."""
+    context_scale: float = 0.001
+    """Standard deviation of the decoder's weights on z at the start: small, so that the decoder
+    starts by modelling x without z."""
+
+
+config = Config(
+    data=Data("mnist"),
+    model=experiment.MLP(latent_dim=50, hidden=(500,)),
+    train=Train(epochs=40, validations=10),
+)
+
+
+def build(config, dataset):
+    model, q = masked_pair(config.model, dataset, config.encoder_hidden, config.context_scale)
+    return Experiment(model, q, config.objective.function())
