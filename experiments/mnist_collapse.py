@@ -4,7 +4,7 @@ As digits_collapse: p(x | z) is a masked autoencoder (MADE) over the 784 pixels 
 context, which starts without weight on z, so that the decoder learns x without z before the
 encoder has learned anything (He et al. 2019). Here the units that are not used are pruned: they
 are inactive by the usual count (variance of E_q[z] above 0.01; Burda et al. 2016). Options:
-  aggressive               --train.encoder-steps 5 --train.aggressive-epochs 5
+  aggressive               --train.encoder-steps 10 --train.aggressive-epochs 10
   semi-amortized, stopped  --objective.refine-steps 5 --objective.no-through
   free bits                --objective.free-bits 0.2
 

@@ -1,7 +1,11 @@
-"""Shared by all tests: the compilation cache, and real data where there is some."""
+"""Shared by all tests: how programs are compiled, and real data where there is some."""
 
 import os
 from pathlib import Path
+
+# Most of the suite's time is compilation of programs that run once: half of it without LLVM's
+# optimization. Read when JAX starts; child processes inherit it.
+os.environ["XLA_FLAGS"] = f"--xla_backend_optimization_level=0 {os.environ.get('XLA_FLAGS', '')}"
 
 import jax
 import pytest

@@ -36,7 +36,7 @@ DIGITS = {
 }
 MNIST = {
     "plain": "",
-    "aggressive": "--train.encoder-steps 5 --train.aggressive-epochs 5",
+    "aggressive": "--train.encoder-steps 10 --train.aggressive-epochs 10",
     "semi-amortized, stopped": "--objective.refine-steps 5 --objective.no-through",
     "free bits": "--objective.free-bits 0.2",
     "warm-up": "--objective.warmup-steps 5000",

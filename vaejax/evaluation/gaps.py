@@ -185,7 +185,7 @@ def gap_blocks(
             chosen,
             joint,
             x,
-            init=_start(chosen.init(init_key), q, variational),
+            init=start_at(chosen.init(init_key), q, variational),
             learning_rate=learning_rate(name),
             num_samples=settings.draws_per_step,
             max_steps=settings.max_steps,
@@ -218,7 +218,7 @@ def gap_blocks(
             yield found
 
 
-def _start(init: Any, q: Any, variational: Any) -> Any:
+def start_at(init: Any, q: Any, variational: Any) -> Any:
     """Where a fit starts: `init`, a family's own, with what the encoder knows put in."""
     shapes = [jax.tree.map(jnp.shape, tree) for tree in (init, variational)]
     if shapes[0] == shapes[1]:

@@ -94,22 +94,26 @@ def gap_lines(about: dict[str, Any]) -> list[str]:
             "where log p(x) is short, approximation gaps are too small; where a fit is, "
             "amortization gaps are too small and approximation gaps too large"
         )
+    meanings = {
+        "diverged": "diverged, not in the means",
+        "not_converged": "not converged, in the means",
+        "out_of_order": "encoder's <= best <= log p(x) fails by 3 standard errors",
+    }
     for split, found in _splits(about):
-        for name in about["names"]:
-            for what in ("diverged", "not_converged", "out_of_order"):
-                if what == "out_of_order" and s["map"]:
-                    continue
-                indices = found[name][what]
-                listed = ", ".join(map(str, indices[:10])) + (", ..." if len(indices) > 10 else "")
-                meaning = {
-                    "diverged": "diverged, not in the means",
-                    "not_converged": "not converged, in the means",
-                    "out_of_order": "encoder's <= best <= log p(x) fails by 3 standard errors",
-                }[what]
-                if indices or what != "out_of_order":
-                    where = f" ({listed})" if indices else ""
-                    lines.append(f"{split}, {name}: {len(indices):,} {meaning}{where}")
+        for what, meaning in meanings.items():
+            if what == "out_of_order" and s["map"]:
+                continue
+            counts = [f"{name} {_listed(found[name][what])}" for name in about["names"]]
+            lines.append(f"{split}: {meaning}: {', '.join(counts)}")
     return lines
+
+
+def _listed(indices: list[int]) -> str:
+    """How many, and the first of them."""
+    if not indices:
+        return "0"
+    more = ", ..." if len(indices) > 10 else ""
+    return f"{len(indices):,} (examples {', '.join(map(str, indices[:10]))}{more})"
 
 
 def _estimators(about: dict[str, Any]) -> list[str]:

@@ -1,0 +1,138 @@
+"""Gaps of a linear-Gaussian model, where each is known, and of what went wrong."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import scipy.stats
+
+from vaejax import inference
+from vaejax.distributions import DiagonalGaussian, standard_normal
+from vaejax.evaluation import Gaps
+from vaejax.evaluation.gaps import family, gap_blocks, own_family, start_at, summarize_gaps
+from vaejax.networks import MLP
+from vaejax.types import GenerativeModel, InferenceNetwork, Joint, Params
+
+W = np.array([[1.0, 0.9], [0.5, -0.2], [-0.7, -0.4]])
+S = 0.8
+PRECISION = np.eye(2) + W.T @ W / S**2
+XS = np.random.default_rng(0).normal(size=(3, 3)).astype(np.float32)
+ERROR = np.array([0.3, -0.2])  # of the encoder's mean
+LOG_SCALE = np.array([-0.4, -0.9])  # the encoder's
+
+
+def model():
+    joint = Joint(
+        standard_normal(2),
+        lambda z: DiagonalGaussian(jnp.asarray(W, jnp.float32) @ z, jnp.full(3, np.log(S))),
+    )
+    return GenerativeModel(lambda key: (), lambda theta: joint)
+
+
+def encoder():
+    """The posterior's mean with an error, and a scale of its own; lambda is a tuple."""
+    to_mean = jnp.asarray(np.linalg.solve(PRECISION, W.T / S**2), jnp.float32)
+
+    def variational(phi, x):
+        return to_mean @ x + jnp.asarray(ERROR), jnp.asarray(LOG_SCALE)
+
+    return InferenceNetwork(
+        init=lambda key: (),
+        variational=variational,
+        posterior=lambda phi, x, prior: DiagonalGaussian(*variational(phi, x)),
+    )
+
+
+def kl_to_posterior(error, covariance):
+    """KL(N(m + error, covariance) || N(m, PRECISION^-1))."""
+    return 0.5 * (
+        np.trace(PRECISION @ covariance)
+        - 2
+        + error @ PRECISION @ error
+        - np.linalg.slogdet(PRECISION @ covariance)[1]
+    )
+
+
+@pytest.fixture(scope="module")
+def measured():
+    """Diagonal first; full after it, as a second command would."""
+    arguments = model(), encoder(), Params((), ()), XS
+    settings = {"num_temperatures": 20, "draws_per_step": 64, "num_bound_samples": 20_000}
+    *_, found = gap_blocks(jax.random.key(0), *arguments, Gaps(families=("diagonal",), **settings))
+    both = Gaps(families=("diagonal", "full"), **settings)
+    *_, arrays = gap_blocks(jax.random.key(0), *arguments, both, found=found)
+    assert all(arrays[name] is values for name, values in found.items())
+    return arrays, summarize_gaps({"train": arrays, "test": arrays}, both.families)
+
+
+def test_gaps_are_those_of_the_closed_form(measured):
+    """approximation = (sum log precision_ii - log det precision) / 2; with a full covariance 0."""
+    arrays, summary = measured
+    log_p = scipy.stats.multivariate_normal(np.zeros(3), W @ W.T + S**2 * np.eye(3)).logpdf(XS)
+    encoders = kl_to_posterior(ERROR, np.diag(np.exp(2 * LOG_SCALE)))
+    best = 0.5 * (np.log(np.diag(PRECISION)).sum() - np.linalg.slogdet(PRECISION)[1])
+    assert best > 0.1 and encoders > best + 0.1
+    for name, expected in (
+        ("annealed", log_p),
+        ("importance", log_p),
+        ("amortized", log_p - encoders),
+        ("diagonal", log_p - best),
+        ("full", log_p),
+    ):
+        error = np.abs(arrays[name] - expected)
+        assert np.all(error < 4 * arrays[f"{name}_std_error"] + 2e-3), name
+    found = summary["test"]
+    for entry, expected in (
+        (found["total"], encoders),
+        (found["diagonal"]["approximation"], best),
+        (found["diagonal"]["amortization"], encoders - best),
+        (found["full"]["approximation"], 0.0),
+        (found["full"]["amortization"], encoders),
+    ):
+        assert abs(entry["mean"] - expected) < 4 * entry["std_error_monte_carlo"] + 2e-3
+    assert found["diagonal"]["not_converged"] == found["full"]["not_converged"] == []
+    assert found["diagonal"]["out_of_order"] == found["full"]["out_of_order"] == []
+    assert summary["generalization"]["mean"] == 0.0
+
+
+def test_what_diverged_or_is_out_of_order_is_named_and_not_averaged(measured):
+    arrays = {name: values.copy() for name, values in measured[0].items()}
+    arrays["diagonal"][1], arrays["diagonal_diverged"][1] = np.nan, True
+    arrays["full_converged"][2] = False
+    arrays["full"][2] = arrays["amortized"][2] - 1.0
+    found = summarize_gaps({"test": arrays}, ("diagonal", "full"))["test"]
+    assert found["diagonal"]["diverged"] == [1]
+    assert found["diagonal"]["amortization"]["left_out"] == [1]
+    assert (found["diagonal"]["bound"]["n"], found["full"]["bound"]["n"]) == (2, 3)
+    kept = (arrays["diagonal"] - arrays["amortized"])[[0, 2]].astype(np.float64)
+    np.testing.assert_allclose(found["diagonal"]["amortization"]["mean"], kept.mean(), rtol=1e-5)
+    assert found["full"]["not_converged"] == [2] and found["full"]["out_of_order"] == [2]
+
+
+@pytest.mark.parametrize("name", ["diagonal", "full", "mixture", "flow", "coupling", "spline"])
+def test_the_family_of_an_encoder_is_known_by_its_lambda(name):
+    chosen = family(name, (2,))
+    size = inference.parameter_count(chosen)
+    q = inference.amortized(chosen, MLP((3,), (size,)), (3,))
+    params = Params((), q.init(jax.random.key(0)))
+    joint = model().joint(())
+    assert own_family(q, params, joint, jnp.zeros(3)) == name
+
+
+def test_the_family_of_an_encoder_with_a_lambda_of_its_own():
+    assert own_family(encoder(), Params((), ()), model().joint(()), XS[0]) == "diagonal"
+
+
+def test_a_fit_starts_at_what_the_encoder_knows():
+    flow, full = (family(name, (2,)).init(jax.random.key(0)) for name in ("flow", "full"))
+    predicted = jax.tree.map(lambda leaf: leaf + 1.0, flow)
+    gaussian = DiagonalGaussian(jnp.asarray([1.0, 2.0]), jnp.asarray([-1.0, -2.0]))
+    assert start_at(flow, None, predicted) is predicted  # its own family: at its q
+    for started in (
+        start_at(full, gaussian, (gaussian.loc, gaussian.log_scale)),
+        start_at(full, None, flow | {"mean": gaussian.loc, "log_scale": gaussian.log_scale}),
+    ):
+        q = family("full", (2,)).distribution(started)
+        z = jnp.asarray([0.3, -0.4])
+        np.testing.assert_allclose(q.log_prob(z), gaussian.log_prob(z), rtol=1e-5)
+    assert start_at(full, None, [jnp.zeros(3)]) is full  # nothing known: N(0, I)
