@@ -16,7 +16,7 @@ option's own objective. Used: dimensions whose mean KL is above 0.1 nat; the usu
 units (variance of E_q[z] above 0.01) is all 16 for every option but noise, which makes the
 collapse worse (KL 0.18), and which aggressive steps do not undo.
 
-Command:  python experiments/benchmarks/collapse.py   (one of them: vaejax run digits_collapse ...)
+Command:  python experiments/benchmarks/collapse.py digits   (one: vaejax run digits_collapse ...)
 Expected: aggressive above plain in KL and in used dimensions, -log p(x) no higher
 Measured: see digits_collapse.json. 3 seeds, plain: KL 2.36 +- 0.11, 7.7 +- 1.2 used, -log p(x)
 <= 22.801 +- 0.021 (IWAE-1000); aggressive: 3.55 +- 0.07, 13.0 +- 0.6, 22.772 +- 0.030
