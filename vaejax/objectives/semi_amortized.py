@@ -22,7 +22,8 @@ def refine(
 ) -> Any:
     """q after lambda <- lambda + learning_rate * grad ELBO(lambda), `num_steps` times, a new draw
     of z each (Kim et al. 2018, algorithm 1, without momentum and clipping). lambda are q's leaves
-    as a pytree, which must be unconstrained: a DiagonalGaussian's mean and log scale.
+    as a pytree, all of them unconstrained, as of every family in `inference`: a Gaussian's mean
+    and scale, a flow's weights too.
 
     `through=True` differentiates through the steps, with respect to q and to the parameters of
     `joint`; with `through=False` the refined q is a constant.
