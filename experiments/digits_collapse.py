@@ -25,8 +25,7 @@ Measured: see digits_collapse.json. 3 seeds, plain: KL 2.36 +- 0.11, 7.7 +- 1.2 
 import dataclasses
 
 from vaejax import experiment
-from vaejax.experiment import Bound, Data, Experiment, masked_pair
-from vaejax.objectives import gaussian_noise
+from vaejax.experiment import Bound, Data, Experiment, encoder_noise, masked_pair
 from vaejax.training import Train
 
 
@@ -51,5 +50,4 @@ config = Config(
 
 def build(config, dataset):
     model, q = masked_pair(config.model, dataset, config.encoder_hidden, config.context_scale)
-    corrupt = gaussian_noise(config.noise) if config.noise > 0 else None
-    return Experiment(model, q, config.objective.function(), corrupt)
+    return Experiment(model, q, config.objective.function(), encoder_noise(config.noise))

@@ -13,10 +13,9 @@ Command:  python experiments/benchmarks/encoders.py
 import dataclasses
 
 from vaejax import experiment
-from vaejax.errors import UserError
 from vaejax.evaluation.gaps import Family, family
-from vaejax.experiment import Data, Experiment, mlp_pair
-from vaejax.objectives import elbo, gaussian_noise
+from vaejax.experiment import Data, Experiment, encoder_noise, mlp_pair
+from vaejax.objectives import elbo
 from vaejax.training import Train
 
 
@@ -28,10 +27,6 @@ class Config(experiment.Config):
     """Widths of the encoder's hidden layers; --model.hidden are the decoder's."""
     noise: float = 0.0
     """Standard deviation of Gaussian noise on what the encoder sees in training."""
-
-    def __post_init__(self):
-        if not 0 <= self.noise < float("inf"):
-            raise UserError(f"--noise must be finite and 0 or more; got {self.noise}")
 
 
 config = Config(
@@ -50,5 +45,4 @@ def build(config, dataset):
     def objective(key, q, joint, x, step):
         return elbo(key, q, joint, x)
 
-    corrupt = gaussian_noise(config.noise) if config.noise > 0 else None
-    return Experiment(model, q, objective, corrupt)
+    return Experiment(model, q, objective, encoder_noise(config.noise))

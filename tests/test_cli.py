@@ -596,6 +596,14 @@ def test_gaps_are_in_order_and_go_on_where_they_stopped(runs, tmp_path, capsys):
         np.testing.assert_array_equal(after[name][:4], values)
     page = (run / "report.html").read_text()
     assert "What the encoder costs" in page and "    approximation gap" in page
+    (run / "gaps" / f"{stem}-n6-distribution.png").unlink()  # written by a call that was cut
+    assert main(["report", str(run)]) == 0
+    assert "is not there" in (run / "report.html").read_text()
+    assert main([*arguments[:-1], "full", "--examples", "6"]) == 0  # nothing is lost
+    assert json.loads((run / "gaps" / f"{stem}-n6.json").read_text())["names"] == [
+        "full",
+        "diagonal",
+    ]
 
 
 TINY_MADE = (

@@ -204,8 +204,12 @@ class Bound:
     """Whether the gradient passes through those steps."""
 
     def __post_init__(self):
-        if min(self.warmup_steps, self.free_bits, self.refine_steps) < 0:
-            raise UserError("--objective's settings must be 0 or more")
+        for name in ("warmup_steps", "free_bits", "refine_steps", "refine_learning_rate"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise UserError(
+                    f"--objective.{name.replace('_', '-')} must be finite and 0 or more; got "
+                    f"{getattr(self, name)}"
+                )
         if (self.warmup_steps > 0) + (self.free_bits > 0) + (self.refine_steps > 0) > 1:
             raise UserError(
                 "--objective.warmup-steps, --objective.free-bits and --objective.refine-steps "
@@ -282,10 +286,12 @@ def masked_pair(
     and a diagonal Gaussian q that starts at p(z) for every x. The decoder's weights on z start
     with standard deviation `context_scale`: with a small one it models x without z at first."""
     check_support("bernoulli", dataset)
+    if not 0 < context_scale < math.inf:
+        raise UserError(f"--context-scale must be finite and above 0; got {context_scale}")
     activation = _ACTIVATIONS[model.activation]
     family = inference.diagonal_gaussian(model.latent_dim)
     encoder = networks.MLP(
-        encoder_hidden,
+        _encoder_widths(encoder_hidden),
         (inference.parameter_count(family),),
         activation,
         output_kernel_init=jax.nn.initializers.zeros,
@@ -302,6 +308,19 @@ def masked_pair(
         ),
         inference.amortized(family, encoder, dataset.shape),
     )
+
+
+def encoder_noise(level: float) -> Callable | None:
+    """corrupt(key, x) that adds Gaussian noise of this standard deviation; None for 0."""
+    if not 0 <= level < math.inf:
+        raise UserError(f"--noise must be finite and 0 or more; got {level}")
+    return gaussian_noise(level) if level > 0 else None
+
+
+def _encoder_widths(hidden: tuple[int, ...]) -> tuple[int, ...]:
+    if any(width < 1 for width in hidden):
+        raise UserError(f"--encoder-hidden must be widths of at least 1; got {hidden}")
+    return hidden
 
 
 def mlp_pair(
@@ -353,7 +372,7 @@ def mlp_pair(
             "input_scale": jnp.asarray(np.maximum(spread_of_x, 1e-6), jnp.float32),
         }
     encoder = networks.MLP(
-        model.hidden if encoder_hidden is None else encoder_hidden,
+        model.hidden if encoder_hidden is None else _encoder_widths(encoder_hidden),
         (size,),
         activation,
         **standardize,

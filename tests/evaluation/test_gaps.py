@@ -1,5 +1,7 @@
 """Gaps of a linear-Gaussian model, where each is known, and of what went wrong."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -11,6 +13,7 @@ from vaejax.distributions import DiagonalGaussian, standard_normal
 from vaejax.evaluation import Gaps
 from vaejax.evaluation.gaps import family, gap_blocks, own_family, start_at, summarize_gaps
 from vaejax.networks import MLP
+from vaejax.report.gaps import gap_lines
 from vaejax.types import GenerativeModel, InferenceNetwork, Joint, Params
 
 W = np.array([[1.0, 0.9], [0.5, -0.2], [-0.7, -0.4]])
@@ -100,13 +103,39 @@ def test_what_diverged_or_is_out_of_order_is_named_and_not_averaged(measured):
     arrays["diagonal"][1], arrays["diagonal_diverged"][1] = np.nan, True
     arrays["full_converged"][2] = False
     arrays["full"][2] = arrays["amortized"][2] - 1.0
-    found = summarize_gaps({"test": arrays}, ("diagonal", "full"))["test"]
+    names = ("diagonal", "full")
+    found = summarize_gaps({"test": arrays}, names)["test"]
     assert found["diagonal"]["diverged"] == [1]
-    assert found["diagonal"]["amortization"]["left_out"] == [1]
     assert (found["diagonal"]["bound"]["n"], found["full"]["bound"]["n"]) == (2, 3)
     kept = (arrays["diagonal"] - arrays["amortized"])[[0, 2]].astype(np.float64)
     np.testing.assert_allclose(found["diagonal"]["amortization"]["mean"], kept.mean(), rtol=1e-5)
     assert found["full"]["not_converged"] == [2] and found["full"]["out_of_order"] == [2]
+    arrays["annealed"][0] = np.nan
+    arrays["importance"] -= 10.0  # so that it is not the better one
+    summary = summarize_gaps({"test": arrays}, names)
+    found = summary["test"]
+    assert found["not_finite"] == [0]
+    entries = found["log_p"], found["total"], found["full"]["bound"], found["diagonal"]["bound"]
+    assert [entry["n"] for entry in entries] == [2, 2, 2, 1]
+    about = {"summary": summary, "names": names, "stopped": False, "parameters": "last", "step": 1}
+    protocol = {"data": "", "fingerprint": "", "binarization": ""}
+    lines = gap_lines(about | {"settings": dataclasses.asdict(Gaps()), "protocol": protocol})
+    assert "test: log p(x) or the encoder's bound not finite, in none of the means: 1 (ex" in (
+        "".join(lines)
+    )
+    assert "test: diverged, not in the means: diagonal 1 (examples 1), full 0" in lines
+
+
+def test_the_generalization_gap_is_of_the_encoders_own_family(measured):
+    arrays = measured[0]
+    better = {name: values.copy() for name, values in arrays.items()}
+    better["diagonal"] += 0.25
+    splits = {"train": arrays, "test": better}
+    for names in (("diagonal", "full"), ("full", "diagonal")):
+        found = summarize_gaps(splits, names, "diagonal")["generalization"]
+        assert found["family"] == "diagonal"
+        np.testing.assert_allclose(found["mean"], 0.25, rtol=1e-4)
+        assert found["std_error_monte_carlo"] > 0
 
 
 @pytest.mark.parametrize("name", ["diagonal", "full", "mixture", "flow", "coupling", "spline"])
@@ -120,7 +149,13 @@ def test_the_family_of_an_encoder_is_known_by_its_lambda(name):
 
 
 def test_the_family_of_an_encoder_with_a_lambda_of_its_own():
-    assert own_family(encoder(), Params((), ()), model().joint(()), XS[0]) == "diagonal"
+    """That of its q, unless it has a part of that family only: a scale that is fixed."""
+    params, joint = Params((), ()), model().joint(())
+    assert own_family(encoder(), params, joint, XS[0]) == "diagonal"
+    fixed = inference.fixed_scale_gaussian(2, scale=0.5)
+    q = inference.amortized(fixed, MLP((), (2,)), (3,))
+    phi = q.init(jax.random.key(0))
+    assert own_family(q, Params((), phi), joint, jnp.asarray(XS[0])) is None
 
 
 def test_a_fit_starts_at_what_the_encoder_knows():

@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 
 from vaejax.distributions import DiagonalGaussian, standard_normal
-from vaejax.evaluation import latent_use, mean_and_errors
+from vaejax.evaluation import evaluate, latent_use, mean_and_errors, summarize, watch_latents
+from vaejax.inference import amortized, inverse_autoregressive, parameter_count
+from vaejax.networks import MLP
 from vaejax.types import GenerativeModel, InferenceNetwork, Joint, Params
 
 ROOT_C = np.random.default_rng(0).normal(size=(3, 3))
@@ -139,3 +141,31 @@ def test_lower_and_upper_add_up_to_the_kl():
 def test_one_example_says_nothing():
     with pytest.raises(ValueError, match="at least 2 examples; got 1"):
         RUN(jax.random.key(0), PARAMS, data(1))
+
+
+@pytest.mark.parametrize(("factor", "active"), [(0.0, 0), (1.0, 2)])
+def test_what_a_line_of_metrics_says(factor, active):
+    xs = data(300)
+    line = watch_latents(MODEL, ENCODER, xs)(jax.random.key(0), Params({}, jnp.asarray(factor)))
+    means = factor * xs.astype(np.float64) @ A.T
+    kl = 0.5 * (SCALE**2 + means**2 - 1 - 2 * np.log(SCALE)).mean(axis=0)
+    np.testing.assert_allclose(line["kl_per_dimension"], kl, atol=2e-5)
+    assert line["active_units"] == np.sum(means.var(axis=0) > 0.01) == active
+    information, aggregate = exact(factor)
+    assert line["information_lower"] - 0.15 < information < line["information_upper"] + 0.15
+    assert line["aggregate_kl_lower"] - 0.15 < aggregate < line["aggregate_kl_upper"] + 0.15
+
+
+def test_no_unit_of_a_flow_is_active_where_it_ignores_x():
+    """Its mean is that of draws, whose own variance is at the very threshold of 0.01."""
+    flow = inverse_autoregressive(20, hidden=(4,))
+    size = parameter_count(flow)
+    encoder = amortized(flow, MLP((), (size,)), (3,))
+    joint = Joint(standard_normal(20), lambda z: DiagonalGaussian(jnp.zeros(3), jnp.zeros(3)))
+    model = GenerativeModel(lambda key: {}, lambda theta: joint)
+    zeros = jax.tree.map(jnp.zeros_like, encoder.init(jax.random.key(0)))
+    key, params, xs = jax.random.key(1), Params({}, zeros), data(300)
+    arrays = evaluate(key, model, encoder, params, xs, num_samples=10)
+    assert arrays["code"].var(axis=0).max() > 0.01
+    assert summarize(arrays)["active_units"] == 0
+    assert watch_latents(model, encoder, xs)(key, params)["active_units"] == 0

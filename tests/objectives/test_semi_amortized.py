@@ -9,7 +9,7 @@ import pytest
 import scipy.stats
 
 from vaejax import inference
-from vaejax.distributions import DiagonalGaussian, standard_normal
+from vaejax.distributions import DiagonalGaussian, GaussianMixture, standard_normal
 from vaejax.objectives import elbo, refine, semi_amortized
 from vaejax.types import Joint
 
@@ -148,6 +148,16 @@ def test_no_step_is_the_elbo(through):
         gradients(None, objective=lambda _, q, p, x: elbo(key, q, p, x)),
     )
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-10), value, wanted)
+
+
+def test_the_gradient_through_a_mixture_is_refused():
+    q = GaussianMixture(jnp.zeros(2), jnp.zeros((2, 2)), jnp.zeros((2, 2)))
+    settings = {"num_steps": 1, "learning_rate": 0.1}
+    with pytest.raises(TypeError, match="through=False"):
+        semi_amortized(jax.random.key(0), q, joint(), X, through=True, **settings)
+    assert np.isfinite(
+        semi_amortized(jax.random.key(0), q, joint(), X, through=False, **settings).value
+    )
 
 
 @pytest.mark.parametrize("family", ["full_gaussian", "inverse_autoregressive", "spline_coupling"])

@@ -1,7 +1,7 @@
 """`vaejax gaps`."""
 
 import dataclasses
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from vaejax.commands.common import (
 )
 from vaejax.errors import UserError
 from vaejax.evaluation import Gaps
-from vaejax.evaluation.gaps import gap_blocks, measured, own_family, summarize_gaps
+from vaejax.evaluation.gaps import Family, gap_blocks, measured, own_family, summarize_gaps
 from vaejax.evaluation.pictures import is_point_mass
 
 Split = Literal["train", "test"]
@@ -46,7 +46,6 @@ def gaps(arguments: list[str]) -> int:
         raise UserError("--map is for a point mass; this run's q has a density: leave it away")
     loaded.directory.file("gaps").mkdir(exist_ok=True)
     stem = f"gaps/{settings.identity(step)}"
-    names = ("best",) if settings.map else settings.families
     splits: dict[Split, dict[str, np.ndarray]] = {}
     with signals() as stop:
         for split in SPLITS:
@@ -58,28 +57,43 @@ def gaps(arguments: list[str]) -> int:
     if not splits:
         raise UserError("stopped before the first examples were measured in every family")
     joint = generative.joint(params.generative)
+    own = None if settings.map else own_family(inference, params, joint, dataset.split("test")[0])
+    names = _names(settings, splits)
     about = {
-        "own_family": own_family(inference, params, joint, dataset.split("test")[0]),
+        "own_family": own,
         "settings": dataclasses.asdict(settings),
         "stopped": sum(len(a["amortized"]) for a in splits.values()) < 2 * settings.examples,
         "parameters": which,
         "step": step,
         "protocol": dataset.protocol(),
         "names": names,
-        "summary": summarize_gaps(splits, names),
+        "summary": summarize_gaps(splits, names, own),
     }
     shown = f"{stem}-n{settings.examples}"
+    figures = reports.draw_gaps(loaded.directory, shown, about, splits)
     loaded.directory.write_json(f"{shown}.json", about)
     print(f"\n{loaded.directory.name}")
     reports.print_gaps(about)
     for split in splits:
         print(f"  {loaded.directory.file(f'{stem}-{split}.npz')} (each example)")
     print(f"  {loaded.directory.file(f'{shown}.json')} (summary)")
-    for path in reports.draw_gaps(loaded.directory, shown, about, splits):
+    for path in figures:
         print(f"  {path}")
     if loaded.directory.is_evaluated():
         print(f"  {write_report(loaded.directory)}")
     return 128 + stop.signal if about["stopped"] else 0
+
+
+def _names(settings: Gaps, splits: dict[Split, dict[str, np.ndarray]]) -> tuple[str, ...]:
+    """What is shown: the families asked for, then the others measured of these examples before."""
+    if settings.map:
+        return ("best",)
+    before = [
+        name
+        for name in get_args(Family)
+        if name not in settings.families and all(name in arrays for arrays in splits.values())
+    ]
+    return (*settings.families, *before)
 
 
 def _measure(loaded: Loaded, params, split: Split, settings: Gaps, file: str, stop):
@@ -107,4 +121,5 @@ def _measure(loaded: Loaded, params, split: Split, settings: Gaps, file: str, st
             arrays = block
             loaded.directory.write_arrays(file, arrays)
             bar.update(sum(done()) - bar.n)
-    return {name: values[: min(done())] for name, values in arrays.items()} if min(done()) else None
+    n = min(done())
+    return {name: v[:n] for name, v in arrays.items() if len(v) >= n} if n else None

@@ -11,7 +11,7 @@ import numpy as np
 
 from vaejax.distributions import DiagonalGaussian, PointMass
 from vaejax.errors import UserError
-from vaejax.evaluation.pictures import mean_of
+from vaejax.evaluation.pictures import mean_and_noise
 from vaejax.marginal_likelihood import importance_sampling
 from vaejax.sharding import map_examples
 from vaejax.types import ExplicitModel, GenerativeModel, InferenceNetwork, Key, Params
@@ -55,7 +55,8 @@ def evaluate(
     (mean log weight over the same K draws) and its parts `reconstruction` and `kl`, each with its
     `_std_error`; `kl_per_dimension` where q and the prior are diagonal Gaussians. For a point
     mass: `reconstruction` = log p(x | z) at its z, and nothing that needs a density.
-    For both: `code`, the mean of q (of a flow, of a hundred draws), and `squared_error`,
+    For both: `code`, the mean of q (of a flow, of a hundred draws, with the variance of that in
+    `code_noise`), and `squared_error`,
     ||x - E[x | z = code]||^2, where p(x | z) knows its mean.
     For an explicit model: `log_p`, exact; it has no Monte Carlo error.
 
@@ -71,9 +72,11 @@ def evaluate(
     def one(params, index, x):
         joint = generative.joint(params.generative)
         q = inference.posterior(params.inference, x, joint.prior)
-        code = mean_of(jax.random.fold_in(key, index), q)
+        code, noise = mean_and_noise(jax.random.fold_in(key, index), q)
         likelihood = joint.likelihood(code)
         row = {"code": code}
+        if noise is not None:
+            row["code_noise"] = noise
         with contextlib.suppress(NotImplementedError):
             row["squared_error"] = jnp.sum((x - likelihood.mean()) ** 2)
         if isinstance(q, PointMass):

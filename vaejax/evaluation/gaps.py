@@ -108,7 +108,14 @@ def own_family(inference: InferenceNetwork, params: Params, joint: Joint, x: Any
         FullGaussian: "full",
         GaussianMixture: "mixture",
     }
-    return predicted or kinds.get(type(inference.posterior(params.inference, x, joint.prior)))
+    named = kinds.get(type(inference.posterior(params.inference, x, joint.prior)))
+    if predicted is not None or named is None:
+        return predicted
+    # Fewer numbers than the family has: a part of it, as with a fixed scale.
+    variational = jax.eval_shape(inference.variational, params.inference, x)
+    size = sum(leaf.size for leaf in jax.tree.leaves(variational))
+    whole = families.parameter_count(family(named, joint.prior.event_shape))
+    return named if size >= whole else None
 
 
 def predicted_family(
@@ -257,55 +264,75 @@ def _traced(name: str, trace: families.Trace) -> dict:
     }
 
 
-def summarize_gaps(splits: Mapping[Any, dict[str, np.ndarray]], names: tuple[str, ...]) -> dict:
+def summarize_gaps(
+    splits: Mapping[Any, dict[str, np.ndarray]],
+    names: tuple[str, ...],
+    own: Family | None = None,
+) -> dict:
     """Of the train and test arrays: each gap's mean with both errors, its median, and what is not
     to be averaged, with indices.
 
     The gaps of a family: approximation = log p - best bound; amortization = best bound -
-    amortized bound, which is called so where the encoder's q is of that family, and is else what
-    the encoder's q loses to it; total = their sum. An encoder's generalization gap: that
-    difference for the first family on the test split minus on the train split.
+    amortized bound, which is called so where the encoder's q is of that family (`own`), and is
+    else what the encoder's q loses to it; total = their sum, but for fits that diverged. An
+    encoder's generalization gap: that difference for its own family (where that was not fitted,
+    for the first) on the test split minus on the train split.
+
+    An example whose log p(x) or amortized bound is not finite is in none of the means:
+    `not_finite`.
     """
     summary: dict = {}
     for split, arrays in splits.items():
         arrays = with_log_p(arrays)
-        about: dict = {"amortized": _mean(arrays, "amortized")}
         has_density = "log_p" in arrays
+        finite = np.isfinite(arrays["amortized"])
+        if has_density:
+            finite &= np.isfinite(arrays["log_p"])
+        about: dict = {
+            "not_finite": np.flatnonzero(~finite).tolist(),
+            "amortized": _mean(arrays, "amortized", finite),
+        }
         if has_density:
             about |= {
                 "estimator": better_estimator(arrays),
-                "log_p": _mean(arrays, "log_p"),
-                "total": _gap(arrays, "log_p", "amortized"),
+                "log_p": _mean(arrays, "log_p", finite),
+                "total": _gap(arrays, "log_p", "amortized", finite),
             }
         for name in names:
+            diverged, converged = arrays[f"{name}_diverged"], arrays[f"{name}_converged"]
+            usable = finite & ~diverged
             about[name] = {
-                "bound": _mean(arrays, name),
-                "amortization": _gap(arrays, name, "amortized"),
+                "bound": _mean(arrays, name, usable),
+                "amortization": _gap(arrays, name, "amortized", usable),
                 "steps_median": float(np.median(arrays[f"{name}_steps"])),
-                "diverged": np.flatnonzero(arrays[f"{name}_diverged"]).tolist(),
-                "not_converged": np.flatnonzero(
-                    ~arrays[f"{name}_converged"] & ~arrays[f"{name}_diverged"]
-                ).tolist(),
+                "diverged": np.flatnonzero(diverged).tolist(),
+                "not_converged": np.flatnonzero(~converged & ~diverged).tolist(),
             }
             if has_density:
-                about[name]["approximation"] = _gap(arrays, "log_p", name)
+                about[name]["approximation"] = _gap(arrays, "log_p", name, usable)
                 about[name]["out_of_order"] = out_of_order(arrays, name)
         summary[split] = about
     if len(splits) == 2:
-        test, train = (summary[split][names[0]]["amortization"] for split in ("test", "train"))
-        summary["generalization"] = {
-            "mean": test["mean"] - train["mean"],
-            "std_error_data": float(np.hypot(test["std_error_data"], train["std_error_data"]))
-            if min(test["n"], train["n"]) > 1
-            else None,
+        of = own if own in names else names[0]
+        test, train = (summary[split][of]["amortization"] for split in ("test", "train"))
+        difference = None
+        if None not in (test["mean"], train["mean"]):
+            difference = test["mean"] - train["mean"]
+        summary["generalization"] = {"family": of, "mean": difference} | {
+            error: None
+            if None in (test[error], train[error])
+            else float(np.hypot(test[error], train[error]))
+            for error in ("std_error_monte_carlo", "std_error_data")
         }
     return summary
 
 
 def better_estimator(arrays: Mapping[str, np.ndarray]) -> str:
-    """`importance` or `annealed`, whichever is higher on average. One for all examples: the larger
-    of two noisy estimates, example by example, would be no lower bound in expectation."""
-    means = {name: np.nanmean(arrays[name].astype(np.float64)) for name in _ESTIMATORS}
+    """`importance` or `annealed`, whichever is higher on average where both are finite. One for
+    all examples: the larger of two noisy estimates, example by example, would be no lower bound in
+    expectation."""
+    both = np.all([np.isfinite(arrays[name]) for name in _ESTIMATORS], axis=0)
+    means = {name: arrays[name][both].sum(dtype=np.float64) for name in _ESTIMATORS}
     return max(means, key=lambda name: means[name])
 
 
@@ -328,23 +355,13 @@ def out_of_order(arrays: Mapping[str, np.ndarray], name: str) -> list[int]:
     return np.flatnonzero(wrong).tolist()
 
 
-def _mean(arrays: Mapping[str, np.ndarray], name: str) -> dict:
-    finite = _usable(arrays, name)
-    return mean_and_errors(arrays[name][finite], arrays[f"{name}_std_error"][finite])
+def _mean(arrays: Mapping[str, np.ndarray], name: str, usable: np.ndarray) -> dict:
+    return mean_and_errors(arrays[name][usable], arrays[f"{name}_std_error"][usable])
 
 
-def _usable(arrays: Mapping[str, np.ndarray], name: str) -> np.ndarray:
-    """Which examples may be averaged: finite, and of a fit that did not diverge."""
-    usable = np.isfinite(arrays[name])
-    return usable & ~arrays[f"{name}_diverged"] if f"{name}_diverged" in arrays else usable
-
-
-def _gap(arrays: Mapping[str, np.ndarray], high: str, low: str) -> dict:
-    """The mean of high - low over the examples where both are usable, and the median."""
+def _gap(arrays: Mapping[str, np.ndarray], high: str, low: str, usable: np.ndarray) -> dict:
+    """The mean of high - low over the examples that are usable, and the median."""
     gap = arrays[high].astype(np.float64) - arrays[low]
-    finite = _usable(arrays, high) & _usable(arrays, low)
     error = np.hypot(arrays[f"{high}_std_error"], arrays[f"{low}_std_error"])
-    entry = mean_and_errors(gap[finite], error[finite])
-    entry["median"] = float(np.median(gap[finite])) if finite.any() else None
-    entry["left_out"] = np.flatnonzero(~finite).tolist()
-    return entry
+    entry = mean_and_errors(gap[usable], error[usable])
+    return entry | {"median": float(np.median(gap[usable])) if usable.any() else None}

@@ -1,7 +1,6 @@
 """How much of x the code z carries: E KL(q(z|x) || p(z)) = I_q(x; z) + KL(q(z) || p(z)), with q(z)
 the mean of q(z | x) over the data (Hoffman & Johnson 2016)."""
 
-import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -11,7 +10,8 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from vaejax.distributions import DiagonalGaussian
-from vaejax.evaluation.summary import ACTIVE_VARIANCE
+from vaejax.evaluation.pictures import mean_and_noise
+from vaejax.evaluation.summary import active_units
 from vaejax.types import GenerativeModel, InferenceNetwork, Key, Params
 
 _DRAWS = 2  # of z an example: as few as tell a Monte Carlo error
@@ -96,39 +96,35 @@ def watch_latents(
     generative: GenerativeModel, inference: InferenceNetwork, xs: np.ndarray
 ) -> Callable[[Key, Params], dict[str, Any]]:
     """(key, params) -> what a line of metrics says of the latents of these examples, in nats: the
-    bounds on I_q(x; z) and on KL(q(z) || p(z)); `kl_per_dimension`, the mean KL of each, where q
-    and the prior are diagonal Gaussians; `active_units`, how many dimensions have Var_x E_q[z] >
-    0.01 (Burda et al. 2016), where q knows its mean."""
+    bounds on I_q(x; z) and on KL(q(z) || p(z)); `active_units`, how many dimensions have Var_x
+    E_q[z] > 0.01 (Burda et al. 2016); where q and the prior are diagonal Gaussians, which alone
+    have one, `kl_per_dimension`, the mean KL of each."""
     use = latent_use(generative, inference)
-
-    def posteriors(one):
-        @jax.jit
-        def over(params, xs):
-            prior = generative.joint(params.generative).prior
-            return jax.vmap(lambda x: one(inference.posterior(params.inference, x, prior), prior))(
-                xs
-            )
-
-        return over
-
-    codes = posteriors(lambda q, prior: q.mean())
-    per_dimension = posteriors(lambda q, prior: q.kl_per_dimension(prior))
     gaussian = _are_diagonal_gaussians(generative, inference, xs[0])
 
+    @jax.jit
+    def look(key, params, xs):
+        prior = generative.joint(params.generative).prior
+
+        def one(index, x):
+            q = inference.posterior(params.inference, x, prior)
+            kl = q.kl_per_dimension(prior) if gaussian else None
+            return *mean_and_noise(jax.random.fold_in(key, index), q), kl
+
+        return jax.vmap(one)(jnp.arange(len(xs)), xs)
+
     def watch(key, params):
-        examples = jnp.asarray(xs, jnp.float32)
-        found = use(key, params, xs)
         line: dict[str, Any] = {
             name: float(values.mean())
-            for name, values in found.items()
+            for name, values in use(key, params, xs).items()
             if not name.endswith("_std_error")
         }
-        if gaussian:
-            kl = np.asarray(per_dimension(params, examples)).reshape(len(xs), -1)
-            line["kl_per_dimension"] = [round(float(nats), 5) for nats in kl.mean(axis=0)]
-        with contextlib.suppress(NotImplementedError):
-            variance = jnp.var(codes(params, examples), axis=0)
-            line["active_units"] = int(jnp.sum(variance > ACTIVE_VARIANCE))
+        code, noise, kl = look(key, params, jnp.asarray(xs, jnp.float32))
+        noise = None if noise is None else np.asarray(noise)
+        line["active_units"] = active_units(np.asarray(code), noise)
+        if kl is not None:
+            means = np.asarray(kl).reshape(len(xs), -1).mean(axis=0)
+            line["kl_per_dimension"] = [round(float(nats), 5) for nats in means]
         return line
 
     return watch

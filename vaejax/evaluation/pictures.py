@@ -56,10 +56,16 @@ def is_point_mass(
 
 def mean_of(key: Key, p: Distribution) -> Array:
     """E[x]; where p has no formula for it (autoregressive, a flow), the mean of 100 draws."""
+    return mean_and_noise(key, p)[0]
+
+
+def mean_and_noise(key: Key, p: Distribution) -> tuple[Array, Array | None]:
+    """`mean_of`, and the variance of each element that is due to the draws, if it took any."""
     try:
-        return p.mean()
+        return p.mean(), None
     except NotImplementedError:
-        return jnp.mean(p.sample(seed=key, sample_shape=(_MEAN_DRAWS,)), axis=0)
+        draws = p.sample(seed=key, sample_shape=(_MEAN_DRAWS,))
+        return jnp.mean(draws, axis=0), jnp.var(draws, axis=0, ddof=1) / _MEAN_DRAWS
 
 
 def prior_samples(

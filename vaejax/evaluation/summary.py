@@ -33,8 +33,16 @@ def summarize(arrays: dict[str, np.ndarray]) -> dict:
         per_dimension = arrays["kl_per_dimension"].reshape(len(arrays["kl_per_dimension"]), -1)
         summary["kl_per_dimension"] = per_dimension.mean(axis=0, dtype=np.float64).tolist()
     if "code" in arrays:
-        code = arrays["code"].reshape(len(arrays["code"]), -1)
-        variance = code.var(axis=0, dtype=np.float64)
-        summary["active_units"] = int(np.sum(variance > ACTIVE_VARIANCE))
-        summary["latent_dimensions"] = int(code.shape[1])
+        code = arrays["code"]
+        summary["active_units"] = active_units(code, arrays.get("code_noise"))
+        summary["latent_dimensions"] = int(np.prod(code.shape[1:]))
     return summary
+
+
+def active_units(code: np.ndarray, noise: np.ndarray | None = None) -> int:
+    """How many dimensions have Var_x E_q[z] > 0.01 (Burda et al. 2016); `noise`, the variance that
+    each element of `code` has from an estimate of E_q[z] by draws, is not counted."""
+    variance = code.var(axis=0, dtype=np.float64)
+    if noise is not None:
+        variance -= noise.mean(axis=0, dtype=np.float64)
+    return int(np.sum(variance > ACTIVE_VARIANCE))

@@ -5,6 +5,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from vaejax.distributions import GaussianMixture
 from vaejax.objectives.elbo import elbo
 from vaejax.objectives.terms import Terms
 from vaejax.types import Distribution, Joint, Key, Observation
@@ -27,7 +28,15 @@ def refine(
 
     `through=True` differentiates through the steps, with respect to q and to the parameters of
     `joint`; with `through=False` the refined q is a constant.
+
+    Raises:
+      TypeError: `through` of a GaussianMixture, whose samples have first derivatives only.
     """
+    if through and isinstance(q, GaussianMixture):
+        raise TypeError(
+            "the gradient through refinement steps needs second derivatives, which samples of a "
+            "GaussianMixture do not have: give through=False"
+        )
 
     def step(q, index):
         gradient = jax.grad(lambda q: elbo(jax.random.fold_in(key, index), q, joint, x).value)(q)

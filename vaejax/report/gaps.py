@@ -15,7 +15,10 @@ from vaejax.evaluation.gaps import with_log_p
 from vaejax.report.table import HEADER, format_error, format_table
 from vaejax.run_directory import RunDirectory
 
-_FIGURES = ("decomposition", "distribution")
+_FIGURES = {
+    "decomposition": "Both gaps of each family",
+    "distribution": "The gaps of the examples, as distributions",
+}
 _COLOURS = {
     "approximation gap": "#1f5fa8",
     "amortization gap": "#d9822b",
@@ -25,15 +28,10 @@ _COLOURS = {
 
 def print_gaps(about: dict[str, Any]) -> None:
     """The table, the protocol, and what did not converge."""
-    p, settings = about["protocol"], about["settings"]
-    print(
-        f"{p['data']} [{p['fingerprint']}], binarization {p['binarization']}; "
-        f"{about['parameters']} parameters, step {about['step']:,}; highest matmul precision"
-    )
+    first, *others = gap_lines(about)
+    print(first)
     print(format_table(HEADER, gap_rows(about)))
-    print("\n".join(gap_lines(about)))
-    if about["stopped"]:
-        print(f"stopped before {settings['examples']} examples a split; the same command goes on")
+    print("\n".join(others))
 
 
 def gap_rows(about: dict[str, Any]) -> list[list[str]]:
@@ -66,8 +64,10 @@ def gap_rows(about: dict[str, Any]) -> list[list[str]]:
                 ),
             ]
     if "generalization" in summary:
-        meaning = f"{_second(about['names'][0], about)}, test - train"
-        rows.append(_row("encoder's generalization gap", summary["generalization"], meaning))
+        found = summary["generalization"]
+        name = found["family"]
+        meaning = f"{_second(name, about)} ({name}), test - train"
+        rows.append(_row("encoder's generalization gap", found, meaning))
     return rows
 
 
@@ -79,14 +79,21 @@ def _second(name: str, about: dict[str, Any]) -> str:
 
 def gap_lines(about: dict[str, Any]) -> list[str]:
     """How it was measured; what did not converge, diverged or is out of order."""
-    s, lines = about["settings"], []
+    p, s = about["protocol"], about["settings"]
+    lines = [
+        f"{p['data']} [{p['fingerprint']}], binarization {p['binarization']}; "
+        f"{about['parameters']} parameters, step {about['step']:,}; highest matmul precision"
+    ]
+    if about["stopped"]:
+        lines.append(f"stopped before {s['examples']} examples a split; the same command goes on")
     if s["map"]:
         lines.append(f"the best z: Adam from the encoder's, {s['max_steps']:,} steps at most")
     else:
         lines.append(
             f"log p(x): importance sampling (K = {s['num_samples']:,}) or AIS from q "
             f"({s['num_chains']} chains, {s['num_temperatures']} temperatures), whichever is "
-            f"higher on average ({', '.join(_estimators(about))}), a lower bound in expectation; "
+            f"higher on average ({', '.join(_estimators(about))}), each a lower bound in "
+            "expectation; "
             f"best q: Adam, {s['draws_per_step']} draws a step, {s['max_steps']:,} steps at most, "
             f"its bound from {s['num_bound_samples']:,} fresh draws"
         )
@@ -100,6 +107,12 @@ def gap_lines(about: dict[str, Any]) -> list[str]:
         "out_of_order": "encoder's <= best <= log p(x) fails by 3 standard errors",
     }
     for split, found in _splits(about):
+        unknown = found["not_finite"]
+        if unknown:
+            lines.append(
+                f"{split}: log p(x) or the encoder's bound not finite, in none of the means: "
+                f"{_listed(unknown)}"
+            )
         for what, meaning in meanings.items():
             if what == "out_of_order" and s["map"]:
                 continue
@@ -174,7 +187,7 @@ def draw_gaps(
     axes.set_ylabel("nats")
     axes.set_title("gaps, mean and standard error over examples", fontsize=10)
     axes.legend(fontsize=8)
-    paths = [_save(run, f"{stem}-{_FIGURES[0]}.png", figure)]
+    paths = [_save(run, f"{stem}-decomposition.png", figure)]
     figure, grid = plt.subplots(1, len(names), figsize=(4.5 * len(names), 3.6), squeeze=False)
     for axes, name in zip(grid[0], names, strict=True):
         for split, measured in splits.items():
@@ -193,17 +206,18 @@ def draw_gaps(
         axes.set_ylabel("share of the examples below")
         axes.grid(alpha=0.3)
         axes.legend(fontsize=8)
-    paths.append(_save(run, f"{stem}-{_FIGURES[1]}.png", figure))
+    paths.append(_save(run, f"{stem}-distribution.png", figure))
     return paths
 
 
-def gap_sections(run: RunDirectory) -> list[tuple[dict[str, Any], list[Path]]]:
-    """What `vaejax gaps` has found so far, the oldest first, each with its figures."""
+def gap_sections(run: RunDirectory) -> list[tuple[dict[str, Any], dict[Path, str]]]:
+    """What `vaejax gaps` has found so far, the oldest first, each with its figures and
+    their captions."""
     files = run.file("gaps").glob("*-n*.json")
     return [
         (
-            run.read_json(f"gaps/{file.name}", "settings", "summary", "names", "own_family"),
-            [run.file(f"gaps/{file.stem}-{kind}.png") for kind in _FIGURES],
+            run.read_json(f"gaps/{file.name}", "settings", "summary", "names", "protocol"),
+            {run.file(f"gaps/{file.stem}-{kind}.png"): what for kind, what in _FIGURES.items()},
         )
         for file in sorted(files, key=lambda file: file.stat().st_mtime)
     ]

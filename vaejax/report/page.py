@@ -105,7 +105,9 @@ def _gaps(run: RunDirectory) -> list[str]:
     parts = []
     for about, figures in gap_sections(run):
         parts += [html_table(HEADER, gap_rows(about)), _note(gap_lines(about))]
-        parts += [_picture(path, "vaejax gaps: the table above.") for path in figures]
+        parts += [
+            _picture(path, f"{caption}, of the table above.") for path, caption in figures.items()
+        ]
     return ["<h2>What the encoder costs</h2>", *parts] if parts else []
 
 
@@ -139,6 +141,8 @@ def _note(lines: list[str]) -> str:
 
 
 def _picture(path: Path, caption: str) -> str:
+    if not path.exists():
+        return f'<p class="missing">{path.name} is not there: run the command again.</p>'
     data = base64.b64encode(path.read_bytes()).decode()
     return (
         f'<figure><img alt="{html.escape(caption)}" src="data:image/png;base64,{data}">'
