@@ -566,7 +566,7 @@ def test_gaps_are_in_order_and_go_on_where_they_stopped(runs, tmp_path, capsys):
     run = tmp_path / "seed-0"
     shutil.copytree(folder(runs, "digits_vae"), run)
     # Enough steps to converge: a fit cut at the first learning rate may end below where it began.
-    arguments = ["gaps", str(run), "--num-temperatures", "20", "--families", "diagonal"]
+    arguments = ["gaps", str(run), "--families", "diagonal"]
     assert main([*arguments, "--examples", "4"]) == 0
     printed = capsys.readouterr().out
     for words in ("approximation gap", "amortization gap", "generalization gap", "not converged"):
@@ -679,6 +679,24 @@ def test_an_autoencoder_has_no_gap_but_a_best_code(runs, tmp_path, capsys):
     assert summary["test"]["best"]["amortization"]["mean"] > 0
     assert "log_p" not in summary["test"]
     refused(capsys, ["gaps", str(folder(runs, "digits_vae")), "--map"], "--map is for a point mass")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ("digits_collapse --noise -1", ("--noise must be finite and 0 or more", "-1")),
+        ("digits_collapse --objective.free-bits nan", ("--objective.free-bits", "nan")),
+        ("digits_collapse --objective.refine-learning-rate inf", ("refine-learning-rate", "inf")),
+        ("digits_collapse --objective.free-bits 1 --objective.refine-steps 2", ("give one",)),
+        ("digits_collapse --context-scale 0", ("--context-scale must be finite and above 0",)),
+        ("digits_collapse --encoder-hidden 10 0", ("--encoder-hidden", "(10, 0)")),
+        ("digits_encoders --encoder-hidden 0", ("--encoder-hidden", "(0,)")),
+        ("digits_encoders --family box", ("family", "box")),
+    ],
+)
+def test_settings_of_encoders_that_make_no_sense(arguments, words, tmp_path, capsys):
+    refused(capsys, ["run", *arguments.split(), "--out", str(tmp_path)], *words)
+    assert not any(tmp_path.iterdir())
 
 
 def test_gaps_that_make_no_sense(runs, capsys):

@@ -35,13 +35,14 @@ def cost(arguments: list[str]) -> int:
         "versions": versions(),
         "summary": summarize_cost(arrays, seconds),
     }
+    figure = reports.draw_cost(loaded.directory, about, arrays)
     loaded.directory.write_arrays("cost.npz", arrays)
     loaded.directory.write_json("cost.json", about)
     print(f"\n{loaded.directory.name}")
     reports.print_cost(about)
     for name in ("cost.npz", "cost.json"):
         print(f"  {loaded.directory.file(name)}")
-    print(f"  {reports.draw_cost(loaded.directory, about, arrays)}")
+    print(f"  {figure}")
     if loaded.directory.is_evaluated():
         print(f"  {write_report(loaded.directory)}")
     return 0

@@ -149,37 +149,42 @@ def _median_seconds(run, *arguments: Any) -> float:
 
 
 def summarize_cost(arrays: dict[str, np.ndarray], seconds: dict[str, float]) -> dict:
-    """Means with errors over the examples that did not diverge; for each start, the step from
-    which its mean bound stays above the encoder's, and within 1 and 0.1 nats of the best found."""
-
-    def usable(name):
-        finite = np.isfinite(arrays[name])
-        return finite & ~arrays[f"{name}_diverged"] if f"{name}_diverged" in arrays else finite
+    """Means with errors over the examples of which every bound is finite and no fit diverged (the
+    others are in `left_out`); for each start, the step from which its mean bound stays above the
+    encoder's, and within 1 and 0.1 nats of the best found."""
+    names = ("amortized", *STARTS)
+    usable = np.all([np.isfinite(arrays[name]) for name in names], axis=0)
+    usable &= ~np.any([arrays[f"{start}_diverged"] for start in STARTS], axis=0)
 
     def mean(name):
-        chosen = usable(name)
-        return mean_and_errors(arrays[name][chosen], arrays[f"{name}_std_error"][chosen])
+        return mean_and_errors(arrays[name][usable], arrays[f"{name}_std_error"][usable])
 
-    summary: dict = {"seconds": seconds, "amortized": mean("amortized")}
+    summary: dict = {
+        "seconds": seconds,
+        "left_out": np.flatnonzero(~usable).tolist(),
+        "amortized": mean("amortized"),
+    }
     ends = [mean(start)["mean"] for start in STARTS]
     best = max((end for end in ends if end is not None), default=np.nan)
+    encoders = summary["amortized"]["mean"]
     levels = {
-        "encoder's bound": summary["amortized"]["mean"],
+        "the encoder's bound": np.nan if encoders is None else encoders,
         "1 nat below the best": best - 1.0,
         "0.1 nats below the best": best - 0.1,
     }
     for start in STARTS:
-        path = arrays[f"{start}_path"][usable(start)].mean(axis=0, dtype=np.float64)
+        path = arrays[f"{start}_path"][usable].mean(axis=0, dtype=np.float64)
         reached = {}
         for level, value in levels.items():
             below = np.flatnonzero(~(path >= value))  # it is noisy: passed is where it stays above
             last = below[-1] + 1 if len(below) else 0
             reached[level] = int(last + 1) * RECORD if last < len(path) else None
+        diverged, converged = arrays[f"{start}_diverged"], arrays[f"{start}_converged"]
         summary[start] = {
             "bound": mean(start),
             "steps_median": float(np.median(arrays[f"{start}_steps"])),
-            "not_converged": np.flatnonzero(~arrays[f"{start}_converged"]).tolist(),
-            "diverged": np.flatnonzero(arrays[f"{start}_diverged"]).tolist(),
+            "not_converged": np.flatnonzero(~converged & ~diverged).tolist(),
+            "diverged": np.flatnonzero(diverged).tolist(),
             "steps_to": reached,
         }
     return summary

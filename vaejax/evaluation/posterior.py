@@ -2,7 +2,7 @@
 
 import dataclasses
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import jax
 import jax.numpy as jnp
@@ -65,7 +65,7 @@ def measure_posterior(
         q = inference.posterior(params.inference, x, joint.prior)
         found: dict[str, Distribution] = {"amortized": q}
         traces = {}
-        for place, name in enumerate(settings.families):
+        for name in settings.families:
             chosen = family(name, (2,))
             fit = jax.jit(
                 partial(
@@ -78,7 +78,7 @@ def measure_posterior(
                     max_steps=settings.max_steps,
                 )
             )
-            best, traces[name] = fit(jax.random.fold_in(key, place))
+            best, traces[name] = fit(jax.random.fold_in(key, get_args(Family).index(name)))
             found[name] = chosen.distribution(best)
         first, second = _grid(key, joint, x, list(found.values()))
         cell = (first[1] - first[0]) * (second[1] - second[0])

@@ -10,6 +10,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 
+from vaejax.report.gaps import listed
 from vaejax.report.table import format_error, format_table
 from vaejax.run_directory import RunDirectory
 
@@ -25,7 +26,8 @@ def print_cost(about: dict[str, Any]) -> None:
     first, *others = cost_lines(about)
     print(first)
     print(format_table(COST_HEADER, cost_rows(about)))
-    print("\n".join(others))
+    for line in others:
+        print(line)
 
 
 def cost_rows(about: dict[str, Any]) -> list[list[str]]:
@@ -48,7 +50,7 @@ def cost_rows(about: dict[str, Any]) -> list[list[str]]:
         for level, steps in found["steps_to"].items():
             taken = "never" if steps is None else f"{steps:,}"
             seconds = None if steps is None else steps * step_seconds
-            rows.append(_row(f"  reaches the {level}", None, taken, seconds, forward))
+            rows.append(_row(f"  stays above {level}", None, taken, seconds, forward))
     return rows
 
 
@@ -65,13 +67,15 @@ def cost_lines(about: dict[str, Any]) -> list[str]:
         for what in ("diverged", "not_converged"):
             indices = summary[start][what]
             if indices:
-                lines.append(f"{label}: {len(indices):,} {what.replace('_', ' ')} ({indices[:10]})")
+                lines.append(f"{label}: {what.replace('_', ' ')}: {listed(indices)}")
+    if summary["left_out"]:
+        lines.append(f"in none of the means: {listed(summary['left_out'])}")
     return lines
 
 
 def _row(label, entry, steps, seconds, forward) -> list[str]:
     bound = ["", "", ""]
-    if entry is not None:
+    if entry is not None and entry["mean"] is not None:
         errors = entry["std_error_monte_carlo"], entry["std_error_data"]
         bound = [f"{-entry['mean']:.3f}", *(format_error(error) for error in errors)]
     time = ["", ""] if seconds is None else [f"{1e3 * seconds:.3g}", f"{seconds / forward:,.0f}"]
@@ -79,31 +83,36 @@ def _row(label, entry, steps, seconds, forward) -> list[str]:
 
 
 def draw_cost(run: RunDirectory, about: dict[str, Any], arrays: dict[str, np.ndarray]) -> Path:
-    """Mean bound against milliseconds an example, on a logarithmic axis."""
+    """Mean bound against steps, and against milliseconds an example, on logarithmic axes."""
     summary = about["summary"]
-    figure, axes = plt.subplots(figsize=(7.5, 4.5))
+    usable = np.ones(len(arrays["amortized"]), bool)
+    usable[summary["left_out"]] = False
+    figure, (by_step, by_time) = plt.subplots(1, 2, figsize=(11, 4.5), sharey=True)
     for start, label in _LABELS.items():
-        ended = np.isfinite(arrays[start]) & ~arrays[f"{start}_diverged"]
-        path = arrays[f"{start}_path"][ended].astype(np.float64)
+        path = arrays[f"{start}_path"][usable].astype(np.float64)
         # Of the distance to the end: how much the images differ in log p(x) is not in it.
-        error = (path - arrays[start][ended][:, None]).std(axis=0) / np.sqrt(len(path))
+        error = (path - arrays[start][usable][:, None]).std(axis=0) / np.sqrt(max(len(path), 1))
         mean = path.mean(axis=0)
-        records = about["settings"]["max_steps"] / path.shape[1] * (np.arange(path.shape[1]) + 1)
-        times = 1e3 * summary["seconds"][start] * records
-        axes.plot(times, mean, color=_COLOURS[start], label=label)
-        axes.fill_between(times, mean - error, mean + error, color=_COLOURS[start], alpha=0.15)
+        steps = about["settings"]["max_steps"] / path.shape[1] * (np.arange(path.shape[1]) + 1)
+        for axes, places in ((by_step, steps), (by_time, 1e3 * summary["seconds"][start] * steps)):
+            axes.plot(places, mean, color=_COLOURS[start], label=label)
+            axes.fill_between(places, mean - error, mean + error, color=_COLOURS[start], alpha=0.15)
     amortized, forward = summary["amortized"]["mean"], 1e3 * summary["seconds"]["amortized"]
-    axes.axhline(amortized, color="#666666", lw=0.8, ls="--")
-    axes.plot(forward, amortized, "o", color="#222222", label="the encoder: one forward pass")
-    ends = [summary[start]["bound"]["mean"] for start in _LABELS]
-    best = max((end for end in ends if end is not None), default=amortized)
-    axes.set_ylim(min(amortized, best) - 6 * max(best - amortized, 1), best + 1)
-    axes.set_xscale("log")
-    axes.set_xlabel("milliseconds an example, all in one batch on this machine")
-    axes.set_ylabel("mean bound on log p(x), nats")
-    axes.set_title("band: the error of the distance from the end, over examples", fontsize=9)
-    axes.grid(alpha=0.3)
-    axes.legend(fontsize=8, loc="lower right")
+    if amortized is not None:
+        for axes in (by_step, by_time):
+            axes.axhline(amortized, color="#666666", lw=0.8, ls="--")
+        by_time.plot(forward, amortized, "o", color="#222222", label="the encoder: a forward pass")
+        ends = [summary[start]["bound"]["mean"] for start in _LABELS]
+        best = max(ends)
+        by_step.set_ylim(min(amortized, best) - 6 * max(best - amortized, 1), best + 1)
+    by_step.set_ylabel("mean bound on log p(x), nats")
+    by_step.set_xlabel("steps of Adam (dashed: the encoder's q)")
+    by_time.set_xlabel("milliseconds an example, all in one batch on this machine")
+    for axes in (by_step, by_time):
+        axes.set_xscale("log")
+        axes.grid(alpha=0.3)
+    by_time.legend(fontsize=8, loc="lower right")
+    figure.suptitle("band: the error of the distance from the end, over examples", fontsize=9)
     figure.tight_layout()
     figure.savefig(run.file("cost.png"), dpi=130)
     plt.close(figure)

@@ -209,11 +209,9 @@ def _latents(metrics):
     if both:
         kept = [line for line in lines if "kl_per_dimension" in line]
         kl = np.asarray([line["kl_per_dimension"] for line in kept])
-        order = np.argsort(-kl[-1])
         axes = grid[0, 1]
         steps = [line["step"] for line in kept]
-        for dimension in order:
-            axes.plot(steps, kl[:, dimension], color=_BLUE, lw=0.8, alpha=0.6)
+        axes.plot(steps, kl, color=_BLUE, lw=0.8, alpha=0.6)
         axes.set_yscale("log")
         axes.set_ylim(max(kl.min(), 1e-4), None)
         axes.set_xlabel("step")

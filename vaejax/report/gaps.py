@@ -111,17 +111,17 @@ def gap_lines(about: dict[str, Any]) -> list[str]:
         if unknown:
             lines.append(
                 f"{split}: log p(x) or the encoder's bound not finite, in none of the means: "
-                f"{_listed(unknown)}"
+                f"{listed(unknown)}"
             )
         for what, meaning in meanings.items():
             if what == "out_of_order" and s["map"]:
                 continue
-            counts = [f"{name} {_listed(found[name][what])}" for name in about["names"]]
+            counts = [f"{name} {listed(found[name][what])}" for name in about["names"]]
             lines.append(f"{split}: {meaning}: {', '.join(counts)}")
     return lines
 
 
-def _listed(indices: list[int]) -> str:
+def listed(indices: list[int]) -> str:
     """How many, and the first of them."""
     if not indices:
         return "0"
