@@ -5,10 +5,15 @@ context, which starts without weight on z, so that the decoder learns x without 
 encoder has learned anything (He et al. 2019). Here the units that are not used are pruned: they
 are inactive by the usual count (variance of E_q[z] above 0.01; Burda et al. 2016). Options:
   aggressive               --train.encoder-steps 10 --train.aggressive-epochs 10
-  semi-amortized, stopped  --objective.refine-steps 5 --objective.no-through
   free bits                --objective.free-bits 0.2
+  warm-up                  --objective.warmup-steps 5000
+All are measured alike, as in digits_collapse, where semi-amortized training and others are too.
 
 Command:  python experiments/benchmarks/collapse.py mnist   (one: vaejax run mnist_collapse ...)
+Expected: aggressive above plain in KL and in active units, -log p(x) no higher
+Measured: see mnist_collapse.json. 3 seeds, plain: 16.0 +- 1.0 active units of 50, KL 9.17 +- 0.16,
+-log p(x) <= 94.36 +- 0.06 (IWAE-1000, 1,000 test images); aggressive: 26.3 +- 0.9, 19.21 +- 0.15,
+91.93 +- 0.09, in 2.4 times the time
 """
 
 import dataclasses

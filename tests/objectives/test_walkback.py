@@ -1,5 +1,7 @@
 """Walkback against the sum over its rounds of powers of a transition matrix."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -64,7 +66,8 @@ def test_no_gradient_passes_through_the_walk():
 
     apart = jax.grad(loss)(params, params)
     together = jax.grad(lambda both: loss(both, both))(params)
-    jax.tree.map(np.testing.assert_array_equal, apart, together)
+    # Two programs, so that the last bits differ; a gradient through the walk would be far off.
+    jax.tree.map(partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-6), apart, together)
 
 
 def test_a_step_of_training_walks():
