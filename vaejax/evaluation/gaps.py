@@ -96,7 +96,7 @@ def family(name: Family, shape: tuple[int, ...]) -> VariationalFamily:
 
 def learning_rate(name: Family) -> float:
     """Adam's first: a flow's networks diverge, or settle worse, at what suits a Gaussian."""
-    return 0.03 if name in ("flow", "coupling", "spline") else 0.1
+    return 0.005 if name in ("flow", "coupling", "spline") else 0.1
 
 
 def own_family(inference: InferenceNetwork, params: Params, joint: Joint, x: Any) -> Family | None:

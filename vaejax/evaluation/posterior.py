@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from vaejax.errors import UserError
-from vaejax.evaluation.gaps import Family, family, learning_rate
+from vaejax.evaluation.gaps import Family, family, learning_rate, start_at
 from vaejax.inference import fit_variational
 from vaejax.types import Distribution, GenerativeModel, InferenceNetwork, Joint, Key, Params
 
@@ -65,20 +65,25 @@ def measure_posterior(
         q = inference.posterior(params.inference, x, joint.prior)
         found: dict[str, Distribution] = {"amortized": q}
         traces = {}
+        variational = inference.variational(params.inference, x)
         for name in settings.families:
             chosen = family(name, (2,))
+            init_key, fit_key = jax.random.split(
+                jax.random.fold_in(key, get_args(Family).index(name))
+            )
             fit = jax.jit(
                 partial(
                     fit_variational,
                     family=chosen,
                     joint=joint,
                     x=x,
+                    init=start_at(chosen.init(init_key), q, variational),
                     learning_rate=learning_rate(name),
                     num_samples=8,
                     max_steps=settings.max_steps,
                 )
             )
-            best, traces[name] = fit(jax.random.fold_in(key, get_args(Family).index(name)))
+            best, traces[name] = fit(fit_key)
             found[name] = chosen.distribution(best)
         first, second = _grid(key, joint, x, list(found.values()))
         cell = (first[1] - first[0]) * (second[1] - second[0])
