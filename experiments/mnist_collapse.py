@@ -1,9 +1,9 @@
 """Posterior collapse on binarized MNIST, and what is done against it.
 
 As digits_collapse: p(x | z) is a masked autoencoder (MADE) over the 784 pixels with z as its
-context, which starts without weight on z, so that the decoder learns x without z before the
-encoder has learned anything (He et al. 2019). Here the units that are not used are pruned: they
-are inactive by the usual count (variance of E_q[z] above 0.01; Burda et al. 2016). Options:
+context, which starts with hardly any weight on z, so that the decoder learns x without z before the
+encoder has learned anything (He et al. 2019). Here most units are inactive, by the usual count too
+(variance of E_q[z] at most 0.01; Burda et al. 2016). Options:
   aggressive               --train.encoder-steps 10 --train.aggressive-epochs 10
   free bits                --objective.free-bits 0.2
   warm-up                  --objective.warmup-steps 5000

@@ -49,4 +49,4 @@ def _one_line(box: str) -> str:
     text = re.sub(r"\s+", " ", " ".join(lines)).strip()
     # Of our own checks it says in which class they are; of tyro's, which option they are about.
     text = re.sub(r"Error parsing [A-Z]\w*(\.\w+)*: ", "", text)
-    return re.sub(r" ?For full helptext, (?:see|run)", "; see", text)
+    return re.sub(r"\.? ?For full helptext, (?:see|run)", "; see", text)

@@ -37,7 +37,6 @@ DIGITS = {
 MNIST = {
     "plain": "",
     "aggressive": "--train.encoder-steps 10 --train.aggressive-epochs 10",
-    "semi-amortized, stopped": "--objective.refine-steps 5 --objective.no-through",
     "free bits": "--objective.free-bits 0.2",
     "warm-up": "--objective.warmup-steps 5000",
 }

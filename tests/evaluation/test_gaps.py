@@ -105,22 +105,25 @@ def test_gaps_are_those_of_the_closed_form(measured):
     assert summary["generalization"]["mean"] == 0.0
 
 
-@pytest.mark.parametrize("name", ["flow", "coupling", "spline"])
-def test_a_flow_comes_near_a_posterior_with_correlations(name):
-    """Of 8 dimensions, from the best diagonal q, as `gaps` would: a tenth of its gap is left."""
+@pytest.mark.parametrize(
+    "name, size, left",
+    [("flow", 8, 0.1), ("coupling", 8, 0.1), ("spline", 8, 0.1), ("mixture", 30, 0.95)],
+)
+def test_a_richer_q_comes_nearer_to_a_posterior_with_correlations(name, size, left):
+    """From the best diagonal q, as `gaps` would: of its gap a share is left. A mixture of few has
+    many dimensions to lie along; where Adam is too fast its components stay together."""
     rng = np.random.default_rng(1)
-    w = 0.8 * rng.normal(size=(12, 8))
-    precision, covariance = np.eye(8) + w.T @ w / S**2, w @ w.T + S**2 * np.eye(12)
-    xs = rng.multivariate_normal(np.zeros(12), covariance, size=4).astype(np.float32)
-    log_p = scipy.stats.multivariate_normal(np.zeros(12), covariance).logpdf(xs)
+    w = 0.8 * np.sqrt(8 / size) * rng.normal(size=(size + 4, size))
+    precision, covariance = np.eye(size) + w.T @ w / S**2, w @ w.T + S**2 * np.eye(size + 4)
+    xs = rng.multivariate_normal(np.zeros(size + 4), covariance, size=4).astype(np.float32)
+    log_p = scipy.stats.multivariate_normal(np.zeros(size + 4), covariance).logpdf(xs)
     diagonal = 0.5 * (np.log(np.diag(precision)).sum() - np.linalg.slogdet(precision)[1])
     means = np.linalg.solve(precision, w.T / S**2 @ xs.T).T.astype(np.float32)
     log_scale = jnp.asarray(-0.5 * np.log(np.diag(precision)), jnp.float32)
     decoder = jnp.asarray(w, jnp.float32)
-    joint = Joint(
-        standard_normal(8), lambda z: DiagonalGaussian(decoder @ z, jnp.full(12, np.log(S)))
-    )
-    chosen = family(name, (8,))
+    noise = jnp.full(size + 4, np.log(S))
+    joint = Joint(standard_normal(size), lambda z: DiagonalGaussian(decoder @ z, noise))
+    chosen = family(name, (size,))
 
     @jax.jit
     @jax.vmap
@@ -138,7 +141,7 @@ def test_a_flow_comes_near_a_posterior_with_correlations(name):
     trace = fit(jax.random.split(jax.random.key(0), 4), means, xs)
     gaps = log_p - trace.bound
     assert np.all(trace.converged) and np.all(gaps > -4 * trace.bound_std_error)
-    assert np.mean(gaps) < 0.1 * diagonal
+    assert np.mean(gaps) < left * diagonal
 
 
 def test_what_diverged_or_is_out_of_order_is_named_and_not_averaged(measured):

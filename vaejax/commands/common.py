@@ -153,7 +153,8 @@ def present(dataset: Dataset, split: str, examples: int | None, prefix: str) -> 
         raise UserError(f"the {split} split is empty: choose another {prefix}split")
     if examples is not None and examples > present:
         raise UserError(
-            f"{prefix}examples {examples} is more than the {present} of the {split} split"
+            f"{prefix}examples {examples} is more than the {present} of the {split} split: ask for "
+            "no more"
         )
     return examples or present
 

@@ -34,10 +34,9 @@ class Posterior:
     """Of the draws."""
 
     def __post_init__(self):
-        if self.example < 0 or self.seed < 0:
-            raise UserError(
-                f"--example and --seed must be 0 or more; got {self.example} and {self.seed}"
-            )
+        for name in ("example", "seed"):
+            if getattr(self, name) < 0:
+                raise UserError(f"--{name} must be 0 or more; got {getattr(self, name)}")
         if self.max_steps < 100 or self.max_steps % 100:
             raise UserError(f"--max-steps must be a multiple of 100; got {self.max_steps}")
         if len(set(self.families)) != len(self.families):

@@ -73,7 +73,8 @@ def fit_variational(
     Args:
       init: where lambda starts; `family.init(key)` unless given. An encoder's lambda starts it
         from the amortized q.
-      learning_rate: of Adam, its first: 0.1 suits a Gaussian or a mixture; a flow wants 0.005.
+      learning_rate: of Adam, its first: 0.1 suits a Gaussian; a mixture wants 0.03, a flow
+        0.005.
       objective: what is maximized; a point mass has no ELBO and takes `maximum_a_posteriori`.
       max_steps: of Adam, a multiple of 100.
 

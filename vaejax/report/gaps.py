@@ -48,7 +48,7 @@ def gap_rows(about: dict[str, Any]) -> list[list[str]]:
             rows += [
                 _row(f"{split} (n = {n:,}): -log p(x, z) at the code", here, "nats; no bound", -1),
                 _row("  at the best z", best["bound"], "nats; no bound", -1),
-                _row("  amortization gap of the code", best["amortization"], "nats"),
+                _row("  what the code loses to it", best["amortization"], "nats; no gap of bounds"),
             ]
             continue
         best_of = "nats; at least -log p(x) in expectation"
@@ -66,15 +66,17 @@ def gap_rows(about: dict[str, Any]) -> list[list[str]]:
     if "generalization" in summary:
         found = summary["generalization"]
         name = found["family"]
-        meaning = f"{_second(name, about)} ({name}), test - train"
-        rows.append(_row("encoder's generalization gap", found, meaning))
+        if is_map:
+            rows.append(_row("of the code, test - train", found, "nats"))
+        else:
+            meaning = f"{_second(name, about)} ({name}), test - train"
+            rows.append(_row("encoder's generalization gap", found, meaning))
     return rows
 
 
 def _second(name: str, about: dict[str, Any]) -> str:
     """What the best bound of a family minus the encoder's is."""
-    own = name in (about["own_family"], "best")
-    return "amortization gap" if own else "encoder's loss to it"
+    return "amortization gap" if name == about["own_family"] else "encoder's loss to it"
 
 
 def gap_lines(about: dict[str, Any]) -> list[str]:
