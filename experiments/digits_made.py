@@ -14,7 +14,8 @@ import dataclasses
 
 from vaejax import experiment
 from vaejax.experiment import Data, Experiment, MaskedMLP, masked_density
-from vaejax.objectives import log_likelihood, one_member
+from vaejax.inference import no_latent
+from vaejax.objectives import elbo, one_member
 from vaejax.training import Train
 
 
@@ -30,7 +31,8 @@ def build(config, dataset):
     model = masked_density(config.model, dataset)
     members = config.model.orders * config.model.masks
 
-    def objective(key, p, x, step):
-        return log_likelihood(key, p, x) if members == 1 else one_member(key, p, x)
+    def objective(key, q, joint, x, step):
+        bound = elbo if members == 1 else one_member
+        return bound(key, q, joint, x)
 
-    return Experiment(model, None, objective)
+    return Experiment(model, no_latent(), objective)

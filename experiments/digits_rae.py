@@ -1,8 +1,8 @@
 """Regularized autoencoder (Ghosh et al. 2020) on scikit-learn's digits: `digits_ae` with penalties.
 
 Options: --objective.code-penalty (the code's norm), --objective.gradient-penalty (the decoder's
-Jacobian), --objective.spectral-norm and --train.decoder-l2 (the decoder's weights). It has no p(z)
-in training; a density fitted to the codes afterwards makes samples.
+Jacobian), --objective.spectral-norm and --objective.decoder-l2 (the decoder's weights). It has no
+p(z) in training; a density fitted to the codes afterwards makes samples.
 
 The penalties were chosen on the validation split, one seed each: code 0.01, 0.1, 1 with L2 of 0 to
 0.01; code 0.1 with gradient 0.1, 1, 5. Measured was what 1,000 x drawn by a Gaussian or a mixture
@@ -52,4 +52,5 @@ def build(config, dataset):
             gradient_penalty=settings.gradient_penalty,
         )
 
-    return Experiment(model, q, objective)
+    optimizer = settings.optimizer(config.train, len(dataset.train))
+    return Experiment(model, q, objective, optimizer=optimizer)

@@ -4,7 +4,7 @@ As digits_collapse: p(x | z) is a masked autoencoder (MADE) over the 784 pixels 
 context, which starts with hardly any weight on z, so that the decoder learns x without z before the
 encoder has learned anything (He et al. 2019). Here most units are inactive, by the usual count too
 (variance of E_q[z] at most 0.01; Burda et al. 2016). Options:
-  aggressive               --train.encoder-steps 10 --train.aggressive-epochs 10
+  aggressive               --update.encoder-steps 10 --update.epochs 10
   free bits                --objective.free-bits 0.2
   warm-up                  --objective.warmup-steps 5000
 All are measured alike, as in digits_collapse, where semi-amortized training and others are too.
@@ -26,6 +26,7 @@ from vaejax.training import Train
 @dataclasses.dataclass(frozen=True)
 class Config(experiment.Config):
     objective: Bound = dataclasses.field(default_factory=Bound)
+    update: EncoderFirst = dataclasses.field(default_factory=EncoderFirst)
     encoder_hidden: tuple[int, ...] = (100, 100)
     """Widths of the encoder's hidden layers; --model.hidden are the decoder's."""
     context_scale: float = 0.001
@@ -42,4 +43,10 @@ config = Config(
 
 def build(config, dataset):
     model, q = masked_pair(config.model, dataset, config.encoder_hidden, config.context_scale)
-    return Experiment(model, q, config.objective.function())
+    return Experiment(
+        model,
+        q,
+        config.objective.function(),
+        terms_of=config.objective.terms_of(model, q),
+        make_update=config.update.make_update(config.train, len(dataset.train)),
+    )

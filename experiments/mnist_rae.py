@@ -38,4 +38,5 @@ def build(config, dataset):
             gradient_penalty=settings.gradient_penalty,
         )
 
-    return Experiment(model, q, objective)
+    optimizer = settings.optimizer(config.train, len(dataset.train))
+    return Experiment(model, q, objective, optimizer=optimizer)

@@ -8,7 +8,7 @@ import importlib
 __version__ = "0.1.0"
 
 _TYPES = (
-    "ExplicitModel",
+    "Example",
     "GenerativeModel",
     "InferenceNetwork",
     "Joint",

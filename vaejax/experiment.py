@@ -21,6 +21,7 @@ from typing import Any, Literal, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 
 from vaejax import distributions, generative, inference, networks
 from vaejax.data import Binarization, Dataset
@@ -33,30 +34,56 @@ from vaejax.objectives import (
     linear_warmup,
     masking_noise,
     salt_and_pepper,
-    semi_amortized,
 )
-from vaejax.training import Train, Trainer
-from vaejax.types import ExplicitModel, GenerativeModel, InferenceNetwork, VariationalFamily
+from vaejax.training import (
+    Train,
+    Trainer,
+    denoising_terms,
+    encoder_first,
+    semi_amortized_terms,
+)
+from vaejax.training.update import Update, gradient_update
+from vaejax.types import GenerativeModel, InferenceNetwork, Params, VariationalFamily
 
 
 class Experiment(NamedTuple):
-    """What an experiment file builds: p(x, z), q(z | x), and what is maximized; or an explicit
-    p(x), no q, and (key, p, x, step) -> Terms.
+    """What an experiment file builds: p(x, z), q(z | x), and what is maximized.
 
-    `corrupt` changes what q alone sees, in training alone: q(z | corrupt(x)) against the clean x.
-    With Gaussian noise it regularizes amortized inference (Shu et al. 2018); with the objective of
-    an autoencoder it makes a denoising one, and `walkback` is then the most further rounds of the
-    model's own chain that lead from x to what q sees (`objectives.walkback`).
+    Attributes:
+      inference: `inference.no_latent()` for a model without a latent variable.
+      objective: (key, q, joint, x, step) -> Terms.
+      corrupt: (key, x) -> x, what q alone sees, in training alone: q(z | corrupt(x)) against the
+        clean x. With Gaussian noise it regularizes amortized inference (Shu et al. 2018); with the
+        objective of an autoencoder it makes a denoising one.
+      walkback: the most further rounds of the model's own chain that lead from x to what q sees
+        (`objectives.walkback`).
+      terms_of: what training maximizes where it is not the objective at q(z | x):
+        `training.semi_amortized_terms`.
+      optimizer: an optax optimizer of `Params`; that of the settings unless given.
+      make_update: (loss, optimizer) -> `training.Update`.
     """
 
-    generative: GenerativeModel | ExplicitModel
-    inference: InferenceNetwork | None
-    objective: Callable  # (key, q, joint, x, step) -> Terms
-    corrupt: Callable | None = None  # (key, x) -> x
+    generative: GenerativeModel
+    inference: InferenceNetwork
+    objective: Callable
+    corrupt: Callable | None = None
     walkback: int = 0
+    terms_of: Callable | None = None
+    optimizer: Any = None
+    make_update: Callable[..., Update] = gradient_update
 
     def trainer(self, dataset: Dataset, settings: Train) -> Trainer:
-        return Trainer(*self[:3], dataset, settings, corrupt=self.corrupt, walkback=self.walkback)
+        terms_of = self.terms_of
+        if self.corrupt is not None:
+            terms_of = denoising_terms(*self[:3], self.corrupt, most_walkback=self.walkback)
+        return Trainer(
+            *self[:3],
+            dataset,
+            settings,
+            terms_of=terms_of,
+            optimizer=self.optimizer,
+            make_update=self.make_update,
+        )
 
 
 class Member(NamedTuple):
@@ -165,7 +192,7 @@ class Corruption:
 
 @dataclasses.dataclass(frozen=True)
 class Regularization:
-    """What keeps an autoencoder smooth (Ghosh et al. 2020); --train.decoder-l2 is one more."""
+    """What keeps an autoencoder smooth (Ghosh et al. 2020)."""
 
     code_penalty: float = 0.1
     """Half of this times ||z||^2 is taken from the objective."""
@@ -173,9 +200,12 @@ class Regularization:
     """This times ||d E[x | z] / dz||_F^2 is taken from the objective."""
     spectral_norm: bool = False
     """Whether each layer of the decoder has its weights divided by their largest singular value."""
+    decoder_l2: float = 0.0
+    """Half of this times the sum of the decoder's squared weights (biases aside) is taken from the
+    objective."""
 
     def __post_init__(self):
-        for name in ("code_penalty", "gradient_penalty"):
+        for name in ("code_penalty", "gradient_penalty", "decoder_l2"):
             if not 0 <= getattr(self, name) < float("inf"):
                 raise UserError(
                     f"--objective.{name.replace('_', '-')} must be finite and 0 or more; got "
@@ -186,6 +216,21 @@ class Regularization:
         """What makes the decoder's network, for `mlp_pair`."""
         dense = networks.SpectralDense if self.spectral_norm else networks.MLP.dense
         return functools.partial(networks.MLP, dense=dense)
+
+    def optimizer(self, train: Train, num_examples: int) -> optax.GradientTransformation:
+        """Adam of the objective with its L2 penalty, whose gradient is added before Adam."""
+        adam = train.optimizer(num_examples)
+        if self.decoder_l2 == 0:
+            return adam
+        return optax.chain(optax.add_decayed_weights(self.decoder_l2, decoder_weights), adam)
+
+
+def decoder_weights(params: Params) -> Params:
+    """True at each matrix of the decoder, else False."""
+    return Params(
+        jax.tree.map(lambda leaf: leaf.ndim > 1, params.generative),
+        jax.tree.map(lambda leaf: False, params.inference),
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -222,19 +267,54 @@ class Bound:
         def objective(key, q, joint, x, step):
             if self.free_bits > 0:
                 return free_bits(key, q, joint, x, minimum=self.free_bits)
-            if self.refine_steps > 0:
-                return semi_amortized(
-                    key,
-                    q,
-                    joint,
-                    x,
-                    num_steps=self.refine_steps,
-                    learning_rate=self.refine_learning_rate,
-                    through=self.through,
-                )
             return elbo(key, q, joint, x, beta=linear_warmup(step, self.warmup_steps))
 
         return objective
+
+    def terms_of(self, model: GenerativeModel, q: InferenceNetwork) -> Callable | None:
+        """What training maximizes where q is refined for each x, else None."""
+        if self.refine_steps == 0:
+            return None
+        return semi_amortized_terms(
+            model,
+            q,
+            num_steps=self.refine_steps,
+            learning_rate=self.refine_learning_rate,
+            through=self.through,
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class EncoderFirst:
+    """Encoder-only updates before each step, in the first passes (He et al. 2019)."""
+
+    encoder_steps: int = 0
+    """How many before each step, on batches of their own; 0 for none."""
+    epochs: int = 0
+    """The first passes over the data, in which they are made."""
+
+    def __post_init__(self):
+        if min(self.encoder_steps, self.epochs) < 0:
+            raise UserError(
+                "--update.encoder-steps and --update.epochs must be 0 or more; got "
+                f"{self.encoder_steps} and {self.epochs}"
+            )
+        if (self.encoder_steps == 0) != (self.epochs == 0):
+            raise UserError(
+                "--update.encoder-steps and --update.epochs go together: give both or neither; "
+                f"got {self.encoder_steps} and {self.epochs}"
+            )
+
+    def make_update(self, train: Train, num_examples: int) -> Callable[..., Update]:
+        """(loss, optimizer) -> Update."""
+        if self.encoder_steps == 0:
+            return gradient_update
+        return functools.partial(
+            encoder_first,
+            encoder_optimizer=train.optimizer(num_examples, updates_per_step=self.encoder_steps),
+            encoder_steps=self.encoder_steps,
+            first_steps=self.epochs * train.steps_per_epoch(num_examples),
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -255,7 +335,7 @@ _ACTIVATIONS = {
 }
 
 
-def masked_density(model: MaskedMLP, dataset: Dataset) -> ExplicitModel:
+def masked_density(model: MaskedMLP, dataset: Dataset) -> GenerativeModel:
     """p(x) as a masked network, whose output bias starts at the data's mean; of several orders or
     masks their uniform mixture."""
     check_support("bernoulli", dataset)

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
@@ -28,17 +27,13 @@ def over_examples(
     compiled once, divided over the devices, at the highest matmul precision.
 
     What it returns takes `shared` (parameters; copied to each device), the examples' indices and
-    observations along the first axis, and gives numpy arrays. Observations stored as integers
-    reach `function` as float32.
+    observations along the first axis, and gives numpy arrays.
     """
     sharding = batch_sharding(batch_size)
 
     @jax.jit
     def batch(shared, indices, xs):
         indices, xs = jax.lax.with_sharding_constraint((indices, xs), sharding)
-        xs = jax.tree.map(
-            lambda x: x if jnp.issubdtype(x.dtype, jnp.floating) else x.astype(jnp.float32), xs
-        )
         return jax.vmap(function, (None, 0, 0))(shared, indices, xs)
 
     def run(shared, indices, xs):

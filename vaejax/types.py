@@ -1,4 +1,4 @@
-"""The five types that everything here is written in.
+"""The types that everything here is written in.
 
 Networks produce distributions; objectives and estimators consume distributions. All of these
 are tuples of pure functions of ONE example; batching is done once, by `vmap`, at the edge.
@@ -15,6 +15,7 @@ from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 Key = PRNGKeyArray
 Latent = PyTree[Array]
 Observation = PyTree[Array]
+Given = PyTree[Array]
 Parameters = PyTree[Array]
 Variational = Any  # a pytree of arrays
 
@@ -36,8 +37,24 @@ class Distribution(Protocol):
     def event_shape(self) -> Any: ...
 
 
+class Example(NamedTuple):
+    """One example of a data set, or many along the first axis of every array.
+
+    Attributes:
+      x: what is modelled: any pytree of arrays. Their dtypes are kept.
+      given: what p and q are conditioned on: a length, actions, a label; () for nothing.
+    """
+
+    x: Observation
+    given: Given = ()
+
+
 class Joint(NamedTuple):
-    """A generative model with its parameters bound: p(x, z) = p(z) p(x | z)."""
+    """A generative model with its parameters and conditions bound: p(x, z) = p(z) p(x | z).
+
+    It is a pytree, and so may be an argument of a jitted function, where `likelihood` is a
+    `jax.tree_util.Partial` of a function and its parameters.
+    """
 
     prior: Distribution
     likelihood: Callable[[Latent], Distribution]
@@ -65,33 +82,51 @@ class LogJoint(NamedTuple):
 
 
 class GenerativeModel(NamedTuple):
-    """theta -> p(x, z)."""
+    """theta, given -> p(x, z | given).
+
+    Attributes:
+      init: key -> theta.
+      joint: (theta, given=()) -> Joint.
+    """
 
     init: Callable[[Key], Parameters]
-    joint: Callable[[Parameters], Joint]
+    joint: Callable[..., Joint]
 
 
 class VariationalFamily(NamedTuple):
     """lambda -> q(z; lambda), with lambda unconstrained. Apart from any network: the same family
-    is predicted for each x (amortized) or optimized for each x (classical)."""
+    is predicted for each x (amortized) or optimized for each x (classical).
 
+    Attributes:
+      name: what tables and settings call it.
+      init: key -> lambda, near N(0, I).
+      distribution: lambda -> q(z).
+      start_at: (key, mean, scale) -> lambda of the diagonal Gaussian with that mean and standard
+        deviation, or near it: where a fit starts.
+      learning_rate: Adam's first, for a fit of one x.
+    """
+
+    name: str
     init: Callable[[Key], Variational]
     distribution: Callable[[Variational], Distribution]
+    start_at: Callable[[Key, Array, Array], Variational]
+    learning_rate: float
 
 
 class InferenceNetwork(NamedTuple):
-    """Amortized inference: phi, x -> lambda -> q(z | x)."""
+    """Amortized inference: phi, x -> q(z | x).
+
+    Attributes:
+      init: key -> phi.
+      posterior: (phi, x, joint, given=()) -> q(z | x). A structured q is built from joint.prior.
+      family: of q, where q(z | x) is one lambda of a family for each x.
+      variational: (phi, x, given=()) -> lambda, the network's prediction, where there is a family.
+    """
 
     init: Callable[[Key], Parameters]
-    variational: Callable[[Parameters, Observation], Variational]
-    posterior: Callable[[Parameters, Observation, Distribution], Distribution]  # the last is p(z)
-
-
-class ExplicitModel(NamedTuple):
-    """theta -> p(x), with no latent variable: an autoregressive model, for example."""
-
-    init: Callable[[Key], Parameters]
-    density: Callable[[Parameters], Distribution]
+    posterior: Callable[..., Distribution]
+    family: VariationalFamily | None = None
+    variational: Callable[..., Variational] | None = None
 
 
 class Params(NamedTuple):
@@ -99,3 +134,13 @@ class Params(NamedTuple):
 
     generative: Parameters
     inference: Parameters
+
+
+def bind(
+    generative: GenerativeModel, inference: InferenceNetwork, params: Params, example: Example
+) -> tuple[Joint, Distribution, Observation]:
+    """(p(x, z | given), q(z | x, given), x) of one example: the one place where a model meets
+    data."""
+    joint = generative.joint(params.generative, example.given)
+    q = inference.posterior(params.inference, example.x, joint, example.given)
+    return joint, q, example.x

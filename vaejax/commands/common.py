@@ -18,10 +18,12 @@ from vaejax import report as reports
 from vaejax.cache import cache_folder
 from vaejax.data import Dataset
 from vaejax.errors import UserError
+from vaejax.evaluation.kind import Kind, first_of, kind_of
 from vaejax.experiment import Config, Experiment, ExperimentFile
 from vaejax.run_directory import RunDirectory
+from vaejax.training import init_params
 from vaejax.training.checkpoint import Checkpoints
-from vaejax.types import ExplicitModel, GenerativeModel, InferenceNetwork, Params
+from vaejax.types import GenerativeModel, InferenceNetwork, Params
 
 # Independent streams of a run's key, apart from those of the data protocol's own key.
 TRAIN, EVALUATE, PICTURES, SAMPLE, LOG_LIKELIHOOD = range(1001, 1006)
@@ -97,11 +99,16 @@ class Loaded(NamedTuple):
           UserError: the run's model has no z; `why_not` says why this is not asked of it.
         """
         generative, inference = self.experiment.generative, self.experiment.inference
-        if isinstance(generative, ExplicitModel) or inference is None:
+        if self.kind() == "no latent variable":
             raise UserError(
                 f"{self.directory.path} is an explicit model, p(x) without a z: {why_not}"
             )
         return generative, inference
+
+    def kind(self) -> Kind:
+        """Of the model as it starts, which training does not change."""
+        shapes = init_params(jax.random.key(0), *self.experiment[:2])[0]
+        return kind_of(*self.experiment[:2], shapes, first_of(self.dataset.examples("train")))
 
     def trained_steps(self) -> int | None:
         return Checkpoints(self.directory.file("checkpoints")).latest_step()

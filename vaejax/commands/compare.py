@@ -254,7 +254,7 @@ def _measured(
     if directory.file(f"{stem}.json").exists():
         return directory.read_arrays(f"{stem}.npz"), directory.read_json(f"{stem}.json", "kind")
     directory.file("compare").mkdir(exist_ok=True)
-    split = run.dataset.split
+    split = run.dataset.examples
     experiment = run.experiment
     model = Model(
         experiment.generative,

@@ -7,8 +7,8 @@ from vaejax.arguments import parse
 from vaejax.commands.common import COST, load_run, present, stream, write_report
 from vaejax.errors import UserError
 from vaejax.evaluation import Cost
+from vaejax.evaluation.comparison import first_rows
 from vaejax.evaluation.cost import measure_cost, summarize_cost
-from vaejax.evaluation.pictures import is_point_mass
 from vaejax.run_directory import versions
 
 
@@ -19,14 +19,15 @@ def cost(arguments: list[str]) -> int:
     generative, inference = loaded.pair("it has no q(z | x) to optimize")
     params, step, which = loaded.params()
     dataset = loaded.dataset
-    xs = dataset.split("test")[: present(dataset, "test", settings.examples, "--")]
-    if is_point_mass(generative, inference, params, xs[0]):
+    count = present(dataset, "test", settings.examples, "--")
+    examples = first_rows(dataset.examples("test"), count)
+    if loaded.kind() == "point mass":
         raise UserError(
             f"{loaded.directory.path} is an autoencoder: its q is a point mass, which has no "
             "bound to optimize; vaejax gaps RUN --map compares its code with the best z"
         )
     key = stream(settings.seed, COST)
-    arrays, seconds = measure_cost(key, generative, inference, params, xs, settings)
+    arrays, seconds = measure_cost(key, generative, inference, params, examples, settings)
     about = {
         "settings": dataclasses.asdict(settings),
         "parameters": which,

@@ -26,18 +26,16 @@ from vaejax.errors import UserError
 from vaejax.evaluation import (
     Evaluate,
     chain_samples,
-    explicit_pictures,
-    explicit_samples,
     latent_use,
     prior_samples,
     summarize,
 )
 from vaejax.evaluation import evaluate as measure
 from vaejax.evaluation import pictures as make_pictures
-from vaejax.evaluation.pictures import kind_of
+from vaejax.evaluation.comparison import first_rows
+from vaejax.evaluation.kind import first_of, kind_of
 from vaejax.report.table import HEADER, protocol_line
 from vaejax.run_directory import RunDirectory
-from vaejax.types import ExplicitModel
 
 CHAIN_STEPS = 200  # of a denoising autoencoder's chain, from a training image to a sample
 
@@ -88,9 +86,11 @@ def _kept_as(loaded: Loaded, settings: Evaluate) -> str | None:
 def measure_run(loaded: Loaded, settings: Evaluate) -> None:
     generative, inference = loaded.experiment.generative, loaded.experiment.inference
     params, step, which = loaded.params()
-    xs = loaded.dataset.split(settings.split)[: evaluated_examples(settings, loaded.dataset)]
+    xs = first_rows(
+        loaded.dataset.examples(settings.split), evaluated_examples(settings, loaded.dataset)
+    )
     started = time.monotonic()
-    with progress_bar(len(xs), unit="example", what="evaluate") as bar:
+    with progress_bar(len(xs.x), unit="example", what="evaluate") as bar:
         arrays = measure(
             stream(loaded.seed, EVALUATE),
             generative,
@@ -100,7 +100,7 @@ def measure_run(loaded: Loaded, settings: Evaluate) -> None:
             num_samples=settings.num_samples,
             progress=bar.update,
         )
-    if "iwae" in arrays and len(xs) > 1:
+    if "iwae" in arrays and len(xs.x) > 1:
         use = latent_use(*loaded.pair("it has no latents"))
         arrays |= use(stream(loaded.seed, LATENT_USE), params, xs)
     seconds = time.monotonic() - started
@@ -114,26 +114,22 @@ def measure_run(loaded: Loaded, settings: Evaluate) -> None:
     )
     if bad:
         raise UserError(
-            f"{len(bad)} of {len(xs)} examples have a log density that is not finite (first "
+            f"{len(bad)} of {len(xs.x)} examples have a log density that is not finite (first "
             f"indices {bad[:5]}): look at the scale of those examples, or train longer or at a "
             "lower rate"
         )
-    kind = kind_of(generative, inference, params, xs[0])
+    kind = kind_of(generative, inference, params, first_of(xs))
     labels = loaded.dataset.labels.get(settings.split)
     if labels is not None:
-        arrays["labels"] = labels[: len(xs)]
+        arrays["labels"] = labels[: len(xs.x)]
     key = stream(loaded.seed, PICTURES)
-    if isinstance(generative, ExplicitModel):
-        arrays |= explicit_pictures(key, generative, params, xs)
-    else:
-        assert inference is not None
-        arrays |= make_pictures(key, generative, inference, params, xs, arrays["code"])
+    arrays |= make_pictures(key, generative, inference, params, xs, arrays.get("code"))
     loaded.directory.write_measurement(
         "evaluation",
         arrays,
         {
             "split": settings.split,
-            "n": len(xs),
+            "n": len(xs.x),
             "num_samples": settings.num_samples,
             "kind": kind,
             "point_mass": kind == "point mass",
@@ -176,11 +172,8 @@ def sample(arguments: list[str]) -> int:
     inference, corrupt = loaded.experiment.inference, loaded.experiment.corrupt
     params, step, which = loaded.params()
     key = stream(options.seed, SAMPLE)
-    kind = kind_of(generative, inference, params, loaded.dataset.train[0])
-    source, means = "z ~ p(z)", None
-    if kind == "explicit":
-        samples = explicit_samples(key, generative, params, options.count)
-    elif kind == "latent":
+    source = "z ~ p(z)"
+    if loaded.kind() != "point mass":
         means, samples = prior_samples(key, generative, params, options.count)
     elif corrupt is None:
         raise UserError(
@@ -189,7 +182,6 @@ def sample(arguments: list[str]) -> int:
         )
     else:
         source = f"chain, step {options.chain_steps}"
-        assert inference is not None
         means, samples = chain_samples(
             key,
             generative,

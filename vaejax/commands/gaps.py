@@ -1,7 +1,7 @@
 """`vaejax gaps`."""
 
 import dataclasses
-from typing import Literal, get_args
+from typing import Literal
 
 import numpy as np
 
@@ -19,8 +19,9 @@ from vaejax.commands.common import (
 )
 from vaejax.errors import UserError
 from vaejax.evaluation import Gaps
-from vaejax.evaluation.gaps import Family, gap_blocks, measured, own_family, summarize_gaps
-from vaejax.evaluation.pictures import is_point_mass
+from vaejax.evaluation.comparison import first_rows
+from vaejax.evaluation.gaps import gap_blocks, measured, own_family, summarize_gaps
+from vaejax.inference import FAMILIES
 
 Split = Literal["train", "test"]
 SPLITS: tuple[Split, ...] = ("train", "test")
@@ -30,12 +31,12 @@ def gaps(arguments: list[str]) -> int:
     """What the inference of a run costs: approximation, amortization and total gap."""
     loaded, rest = load_run(arguments, "gaps")
     settings = parse(Gaps, rest, prog="vaejax gaps RUN", default=Gaps())
-    generative, inference = loaded.pair("it has no q(z | x), so no gap is defined")
+    _, inference = loaded.pair("it has no q(z | x), so no gap is defined")
     params, step, which = loaded.params()
     dataset = loaded.dataset
     for split in SPLITS:
         present(dataset, split, settings.examples, "--")
-    point_mass = is_point_mass(generative, inference, params, dataset.train[0])
+    point_mass = loaded.kind() == "point mass"
     if point_mass and not settings.map:
         raise UserError(
             f"{loaded.directory.path} is an autoencoder: its q is a point mass, which has no "
@@ -56,8 +57,7 @@ def gaps(arguments: list[str]) -> int:
                 break
     if not splits:
         raise UserError("stopped before the first examples were measured in every family")
-    joint = generative.joint(params.generative)
-    own = None if settings.map else own_family(inference, params, joint, dataset.split("test")[0])
+    own = None if settings.map else own_family(inference)
     names = _names(settings, splits)
     about = {
         "own_family": own,
@@ -90,7 +90,7 @@ def _names(settings: Gaps, splits: dict[Split, dict[str, np.ndarray]]) -> tuple[
         return ("best",)
     before = [
         name
-        for name in get_args(Family)
+        for name in FAMILIES
         if name not in settings.families and all(name in arrays for arrays in splits.values())
     ]
     return (*settings.families, *before)
@@ -100,22 +100,23 @@ def _measure(loaded: Loaded, params, split: Split, settings: Gaps, file: str, st
     """The split's arrays, of the examples that have been measured in every part; goes on from what
     an earlier call has saved, saves after each block."""
     generative, inference = loaded.pair("it has no gap")
-    xs = loaded.dataset.split(split)[: settings.examples]
+    examples = first_rows(loaded.dataset.examples(split), settings.examples)
+    count = settings.examples
     arrays = loaded.directory.read_arrays(file) if loaded.directory.file(file).exists() else {}
     blocks = gap_blocks(
         stream(settings.seed, GAPS + SPLITS.index(split)),
         generative,
         inference,
         params,
-        xs,
+        examples,
         settings,
         found=arrays,
     )
 
     def done():
-        return [min(measured(arrays, part), len(xs)) for part in settings.parts()]
+        return [min(measured(arrays, part), count) for part in settings.parts()]
 
-    total = len(xs) * len(settings.parts())
+    total = count * len(settings.parts())
     with progress_bar(total, sum(done()), "fit", f"gaps, {split}") as bar:
         while not stop.signal and (block := next(blocks, None)) is not None:
             arrays = block

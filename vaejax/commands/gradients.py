@@ -8,8 +8,8 @@ from vaejax.arguments import parse
 from vaejax.commands.common import GRADIENTS, load_run, present, progress_bar, stream, write_report
 from vaejax.errors import UserError
 from vaejax.evaluation import GradientQuality, gradient_quality
+from vaejax.evaluation.comparison import first_rows
 from vaejax.evaluation.gradient_quality import cost
-from vaejax.evaluation.pictures import is_point_mass
 
 
 def gradients(arguments: list[str]) -> int:
@@ -21,9 +21,9 @@ def gradients(arguments: list[str]) -> int:
         "the gradient of its log p(x) is exact, so there is no estimator to measure"
     )
     params, step, which = loaded.params()
-    xs = loaded.dataset.split("train")
-    xs = xs[: present(loaded.dataset, "train", options.examples, "--")]
-    if is_point_mass(generative, inference, params, xs[0]):
+    count = present(loaded.dataset, "train", options.examples, "--")
+    examples = first_rows(loaded.dataset.examples("train"), count)
+    if loaded.kind() == "point mass":
         raise UserError(
             f"{loaded.directory.path} is an autoencoder: its q is a point mass, so its gradient "
             "has no noise and there is no bound to estimate; digits_vae and mnist_vae have both"
@@ -35,7 +35,7 @@ def gradients(arguments: list[str]) -> int:
             generative,
             inference,
             params,
-            xs,
+            examples,
             options,
             progress=bar.update,
         )

@@ -18,6 +18,7 @@ from vaejax.commands.common import (
 )
 from vaejax.errors import UserError
 from vaejax.evaluation import LogLikelihood
+from vaejax.evaluation.comparison import first_rows
 from vaejax.evaluation.log_likelihood import (
     BLOCK,
     NAMES,
@@ -26,7 +27,6 @@ from vaejax.evaluation.log_likelihood import (
     estimates_of,
     identity,
 )
-from vaejax.evaluation.pictures import is_point_mass
 
 
 def log_likelihood(arguments: list[str]) -> int:
@@ -34,12 +34,12 @@ def log_likelihood(arguments: list[str]) -> int:
     loaded, rest = load_run(arguments, "log-likelihood")
     options = parse(LogLikelihood, rest, prog="vaejax log-likelihood RUN", default=LogLikelihood())
     why_not = "its log p(x) is exact, and vaejax evaluate prints it"
-    generative, inference = loaded.pair(why_not)
+    loaded.pair(why_not)
     params, step, which = loaded.params()
     dataset = loaded.dataset
     split = options.split or "test"
-    xs = dataset.split(split)[: present(dataset, split, options.examples, "--")]
-    if is_point_mass(generative, inference, params, xs[0]):
+    xs = first_rows(dataset.examples(split), present(dataset, split, options.examples, "--"))
+    if loaded.kind() == "point mass":
         raise UserError(
             f"{loaded.directory.path} is an autoencoder: its q is a point mass, which has no "
             "density, and it has no p(z); so it has no p(x). digits_vae and mnist_vae have both"
@@ -48,6 +48,7 @@ def log_likelihood(arguments: list[str]) -> int:
         jax.config.update("jax_enable_x64", True)
         loaded = loaded._replace(experiment=loaded.file.build(loaded.config, dataset))
         params = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), params)
+        xs = jax.tree.map(_float64, xs)
     loaded.directory.file("log_likelihood").mkdir(exist_ok=True)
     deadline = None if options.minutes is None else time.monotonic() + 60 * options.minutes
     spent, results, stopped = 0, [], None
@@ -87,8 +88,8 @@ def log_likelihood(arguments: list[str]) -> int:
                 break
     if not results:
         raise UserError(
-            f"stopped by {stopped} before the first {min(BLOCK, len(xs))} examples were measured: "
-            "give more, or --examples fewer"
+            f"stopped by {stopped} before the first {min(BLOCK, len(xs.x))} examples were "
+            "measured: give more, or --examples fewer"
         )
     print(f"\n{loaded.directory.name}")
     reports.print_log_likelihood([about for _, about in results])
@@ -98,6 +99,10 @@ def log_likelihood(arguments: list[str]) -> int:
     if loaded.directory.is_evaluated():
         print(f"  {write_report(loaded.directory)}")
     return 128 + stop.signal if stop.signal else 0
+
+
+def _float64(leaf):
+    return leaf.astype(np.float64) if np.issubdtype(leaf.dtype, np.floating) else leaf
 
 
 def _missed(arrays, target: float | None) -> list[int]:
@@ -136,14 +141,14 @@ def _estimate(loaded, params, xs, name, settings, stem, stop, deadline, budget):
         found=arrays,
         may_spend=may_spend,
     )
-    done = 0 if arrays is None else min(len(arrays["value"]), len(xs))
-    with progress_bar(len(xs), done, "example", name) as bar:
+    done = 0 if arrays is None else min(len(arrays["value"]), len(xs.x))
+    with progress_bar(len(xs.x), done, "example", name) as bar:
         before = spent
         for arrays in blocks:
             if spent > before:
                 loaded.directory.write_arrays(file, arrays)
                 before = spent
-            bar.update(min(len(arrays["value"]), len(xs)) - bar.n)
+            bar.update(min(len(arrays["value"]), len(xs.x)) - bar.n)
     if arrays is not None:
-        arrays = {field: values[: len(xs)] for field, values in arrays.items()}
+        arrays = {field: values[: len(xs.x)] for field, values in arrays.items()}
     return arrays, stopped, spent

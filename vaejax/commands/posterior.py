@@ -2,12 +2,14 @@
 
 import dataclasses
 
+import jax
+
 from vaejax import report as reports
 from vaejax.arguments import parse
 from vaejax.commands.common import POSTERIOR, load_run, present, stream
+from vaejax.distributions import structure_of
 from vaejax.errors import UserError
 from vaejax.evaluation import Posterior
-from vaejax.evaluation.pictures import is_point_mass
 from vaejax.evaluation.posterior import measure_posterior
 
 
@@ -24,20 +26,20 @@ def posterior(arguments: list[str]) -> int:
             f"--example {settings.example} is not in the {settings.split} split, which has 0 to "
             f"{n - 1}"
         )
-    x = dataset.split(settings.split)[settings.example]
-    if is_point_mass(generative, inference, params, x):
+    example = jax.tree.map(lambda leaf: leaf[settings.example], dataset.examples(settings.split))
+    if loaded.kind() == "point mass":
         raise UserError(
             f"{loaded.directory.path} is an autoencoder: its q is a point mass, and it has no "
             "p(z), so no posterior p(z | x)"
         )
-    shape = tuple(generative.joint(params.generative).prior.event_shape)
+    shape = structure_of(generative.joint(params.generative, example.given).prior).shape
     if shape != (2,):
         raise UserError(
             f"the picture is of a two-dimensional z; this model's has shape {shape}: train one "
             "with --model.latent-dim 2"
         )
     key = stream(settings.seed, POSTERIOR)
-    arrays, found = measure_posterior(key, generative, inference, params, x, settings)
+    arrays, found = measure_posterior(key, generative, inference, params, example, settings)
     about = {
         "settings": dataclasses.asdict(settings),
         "parameters": which,
@@ -52,5 +54,5 @@ def posterior(arguments: list[str]) -> int:
     reports.print_posterior(about)
     for kind in ("npz", "json"):
         print(f"  {loaded.directory.file(f'{stem}.{kind}')}")
-    print(f"  {reports.draw_posterior(loaded.directory, stem, about, arrays, x)}")
+    print(f"  {reports.draw_posterior(loaded.directory, stem, about, arrays, example.x)}")
     return 0

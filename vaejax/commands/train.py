@@ -38,14 +38,14 @@ from vaejax.commands.evaluate import (
 from vaejax.data import Dataset
 from vaejax.errors import UserError
 from vaejax.evaluation import watch_latents
-from vaejax.evaluation.pictures import is_point_mass
+from vaejax.evaluation.comparison import first_rows
+from vaejax.evaluation.kind import first_of, kind_of
 from vaejax.experiment import Config, Experiment, ExperimentFile
 from vaejax.report.table import protocol_line
 from vaejax.run_directory import RunDirectory, manifest
 from vaejax.tracking import Track, Tracker, check_installed
 from vaejax.training import NonFiniteLoss, Trainer
 from vaejax.training.checkpoint import Checkpoints
-from vaejax.types import ExplicitModel
 
 # Seconds between two checkpoints: a tenth of a second every twenty.
 CHECKPOINT_SECONDS = 20.0
@@ -263,12 +263,11 @@ def _watch(setup: Setup, params):
     """(seed, params) -> what the epoch's line says of the latents; nothing of a point mass, or of
     a model without latents."""
     generative, inference = setup.experiment.generative, setup.experiment.inference
-    xs = setup.dataset.split("train")[:WATCHED]
-    if inference is None or isinstance(generative, ExplicitModel) or len(xs) < 2:
+    examples = first_rows(setup.dataset.examples("train"), WATCHED)
+    kind = kind_of(generative, inference, params, first_of(examples))
+    if kind != "latent variable" or len(examples.x) < 2:
         return lambda seed, params: {}
-    if is_point_mass(generative, inference, params, xs[0]):
-        return lambda seed, params: {}
-    watch = watch_latents(generative, inference, xs)
+    watch = watch_latents(generative, inference, examples)
     return lambda seed, params: watch(stream(seed, LATENT_USE), params)
 
 
@@ -286,8 +285,7 @@ def _epoch_lines(report, collected, seconds: float) -> list[dict]:
             "step": report.step,
             "epoch": report.epoch + 1,
             "value": float(terms.value[i].mean()),
-            "reconstruction": float(terms.reconstruction[i].mean()),
-            "kl": float(terms.kl[i].mean()),
+            **{name: float(values[i].mean()) for name, values in terms.metrics.items()},
             "validation": None if validation is None else float(validation[i]),
             "steps_per_second": round(rate, 2),
         }

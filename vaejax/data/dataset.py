@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 import hashlib
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +12,7 @@ from jaxtyping import Array, Float
 
 from vaejax.data.binarize import binarize
 from vaejax.errors import UserError
-from vaejax.types import Key
+from vaejax.types import Example, Key
 
 Binarization = Literal["dynamic", "static", "threshold", "none"]
 Split = Literal["train", "validation", "test"]
@@ -31,6 +31,7 @@ class Dataset:
         every step, evaluation images once from a fixed key; `threshold`: intensity > 1/2;
         `static`: the stored values are 0 and 1; `none`: intensities or real values as they are.
       labels: per split, where the source has them.
+      given: per split, what the examples are conditioned on, along the first axis.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Dataset:
     levels: float | None
     binarization: Binarization
     labels: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
+    given: dict[str, Any] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self):
         if self.binarization not in get_args(Binarization):
@@ -79,8 +81,19 @@ class Dataset:
             return "real"
         return "grey" if self.train.dtype == np.uint8 else "unit"
 
-    def observe(self, key: Key, stored: Array) -> Float[Array, "batch ..."]:
-        """A batch of x from a batch of stored training values. Pure; runs inside the step."""
+    def stored(self, name: Split) -> Example:
+        """A split as it is kept, along the first axis."""
+        return Example(getattr(self, name), self.given.get(name, ()))
+
+    def observe(self, key: Key, stored: Example) -> Example:
+        """A batch of examples from a batch of stored ones. Pure; runs inside the step."""
+        return Example(self._observe_x(key, stored.x), stored.given)
+
+    def examples(self, name: Split) -> Example:
+        """A split for evaluation: x as `split` has it."""
+        return Example(self.split(name), self.given.get(name, ()))
+
+    def _observe_x(self, key: Key, stored: Array) -> Float[Array, "batch ..."]:
         levels = self.levels or 1.0
         if self.binarization == "dynamic":
             return binarize(key, stored, levels)
@@ -89,9 +102,9 @@ class Dataset:
         return stored.astype(jnp.float32) / levels
 
     def split(self, name: Split) -> np.ndarray:
-        """The observations of a split for evaluation: made once, the same for every run.
-        Binary ones are uint8; the others float32."""
-        return self._splits[name]
+        """The observations of a split for evaluation, float32: made once, the same for every
+        run."""
+        return self._splits[name].astype(np.float32)
 
     @functools.cached_property
     def _splits(self) -> dict[str, np.ndarray]:
@@ -99,7 +112,7 @@ class Dataset:
         for index, name in enumerate(("train", "validation", "test")):
             stored = getattr(self, name)
             key = jax.random.fold_in(jax.random.key(_EVALUATION_SEED, impl="threefry2x32"), index)
-            x = np.asarray(jax.jit(self.observe)(key, stored))
+            x = np.asarray(jax.jit(self._observe_x)(key, stored))
             splits[name] = x.astype(np.uint8) if self.support == "binary" else x
         return splits
 

@@ -5,8 +5,21 @@ from distrax import Categorical, Distribution
 from vaejax.distributions.autoregressive import Autoregressive
 from vaejax.distributions.autoregressive_ensemble import AutoregressiveEnsemble
 from vaejax.distributions.bernoulli import Bernoulli
+from vaejax.distributions.capabilities import (
+    can_complete,
+    draws_together,
+    has_density,
+    has_latent,
+    has_mean,
+    held_fixed,
+    mean_and_noise,
+    mean_of,
+    structure_of,
+    twice_differentiable,
+)
 from vaejax.distributions.diagonal_gaussian import DiagonalGaussian, standard_normal
 from vaejax.distributions.discretized_logistic import DiscretizedLogistic
+from vaejax.distributions.empty import Empty
 from vaejax.distributions.flow import (
     Flow,
     InverseAutoregressiveLayer,
@@ -16,7 +29,11 @@ from vaejax.distributions.flow import (
 from vaejax.distributions.full_gaussian import FullGaussian
 from vaejax.distributions.full_gaussian_mixture import FullGaussianMixture
 from vaejax.distributions.gaussian_mixture import GaussianMixture
+from vaejax.distributions.hierarchical import Hierarchical
+from vaejax.distributions.kl import kl_form, kl_per_dimension, sample_and_kl
+from vaejax.distributions.markov import Markov
 from vaejax.distributions.point_mass import PointMass
+from vaejax.distributions.shapes import check_shapes
 
 __all__ = [
     "Autoregressive",
@@ -26,13 +43,30 @@ __all__ = [
     "DiagonalGaussian",
     "DiscretizedLogistic",
     "Distribution",
+    "Empty",
     "Flow",
     "FullGaussian",
     "FullGaussianMixture",
     "GaussianMixture",
+    "Hierarchical",
     "InverseAutoregressiveLayer",
+    "Markov",
     "PointMass",
     "affine_coupling_layer",
+    "can_complete",
+    "check_shapes",
+    "draws_together",
+    "has_density",
+    "has_latent",
+    "has_mean",
+    "held_fixed",
+    "kl_form",
+    "kl_per_dimension",
+    "mean_and_noise",
+    "mean_of",
+    "sample_and_kl",
     "spline_coupling_layer",
     "standard_normal",
+    "structure_of",
+    "twice_differentiable",
 ]

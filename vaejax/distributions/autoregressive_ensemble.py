@@ -20,6 +20,8 @@ class AutoregressiveEnsemble(distrax.Distribution):
       event_shape: of one x.
     """
 
+    draws_together = 1
+
     def __init__(
         self,
         logits: Callable[[Int[Array, ""], Float[Array, "..."]], Float[Array, "..."]],

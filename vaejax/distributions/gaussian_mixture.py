@@ -65,6 +65,8 @@ class GaussianMixture(distrax.Distribution):
     a sample is not that of the transform.
     """
 
+    twice_differentiable = False
+
     def __init__(
         self,
         logits: Float[Array, "k"],

@@ -14,6 +14,8 @@ _NO_DENSITY = (
 class PointMass(distrax.Distribution):
     """The limit of N(location, s^2) as s -> 0. It can be sampled; it has no density."""
 
+    has_density = False
+
     def __init__(self, location: Float[Array, "..."]):
         self.location = location
 

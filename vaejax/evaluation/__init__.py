@@ -9,11 +9,12 @@ from vaejax.evaluation.features import Features, fit_features
 from vaejax.evaluation.fitted_log_likelihood import fit_posterior, fitted_log_likelihood
 from vaejax.evaluation.gaps import Gaps
 from vaejax.evaluation.gradient_quality import GradientQuality, gradient_quality
+from vaejax.evaluation.kind import Kind, kind_of
 from vaejax.evaluation.latent_use import latent_use, watch_latents
 from vaejax.evaluation.linear_probe import linear_probe
 from vaejax.evaluation.log_likelihood import LogLikelihood
 from vaejax.evaluation.mixing import mixing
-from vaejax.evaluation.pictures import explicit_pictures, explicit_samples, pictures, prior_samples
+from vaejax.evaluation.pictures import pictures, prior_samples
 from vaejax.evaluation.posterior import Posterior
 from vaejax.evaluation.sample_quality import sample_quality
 from vaejax.evaluation.summary import mean_and_errors, summarize
@@ -25,19 +26,19 @@ __all__ = [
     "Features",
     "Gaps",
     "GradientQuality",
+    "Kind",
     "LogLikelihood",
     "Posterior",
     "chain_samples",
     "denoising_chain",
     "evaluate",
     "ex_post_model",
-    "explicit_pictures",
-    "explicit_samples",
     "fit_code_density",
     "fit_features",
     "fit_posterior",
     "fitted_log_likelihood",
     "gradient_quality",
+    "kind_of",
     "latent_use",
     "linear_probe",
     "mean_and_errors",

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import jax
 import numpy as np
 
-from vaejax.evaluation.pictures import mean_of
+from vaejax.distributions import mean_of
 from vaejax.objectives import denoise
 from vaejax.sharding import map_examples
 from vaejax.types import GenerativeModel, InferenceNetwork, Key, Observation, Params
@@ -50,7 +50,7 @@ def denoising_chain(
             )
             p = denoise(
                 code_key,
-                lambda seen: inference.posterior(params.inference, seen, joint.prior),
+                lambda seen: inference.posterior(params.inference, seen, joint),
                 joint,
                 corrupt(corrupt_key, x),
             )

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import jax
 import numpy as np
 
+from vaejax.distributions import structure_of
 from vaejax.errors import UserError
 from vaejax.evaluation.chain import denoising_chain
 from vaejax.evaluation.features import Features
@@ -20,14 +21,14 @@ from vaejax.evaluation.generators import (
     encode,
     generators_of,
 )
+from vaejax.evaluation.kind import first_of
 from vaejax.evaluation.linear_probe import linear_probe
 from vaejax.evaluation.mixing import mixing
 from vaejax.evaluation.modes import interpolations, posterior_predictive
-from vaejax.evaluation.pictures import kind_of
 from vaejax.evaluation.sample_quality import sample_quality
 from vaejax.evaluation.summary import mean_and_errors
 from vaejax.sharding import map_examples
-from vaejax.types import ExplicitModel, Key
+from vaejax.types import Example, Key, bind
 
 _PROBE = 10_000  # training codes that a probe is fitted to, at most
 _MIXING_CHAINS = 50
@@ -89,22 +90,22 @@ def measure_model(
     `/log_p_std_error` in nats, per test example; pictures of the other modes. The summary: what
     is defined, how x is drawn, and every number with its error.
     """
-    kind = kind_of(*model[:2], model.params, model.test[0])
-    generator_key, mode_key = jax.random.split(key)
+    kind = model.kind
+    generator_key, mode_key, test_key, train_key = jax.random.split(key, 4)
     arrays: dict[str, np.ndarray] = {}
     summary: dict[str, Any] = {"kind": kind, "parts": parts_of(model), "parameters": _size(model)}
-    count = min(settings.samples, len(model.test))
-    reference = features.apply(model.test[:count])
+    count = min(settings.samples, len(model.test.x))
+    reference = features.apply(model.test.x[:count])
     codes = None
-    if kind != "explicit":
+    if kind != "no latent variable":
         progress("codes")
-        found = encode(generator_key, model, model.test)
+        found = encode(test_key, model, model.test)
         codes = found["code"]
         for name in ("squared_error", "reconstruction"):
             if name in found:
                 summary[name] = mean_and_errors(found[name])
         if {"train", "test"} <= labels.keys():
-            train = encode(generator_key, model, model.train[:_PROBE])["code"]
+            train = encode(train_key, model, first_rows(model.train, _PROBE))["code"]
             summary["probe"] = linear_probe(
                 train.reshape(len(train), -1),
                 labels["train"][: len(train)],
@@ -139,13 +140,14 @@ def measure_model(
         summary["generators"][way.name] = about
     progress("pictures")
     predictive_key = jax.random.fold_in(mode_key, len(ways))
-    xs = model.test[:_SHOWN]
-    arrays["predictive/originals"] = xs
-    draws = posterior_predictive(predictive_key, model, xs, _SHOWN)
+    shown = first_rows(model.test, _SHOWN)
+    arrays["predictive/originals"] = shown.x
+    draws = posterior_predictive(predictive_key, model, shown, _SHOWN)
     if draws is not None:
         arrays["predictive/draws"] = draws
-    if kind != "explicit":
-        pairs = model.test[: 2 * (len(xs) // 2)].reshape(-1, 2, *xs.shape[1:])
+    if kind != "no latent variable":
+        even = first_rows(model.test, 2 * (len(shown.x) // 2))
+        pairs = jax.tree.map(lambda leaf: leaf.reshape(-1, 2, *leaf.shape[1:]), even)
         line_key = jax.random.fold_in(mode_key, len(ways) + 1)
         arrays["interpolation"] = interpolations(line_key, model, pairs)
     return arrays, summary
@@ -174,25 +176,22 @@ def reference_line(
     return sample_quality(reference, real, seed=settings.seed)
 
 
+def first_rows(examples: Example, count: int) -> Example:
+    return jax.tree.map(lambda leaf: leaf[:count], examples)
+
+
 def parts_of(model: Model) -> dict[str, str]:
     """What of p(x, z), p(z), p(x | z), q(z | x) a model has, in words."""
-    if isinstance(model.generative, ExplicitModel):
+    if model.kind == "no latent variable":
         none = "no z"
         return {"p(x, z)": "p(x) alone", "p(z)": none, "p(x|z)": none, "q(z|x)": none}
-    kinds: list[tuple[str, ...]] = []
-
-    def trace(params, x):
-        joint = model.generative.joint(params.generative)
-        q = model.inference.posterior(params.inference, x, joint.prior)
-        likelihood = joint.likelihood(q.sample(seed=jax.random.key(0)))
-        kinds.append(tuple(type(p).__name__ for p in (joint.prior, likelihood, q)))
-        return 0
-
-    jax.eval_shape(trace, model.params, np.asarray(model.test[0], np.float32))
-    prior, likelihood, q = kinds[0]
-    if q == "PointMass":
+    example = first_of(model.test)
+    joint, q, _ = bind(model.generative, model.inference, model.params, example)
+    z = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), structure_of(q))
+    prior, likelihood, name = (type(p).__name__ for p in (joint.prior, joint.likelihood(z), q))
+    if model.kind == "point mass":
         return {"p(x, z)": "no", "p(z)": "none", "p(x|z)": likelihood, "q(z|x)": "point mass"}
-    return {"p(x, z)": "yes", "p(z)": prior, "p(x|z)": likelihood, "q(z|x)": q}
+    return {"p(x, z)": "yes", "p(z)": prior, "p(x|z)": likelihood, "q(z|x)": name}
 
 
 def _size(model: Model) -> dict[str, int]:
@@ -206,22 +205,23 @@ def _log_p(
     key: Key, model: Model, way: Generator, codes: np.ndarray | None, settings: Compare
 ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """log p(x) of the first test examples: exact where the model says it, else annealed."""
-    xs = model.test[: settings.examples]
+    examples = first_rows(model.test, settings.examples)
     density = way.density
-    if isinstance(density, ExplicitModel):
+    assert density is not None
+    if model.kind == "no latent variable":
 
-        def exact(theta, index, x):
-            return density.density(theta).log_prob(x)
+        def exact(theta, index, example):
+            return density.joint(theta, example.given).log_prob(example.x, ())
 
-        log_p = map_examples(exact, way.theta, xs)
+        log_p = map_examples(exact, way.theta, examples)
         return {"log_p": log_p}, {"kind": "exact", **mean_and_errors(log_p)}
-    assert density is not None and codes is not None
+    assert codes is not None
     found = fitted_log_likelihood(
         key,
         density,
         way.theta,
-        codes[: len(xs)],
-        xs,
+        codes[: settings.examples],
+        examples,
         num_chains=settings.num_chains,
         num_temperatures=settings.num_temperatures,
     )
@@ -241,7 +241,7 @@ def _mixing(
 ) -> tuple[np.ndarray, dict[str, Any]]:
     """A few chains step by step: some to look at, and how fast they forget where they began."""
     assert model.corrupt is not None
-    starts = model.train[:_MIXING_CHAINS]
+    starts = model.train.x[:_MIXING_CHAINS]
     _, samples = denoising_chain(
         key,
         model.generative,

@@ -10,20 +10,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from vaejax.errors import UserError
-from vaejax.evaluation.gaps import family, learning_rate, predicted_family
-from vaejax.inference import Trace, family_of, fit_variational
+from vaejax.evaluation.gaps import family_over, own_family, start_of
+from vaejax.inference import Trace, fit_variational
 from vaejax.inference.fit_variational import RECORD
 from vaejax.marginal_likelihood.averages import mean_and_errors
 from vaejax.objectives import elbo
 from vaejax.sharding import over_examples
-from vaejax.types import (
-    GenerativeModel,
-    InferenceNetwork,
-    Joint,
-    Key,
-    Params,
-    VariationalFamily,
-)
+from vaejax.types import Example, GenerativeModel, InferenceNetwork, Key, Params, bind
 
 # Of the family's learning rate: near an optimum a large one would first lead away from it.
 STARTS = {"standard": 1.0, "encoder": 0.2}
@@ -62,7 +55,7 @@ def measure_cost(
     generative: GenerativeModel,
     inference: InferenceNetwork,
     params: Params,
-    xs: np.ndarray,
+    examples: Example,
     settings: Cost,
 ) -> tuple[dict[str, np.ndarray], dict[str, float]]:
     """(per-example arrays in nats, seconds an example).
@@ -74,46 +67,53 @@ def measure_cost(
     `<start>`, one step of one call of the fit, its final draws included; all in the same batch.
     """
 
-    def amortized(params, index, x):
-        joint = generative.joint(params.generative)
-        q = inference.posterior(params.inference, x, joint.prior)
-        keys = jax.random.split(jax.random.fold_in(key, index), settings.num_bound_samples)
+    def amortized(params, index, example):
+        joint, q, x = bind(generative, inference, params, example)
+        bound_key = jax.random.fold_in(jax.random.fold_in(key, index), len(STARTS))
+        keys = jax.random.split(bound_key, settings.num_bound_samples)
         draws = jax.lax.map(lambda k: elbo(k, q, joint, x).value, keys, batch_size=100)
         return {
             "amortized": jnp.mean(draws),
             "amortized_std_error": jnp.std(draws) / jnp.sqrt(settings.num_bound_samples - 1),
         }
 
-    def forward(params, index, x):
-        joint = generative.joint(params.generative)
-        return jax.tree.leaves(inference.posterior(params.inference, x, joint.prior))
+    def forward(params, index, example):
+        return jax.tree.leaves(bind(generative, inference, params, example)[1])
 
     def fitted(start: str):
-        def one(params, index, x):
-            joint = generative.joint(params.generative)
-            chosen, predicted, rate = _predicted(inference, params, joint, x)
+        def one(params, index, example):
+            joint, q, x = bind(generative, inference, params, example)
+            chosen = family_over(own_family(inference) or "diagonal", joint)
+            fit_key = jax.random.fold_in(jax.random.fold_in(key, index), list(STARTS).index(start))
+            start_key, fit_key = jax.random.split(fit_key)
+            init = None
+            if start == "encoder":
+                init = start_of(start_key, chosen, inference, params.inference, q, example)
             return fit_variational(
-                jax.random.fold_in(key, index),
+                fit_key,
                 chosen,
                 joint,
                 x,
-                init=predicted if start == "encoder" else None,
-                learning_rate=rate * STARTS[start],
+                init=init,
+                learning_rate=chosen.learning_rate * STARTS[start],
                 max_steps=settings.max_steps,
                 num_final_samples=settings.num_bound_samples,
             )[1]
 
         return one
 
-    indices = np.arange(len(xs))
-    arrays = over_examples(amortized, len(xs))(params, indices, xs)
-    seconds = {"amortized": _median_seconds(over_examples(forward, len(xs)), params, indices, xs)}
+    count = len(jax.tree.leaves(examples)[0])
+    indices = np.arange(count)
+    arrays = over_examples(amortized, count)(params, indices, examples)
+    seconds = {
+        "amortized": _median_seconds(over_examples(forward, count), params, indices, examples)
+    }
     for start in STARTS:
-        run = over_examples(fitted(start), len(xs))
-        trace: Trace = run(params, indices, xs)
+        run = over_examples(fitted(start), count)
+        trace: Trace = run(params, indices, examples)
         started = time.perf_counter()
-        run(params, indices, xs)
-        taken = (time.perf_counter() - started) / len(xs)
+        run(params, indices, examples)
+        taken = (time.perf_counter() - started) / count
         seconds[start] = taken / int(trace.steps.max())  # the batch goes on until its last stops
         path = np.where(np.isnan(trace.path), trace.bound[:, None], trace.path)
         arrays |= {
@@ -124,20 +124,8 @@ def measure_cost(
             f"{start}_diverged": trace.diverged,
             f"{start}_path": path,
         }
-    seconds["amortized"] /= len(xs)
+    seconds["amortized"] /= count
     return arrays, seconds
-
-
-def _predicted(
-    inference: InferenceNetwork, params: Params, joint: Joint, x: Any
-) -> tuple[VariationalFamily, Any, float]:
-    """The family of the encoder's q, the lambda that it predicts for x, Adam's rate for both."""
-    name = predicted_family(inference, params, joint, x)
-    if name is not None:
-        chosen = family(name, joint.prior.event_shape)
-        return chosen, inference.variational(params.inference, x), learning_rate(name)
-    q = inference.posterior(params.inference, x, joint.prior)
-    return family_of(q), jax.tree.leaves(q), learning_rate("diagonal")
 
 
 def _median_seconds(run, *arguments: Any) -> float:

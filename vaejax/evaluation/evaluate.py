@@ -1,6 +1,5 @@
 """Every example of a split, measured once, in bounded memory, at the highest precision."""
 
-import contextlib
 import dataclasses
 from collections.abc import Callable
 from typing import Literal
@@ -8,13 +7,13 @@ from typing import Literal
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.flatten_util import ravel_pytree
 
-from vaejax.distributions import DiagonalGaussian, PointMass
+from vaejax.distributions import has_density, has_latent, has_mean, kl_per_dimension, mean_and_noise
 from vaejax.errors import UserError
-from vaejax.evaluation.pictures import mean_and_noise
 from vaejax.marginal_likelihood import importance_sampling
 from vaejax.sharding import map_examples
-from vaejax.types import ExplicitModel, GenerativeModel, InferenceNetwork, Key, Params
+from vaejax.types import Example, GenerativeModel, InferenceNetwork, Key, Params, bind
 
 # Two numbers a sample and an example are kept while a batch is measured: this many at most.
 _MAX_WEIGHTS = 20_000_000
@@ -41,10 +40,10 @@ class Evaluate:
 
 def evaluate(
     key: Key,
-    generative: GenerativeModel | ExplicitModel,
-    inference: InferenceNetwork | None,
+    generative: GenerativeModel,
+    inference: InferenceNetwork,
     params: Params,
-    xs: np.ndarray,
+    examples: Example,
     *,
     num_samples: int,
     progress: Callable[[int], None] = lambda count: None,
@@ -56,34 +55,24 @@ def evaluate(
     `_std_error`; `kl_per_dimension` where q and the prior are diagonal Gaussians. For a point
     mass: `reconstruction` = log p(x | z) at its z, and nothing that needs a density.
     For both: `code`, the mean of q (of a flow, of a hundred draws, with the variance of that in
-    `code_noise`), and `squared_error`,
+    `code_noise`; of a z of several arrays, these end to end), and `squared_error`,
     ||x - E[x | z = code]||^2, where p(x | z) knows its mean.
-    For an explicit model: `log_p`, exact; it has no Monte Carlo error.
+    Without a latent variable: `log_p`, exact; it has no Monte Carlo error.
 
-    Example i uses fold_in(key, i): no value depends on batches or devices.
+    Example i uses fold_in(fold_in(key, i), 0 or 1): no value depends on batches or devices.
     """
     if num_samples < 1:
         raise ValueError(f"num_samples must be at least 1; got {num_samples}")
-    if isinstance(generative, ExplicitModel):
-        return _log_p(generative, params, xs, progress)
-    assert inference is not None
-    size = min(_BATCH, max(1, _MAX_WEIGHTS // num_samples))
 
-    def one(params, index, x):
-        joint = generative.joint(params.generative)
-        q = inference.posterior(params.inference, x, joint.prior)
-        code, noise = mean_and_noise(jax.random.fold_in(key, index), q)
-        likelihood = joint.likelihood(code)
-        row = {"code": code}
-        if noise is not None:
-            row["code_noise"] = noise
-        with contextlib.suppress(NotImplementedError):
-            row["squared_error"] = jnp.sum((x - likelihood.mean()) ** 2)
-        if isinstance(q, PointMass):
-            return row | {"reconstruction": likelihood.log_prob(x)}
-        estimate = importance_sampling(
-            jax.random.fold_in(key, index), joint, x, q, num_samples=num_samples
-        )
+    def one(params, index, example):
+        joint, q, x = bind(generative, inference, params, example)
+        if not has_latent(joint.prior):
+            return {"log_p": joint.log_prob(x, ())}
+        code_key, sample_key = jax.random.split(jax.random.fold_in(key, index))
+        row = measure_code(code_key, joint, q, x)
+        if not has_density(q):
+            return row
+        estimate = importance_sampling(sample_key, joint, x, q, num_samples=num_samples)
         row |= {
             "iwae": estimate.value,
             "iwae_std_error": estimate.std_error,
@@ -94,15 +83,27 @@ def evaluate(
         for name in ("elbo", "reconstruction", "kl"):
             for field in (name, f"{name}_std_error"):
                 row[field] = estimate.diagnostics[field]
-        if isinstance(q, DiagonalGaussian) and isinstance(joint.prior, DiagonalGaussian):
-            row["kl_per_dimension"] = q.kl_per_dimension(joint.prior)
-        return row
+        per_dimension = kl_per_dimension(q, joint.prior)
+        return row if per_dimension is None else row | {"kl_per_dimension": per_dimension}
 
-    return map_examples(one, params, xs, size, progress=progress)
+    size = min(_BATCH, max(1, _MAX_WEIGHTS // num_samples))
+    return map_examples(one, params, examples, size, progress=progress)
 
 
-def _log_p(model: ExplicitModel, params: Params, xs: np.ndarray, progress):
-    def one(params, index, x):
-        return {"log_p": model.density(params.generative).log_prob(x)}
+def one_array(z):
+    """z as one array: itself, or its arrays end to end where it has several."""
+    leaves = jax.tree.leaves(z)
+    return leaves[0] if len(leaves) == 1 else ravel_pytree(z)[0]
 
-    return map_examples(one, params, xs, _BATCH, progress=progress)
+
+def measure_code(key: Key, joint, q, x) -> dict:
+    """`code`, `code_noise`, `reconstruction` = log p(x | z = code) and `squared_error` of one x."""
+    code, noise = mean_and_noise(key, q)
+    likelihood = joint.likelihood(code)
+    row = {"code": one_array(code), "reconstruction": likelihood.log_prob(x)}
+    if noise is not None:
+        row["code_noise"] = one_array(noise)
+    if has_mean(likelihood):
+        differences = jax.tree.map(lambda a, b: jnp.sum((a - b) ** 2), x, likelihood.mean())
+        row["squared_error"] = sum(jax.tree.leaves(differences))
+    return row

@@ -1,6 +1,7 @@
 """A density fitted to the codes of a trained autoencoder, in the place of p(z) (Ghosh et al. 2020,
 section 4): with the decoder's p(x | z) it makes the autoencoder an explicit p(x, z)."""
 
+from collections.abc import Callable
 from typing import Literal, NamedTuple, get_args
 
 import jax
@@ -13,7 +14,7 @@ from threadpoolctl import threadpool_limits
 
 from vaejax import inference
 from vaejax.distributions import FullGaussianMixture
-from vaejax.types import Distribution, GenerativeModel, Key, Variational, VariationalFamily
+from vaejax.types import Distribution, GenerativeModel, Key, Parameters
 
 Kind = Literal["gaussian", "mixture", "flow"]
 
@@ -26,15 +27,15 @@ _LEARNING_RATE, _BATCH, _MAX_EPOCHS, _PATIENCE = 1e-3, 200, 500, 20
 
 
 class CodeDensity(NamedTuple):
-    """p(z; lambda), and the lambda that was found: arrays, which cross a jit boundary."""
+    """p(z) = density(parameters); the parameters are arrays, which cross a jit boundary."""
 
-    family: VariationalFamily
-    variational: Variational
+    density: Callable[[Parameters], Distribution]
+    parameters: Parameters
 
     @property
     def distribution(self) -> Distribution:
         """p(z)."""
-        return self.family.distribution(self.variational)
+        return self.density(self.parameters)
 
 
 def fit_code_density(
@@ -87,24 +88,20 @@ def fit_code_density(
     factors = unit[:, None] * np.linalg.cholesky(covariances)
     means = (shift + unit * means).reshape(-1, *shape)
     components = tuple(map(_single, (np.log(weights), means, factors)))
-    mixture_family = VariationalFamily(
-        lambda key: jax.tree.map(jnp.zeros_like, components), lambda v: FullGaussianMixture(*v)
-    )
-    return CodeDensity(mixture_family, components)
+    return CodeDensity(lambda v: FullGaussianMixture(*v), components)
 
 
-def ex_post_model(generative: GenerativeModel, family: VariationalFamily) -> GenerativeModel:
-    """The same p(x | z), with the family's p(z; lambda): its parameters are (theta, lambda)."""
+def ex_post_model(
+    generative: GenerativeModel, density: Callable[[Parameters], Distribution]
+) -> GenerativeModel:
+    """The same p(x | z), with the fitted p(z): its parameters are (theta, those of p(z)). They are
+    not trained, so `init` is that of theta alone."""
 
-    def init(key):
-        theta_key, lambda_key = jax.random.split(key)
-        return generative.init(theta_key), family.init(lambda_key)
+    def joint(parameters, given=()):
+        theta, fitted = parameters
+        return generative.joint(theta, given)._replace(prior=density(fitted))
 
-    def joint(parameters):
-        theta, variational = parameters
-        return generative.joint(theta)._replace(prior=family.distribution(variational))
-
-    return GenerativeModel(init, joint)
+    return GenerativeModel(generative.init, joint)
 
 
 def _checked(kind, train_codes, validation_codes):
@@ -183,4 +180,4 @@ def _flow(key: Key, codes, held_out, shift, unit, shape) -> CodeDensity:
         "mean": (shift + unit * best["mean"]).reshape(shape),
         "log_scale": (jnp.log(unit) + best["log_scale"]).reshape(shape),
     }
-    return CodeDensity(family, placed)
+    return CodeDensity(family.distribution, placed)

@@ -9,11 +9,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from vaejax import inference
-from vaejax.distributions import DiagonalGaussian
+from vaejax.distributions import DiagonalGaussian, structure_of
 from vaejax.marginal_likelihood import annealed_importance_sampling, importance_sampling
 from vaejax.sharding import map_examples
 from vaejax.types import (
     Distribution,
+    Example,
     GenerativeModel,
     Joint,
     Key,
@@ -67,9 +68,16 @@ def _around(center, unit) -> VariationalFamily:
             "log_scale": jnp.full_like(unit, math.log(START)),
         }
 
+    def start_at(key, mean, scale):
+        del key
+        return {"mean": (mean - center) / unit, "log_scale": jnp.log(scale / unit)}
+
     return VariationalFamily(
+        "around a code",
         init,
         lambda v: DiagonalGaussian(center + unit * v["mean"], jnp.log(unit) + v["log_scale"]),
+        start_at,
+        inference.GAUSSIAN_RATE,
     )
 
 
@@ -86,7 +94,7 @@ def fitted_log_likelihood(
     generative: GenerativeModel,
     theta: Parameters,
     codes: np.ndarray,
-    xs: np.ndarray,
+    examples: Example,
     *,
     num_chains: int = 16,
     num_temperatures: int = 500,
@@ -107,26 +115,26 @@ def fitted_log_likelihood(
 
     Args:
       codes: (n, *latent), where each fit starts.
-      xs: (n, *shape).
 
     Raises:
       ValueError: no examples, or codes of another number or shape than z's.
       ValueError, TypeError: as the estimators.
     """
     codes = np.asarray(codes)
-    prior = generative.joint(theta).prior
-    shape = tuple(prior.event_shape)
-    if codes.shape != (len(xs), *shape):
+    count = len(jax.tree.leaves(examples)[0])
+    prior = generative.joint(theta, jax.tree.map(lambda leaf: leaf[0], examples.given)).prior
+    shape = structure_of(prior).shape
+    if codes.shape != (count, *shape):
         raise ValueError(
             f"fitted_log_likelihood: codes have shape {codes.shape}; expected one of {shape} for "
-            f"each of the {len(xs)} examples"
+            f"each of the {count} examples"
         )
     draws = prior.sample(seed=jax.random.fold_in(key, _UNIT), sample_shape=(_UNIT_DRAWS,))
 
-    def one(shared, index, example):
+    def one(shared, index, coded):
         theta, unit = shared
-        code, x = example
-        joint = generative.joint(theta)
+        code, (x, given) = coded
+        joint = generative.joint(theta, given)
         fit_key, annealed_key, importance_key = jax.random.split(jax.random.fold_in(key, index), 3)
         q, trace = _fit(fit_key, joint, unit, code, x, max_steps, draws_per_step)
         annealed = annealed_importance_sampling(
@@ -146,4 +154,4 @@ def fitted_log_likelihood(
         }
 
     shared = theta, _unit(draws)
-    return map_examples(one, shared, (codes, xs), min(_BLOCK, len(xs)), progress=progress)
+    return map_examples(one, shared, (codes, examples), min(_BLOCK, count), progress=progress)

@@ -3,26 +3,32 @@
 import dataclasses
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping
-from functools import partial
-from typing import Any, Literal, get_args
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from vaejax import inference as families
-from vaejax.distributions import DiagonalGaussian, FullGaussian, GaussianMixture
+from vaejax.distributions import has_mean, structure_of
 from vaejax.errors import UserError
 from vaejax.marginal_likelihood import annealed_importance_sampling, importance_sampling
 from vaejax.marginal_likelihood.averages import mean_and_errors
 from vaejax.objectives import maximum_a_posteriori
 from vaejax.sharding import over_examples
-from vaejax.types import GenerativeModel, InferenceNetwork, Joint, Key, Params, VariationalFamily
+from vaejax.types import (
+    Example,
+    GenerativeModel,
+    InferenceNetwork,
+    Joint,
+    Key,
+    Params,
+    VariationalFamily,
+    bind,
+)
 
-Family = Literal["diagonal", "full", "mixture", "flow", "coupling", "spline"]
 BLOCK = 100  # examples at a time, and between two savings
-MIXTURE_COMPONENTS = 5
 _ESTIMATORS = ("importance", "annealed")
 
 
@@ -32,7 +38,7 @@ class Gaps:
 
     examples: int = 100
     """How many of the train and of the test split each, from the first."""
-    families: tuple[Family, ...] = ("diagonal",)
+    families: tuple[str, ...] = ("diagonal",)
     """Best q of each: diagonal, full covariance, mixture, flow (inverse autoregressive), ..."""
     num_samples: int = 5000
     """Draws of the encoder's q: of its bound, and of importance sampling's log p(x)."""
@@ -69,6 +75,7 @@ class Gaps:
             raise UserError(f"--max-steps must be a multiple of 100; got {self.max_steps}")
         if not self.families or len(set(self.families)) != len(self.families):
             raise UserError("--families expects one or more different ones")
+        check_families(self.families)
 
     def parts(self) -> tuple[str, ...]:
         """What is measured of each example, one after another."""
@@ -77,65 +84,64 @@ class Gaps:
     def identity(self, step: int) -> str:
         """Eight digits that change with an example's numbers (not with how many examples, or which
         families)."""
-        rates = {name: learning_rate(name) for name in get_args(Family)}
+        rates = {name: make(2).learning_rate for name, make in families.FAMILIES.items()}
         settings = dataclasses.asdict(self) | {"examples": None, "families": None, "step": step}
-        settings |= {"learning_rates": rates, "components": MIXTURE_COMPONENTS}
+        settings |= {"learning_rates": rates}
         return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:8]
 
 
-def family(name: Family, shape: tuple[int, ...]) -> VariationalFamily:
-    """The family of that name over a latent of that shape."""
-    chosen: dict[Family, Callable[..., VariationalFamily]] = {
-        "diagonal": families.diagonal_gaussian,
-        "full": families.full_gaussian,
-        "mixture": partial(families.gaussian_mixture, num_components=MIXTURE_COMPONENTS),
-        "flow": families.inverse_autoregressive,
-        "coupling": families.affine_coupling,
-        "spline": families.spline_coupling,
-    }
-    return chosen[name](*shape)
+def check_families(names: tuple[str, ...]) -> None:
+    """Raises UserError for a name that is not in the table."""
+    for name in names:
+        if name not in families.FAMILIES:
+            raise UserError(
+                f"--families must be of {', '.join(families.FAMILIES)}; got {name}: choose among "
+                "those"
+            )
 
 
-def learning_rate(name: Family) -> float:
-    """Adam's first. At what suits a Gaussian, components of a mixture end on top of each other, and
-    a flow's networks diverge or settle worse."""
-    if name == "mixture":
-        return 0.03
-    return 0.005 if name in ("flow", "coupling", "spline") else 0.1
+def family_over(name: str, joint: Joint) -> VariationalFamily:
+    """The family of that name over this model's latent.
+
+    Raises:
+      ValueError: the latent is not one array of real numbers.
+    """
+    latent = structure_of(joint.prior)
+    leaves = jax.tree.leaves(latent)
+    if len(leaves) != 1 or not jnp.issubdtype(leaves[0].dtype, jnp.floating):
+        raise ValueError(
+            "the q families are over one array of real numbers; this model's z is made of "
+            f"{len(leaves)} arrays or of whole numbers"
+        )
+    return families.FAMILIES[name](*leaves[0].shape)
 
 
-def own_family(inference: InferenceNetwork, params: Params, joint: Joint, x: Any) -> Family | None:
-    """The name of the family that the encoder's q is of: that with the same lambda, or where the
-    encoder has a lambda of its own, that of the same Gaussian."""
-    predicted = predicted_family(inference, params, joint, x)
-    kinds: dict[type, Family] = {
-        DiagonalGaussian: "diagonal",
-        FullGaussian: "full",
-        GaussianMixture: "mixture",
-    }
-    named = kinds.get(type(inference.posterior(params.inference, x, joint.prior)))
-    if predicted is not None or named is None:
-        return predicted
-    # Fewer numbers than the family has: a part of it, as with a fixed scale.
-    variational = jax.eval_shape(inference.variational, params.inference, x)
-    size = sum(leaf.size for leaf in jax.tree.leaves(variational))
-    whole = families.parameter_count(family(named, joint.prior.event_shape))
-    return named if size >= whole else None
+def rows_of(examples: Example, rows: np.ndarray | slice) -> Example:
+    """Some of many examples."""
+    return jax.tree.map(lambda leaf: leaf[rows], examples)
 
 
-def predicted_family(
-    inference: InferenceNetwork, params: Params, joint: Joint, x: Any
-) -> Family | None:
-    """The name of the family with the lambda that the encoder predicts."""
+def own_family(inference: InferenceNetwork) -> str | None:
+    """The name of the family that the encoder's q is of; None where it is of no named one."""
+    name = None if inference.family is None else inference.family.name
+    return name if name in families.FAMILIES else None
 
-    def shapes(function, *arguments):
-        return jax.tree.map(jnp.shape, jax.eval_shape(function, *arguments))
 
-    wanted = shapes(inference.variational, params.inference, x)
-    for name in get_args(Family):
-        if shapes(family(name, joint.prior.event_shape).init, jax.random.key(0)) == wanted:
-            return name
-    return None
+def start_of(
+    key: Key, chosen: VariationalFamily, inference: InferenceNetwork, phi, q, example: Example
+) -> Any:
+    """Where a fit starts: the encoder's own lambda where q is of the chosen family; else the
+    diagonal Gaussian with the encoder's mean and scale where they are known; else N(0, I)."""
+    if inference.variational is not None and inference.family is not None:
+        predicted = inference.variational(phi, example.x, example.given)
+        if inference.family.name == chosen.name:
+            return predicted
+        if isinstance(predicted, dict) and {"mean", "log_scale"} <= predicted.keys():
+            scale = jnp.exp(predicted["log_scale"])
+            return chosen.start_at(key, predicted["mean"], scale)
+    if has_mean(q) and hasattr(q, "stddev"):
+        return chosen.start_at(key, q.mean(), q.stddev())
+    return chosen.init(key)
 
 
 def measured(arrays: Mapping[str, np.ndarray], part: str) -> int:
@@ -148,7 +154,7 @@ def gap_blocks(
     generative: GenerativeModel,
     inference: InferenceNetwork,
     params: Params,
-    xs: np.ndarray,
+    examples: Example,
     settings: Gaps,
     *,
     found: dict[str, np.ndarray] | None = None,
@@ -189,16 +195,15 @@ def gap_blocks(
             "annealed_std_error": annealed.std_error,
         }
 
-    def best_of(name, key, joint, q, variational, x):
-        init_key, optimize_key = jax.random.split(key)
-        chosen = family(name, joint.prior.event_shape)
+    def best_of(name, key, phi, joint, q, example):
+        start_key, optimize_key = jax.random.split(key)
+        chosen = family_over(name, joint)
         _, trace = families.fit_variational(
             optimize_key,
             chosen,
             joint,
-            x,
-            init=start_at(chosen.init(init_key), q, variational),
-            learning_rate=learning_rate(name),
+            example.x,
+            init=start_of(start_key, chosen, inference, phi, q, example),
             num_samples=settings.draws_per_step,
             max_steps=settings.max_steps,
             num_final_samples=settings.num_bound_samples,
@@ -206,50 +211,39 @@ def gap_blocks(
         return _traced(name, trace)
 
     def measure(part):
-        def one(params, index, x):
+        def one(params, index, example):
             example_key = jax.random.fold_in(key, index)
-            joint = generative.joint(params.generative)
-            q = inference.posterior(params.inference, x, joint.prior)
+            joint, q, x = bind(generative, inference, params, example)
             if part == "best":
                 return best_code(example_key, joint, q, x, settings.max_steps)
             if part == "log_p":
                 return log_p(jax.random.fold_in(example_key, 0), joint, q, x)
-            part_key = jax.random.fold_in(example_key, 1 + get_args(Family).index(part))
-            variational = inference.variational(params.inference, x)
-            return best_of(part, part_key, joint, q, variational, x)
+            part_key = jax.random.fold_in(example_key, 1 + list(families.FAMILIES).index(part))
+            return best_of(part, part_key, params.inference, joint, q, example)
 
-        return over_examples(one, min(BLOCK, len(xs)))
+        return over_examples(one, min(BLOCK, count))
+
+    count = len(jax.tree.leaves(examples)[0])
 
     found = dict(found or {})
     for part in settings.parts():
         run = measure(part)
-        for begin in range(measured(found, part), len(xs), BLOCK):
-            indices = np.arange(begin, min(begin + BLOCK, len(xs)))
-            block = run(params, indices, xs[indices])
+        for begin in range(measured(found, part), count, BLOCK):
+            indices = np.arange(begin, min(begin + BLOCK, count))
+            block = run(params, indices, rows_of(examples, indices))
             found |= {k: np.concatenate([found.get(k, v[:0]), v]) for k, v in block.items()}
             yield found
 
 
-def start_at(init: Any, q: Any, variational: Any) -> Any:
-    """Where a fit starts: `init`, a family's own, with what the encoder knows put in."""
-    shapes = [jax.tree.map(jnp.shape, tree) for tree in (init, variational)]
-    if shapes[0] == shapes[1]:
-        return variational
-    if isinstance(q, DiagonalGaussian):
-        return init | {"mean": q.loc, "log_scale": q.log_scale}
-    if isinstance(variational, dict) and {"mean", "log_scale"} <= variational.keys():
-        return init | {part: variational[part] for part in ("mean", "log_scale")}
-    return init
-
-
 def best_code(key: Key, joint: Joint, q: Any, x: Any, max_steps: int) -> dict:
     """log p(x, z) at a point mass's z, and at the z that Adam finds from there."""
+    z = q.mean()
     _, trace = families.fit_variational(
         key,
-        families.family_of(q),
+        families.point_mass(*z.shape),
         joint,
         x,
-        init=jax.tree.leaves(q),
+        init={"location": z},
         objective=maximum_a_posteriori,
         max_steps=max_steps,
         num_final_samples=2,
@@ -272,7 +266,7 @@ def _traced(name: str, trace: families.Trace) -> dict:
 def summarize_gaps(
     splits: Mapping[Any, dict[str, np.ndarray]],
     names: tuple[str, ...],
-    own: Family | None = None,
+    own: str | None = None,
 ) -> dict:
     """Of the train and test arrays: each gap's mean with both errors, its median, and what is not
     to be averaged, with indices.

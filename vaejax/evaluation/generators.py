@@ -1,6 +1,5 @@
 """The ways in which a trained model gives new x, and what p(x) each of them is, if any."""
 
-import contextlib
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -8,11 +7,13 @@ import jax
 import numpy as np
 
 from vaejax.evaluation.chain import chain_samples
+from vaejax.evaluation.evaluate import measure_code
 from vaejax.evaluation.ex_post import Kind as CodeKind
 from vaejax.evaluation.ex_post import ex_post_model, fit_code_density
-from vaejax.evaluation.pictures import explicit_samples, kind_of, mean_of, prior_samples
+from vaejax.evaluation.kind import Kind, first_of, kind_of
+from vaejax.evaluation.pictures import prior_samples
 from vaejax.sharding import map_examples
-from vaejax.types import ExplicitModel, GenerativeModel, Key, Params
+from vaejax.types import Example, GenerativeModel, InferenceNetwork, Key, Params, bind
 
 Draw = Callable[[Key, int], tuple[np.ndarray | None, np.ndarray]]
 EX_POST: tuple[CodeKind, ...] = ("gaussian", "mixture", "flow")
@@ -24,13 +25,17 @@ _BLOCK = 500
 class Model(NamedTuple):
     """A trained model, with the observations that it is measured on."""
 
-    generative: Any  # a GenerativeModel, or an ExplicitModel
-    inference: Any  # an InferenceNetwork; None of an explicit model
+    generative: GenerativeModel
+    inference: InferenceNetwork
     corrupt: Callable | None
     params: Params
-    train: np.ndarray
-    validation: np.ndarray
-    test: np.ndarray
+    train: Example
+    validation: Example
+    test: Example
+
+    @property
+    def kind(self) -> Kind:
+        return kind_of(self.generative, self.inference, self.params, first_of(self.test))
 
 
 class Generator(NamedTuple):
@@ -47,27 +52,21 @@ class Generator(NamedTuple):
     name: str
     how: str
     draw: Draw
-    density: GenerativeModel | ExplicitModel | None = None
+    density: GenerativeModel | None = None
     theta: Any = None
     reason: str = ""
 
 
-def encode(key: Key, model: Model, xs: np.ndarray) -> dict[str, np.ndarray]:
+def encode(key: Key, model: Model, examples: Example) -> dict[str, np.ndarray]:
     """`code`, the mean of q(z | x), of each x (of a flow that of a hundred draws);
     `reconstruction`, log p(x | z = code), in nats; `squared_error`, ||x - E[x | z = code]||^2,
     where p(x | z) knows its mean. Of a model with a z."""
 
-    def one(params, index, x):
-        joint = model.generative.joint(params.generative)
-        q = model.inference.posterior(params.inference, x, joint.prior)
-        code = mean_of(jax.random.fold_in(key, index), q)
-        likelihood = joint.likelihood(code)
-        row = {"code": code, "reconstruction": likelihood.log_prob(x)}
-        with contextlib.suppress(NotImplementedError):
-            row["squared_error"] = ((x - likelihood.mean()) ** 2).sum()
-        return row
+    def one(params, index, example):
+        joint, q, x = bind(model.generative, model.inference, params, example)
+        return measure_code(jax.random.fold_in(key, index), joint, q, x)
 
-    return map_examples(one, model.params, xs, _BLOCK)
+    return map_examples(one, model.params, examples, _BLOCK)
 
 
 def generators_of(
@@ -78,11 +77,11 @@ def generators_of(
     An autoencoder's decoder is also shown fed with N(0, I), which its codes need not follow, and
     as p(x, z) with a density fitted to its training codes afterwards (`kinds`).
     """
-    kind = kind_of(*model[:2], model.params, model.test[0])
-    if kind == "explicit":
+    kind = model.kind
+    if kind == "no latent variable":
         return [_autoregressive(model)]
     found = []
-    if kind == "latent":
+    if kind == "latent variable":
         found.append(
             Generator(
                 "prior",
@@ -107,16 +106,18 @@ def generators_of(
     return found
 
 
+def _rows(examples: Example, rows: slice) -> Example:
+    return jax.tree.map(lambda leaf: leaf[rows], examples)
+
+
 def _from(generative: GenerativeModel, theta: Any) -> Draw:
     return lambda key, count: prior_samples(key, generative, Params(theta, ()), count)
 
 
 def _autoregressive(model: Model) -> Generator:
-    def draw(key, count):
-        return None, explicit_samples(key, model.generative, model.params, count)
-
     how = "x_i ~ p(x_i | x_<i), one after another"
-    return Generator("in order", how, draw, model.generative, model.params.generative)
+    theta = model.params.generative
+    return Generator("in order", how, _from(model.generative, theta), model.generative, theta)
 
 
 def _chain(model: Model, steps: int) -> Generator:
@@ -125,7 +126,7 @@ def _chain(model: Model, steps: int) -> Generator:
 
     def draw(key, count):
         return chain_samples(
-            key, generative, inference, corrupt, params, model.train, count, num_steps=steps
+            key, generative, inference, corrupt, params, model.train.x, count, num_steps=steps
         )
 
     return Generator(
@@ -140,15 +141,18 @@ def _ex_post(key: Key, model: Model, kinds: tuple[CodeKind, ...]) -> list[Genera
     if not kinds:
         return []
     # Without a validation split training images are held out, which the encoder has seen.
-    cut = min(_CODES, len(model.train) if len(model.validation) else len(model.train) * 5 // 6)
-    held = model.validation if len(model.validation) else model.train[cut : cut + _HELD_OUT]
-    chosen_on = "validation" if len(model.validation) else "other training"
-    train, validation = (encode(key, model, xs)["code"] for xs in (model.train[:cut], held))
+    present, held_out = len(model.train.x), len(model.validation.x)
+    cut = min(_CODES, present if held_out else present * 5 // 6)
+    held = model.validation if held_out else _rows(model.train, slice(cut, cut + _HELD_OUT))
+    chosen_on = "validation" if held_out else "other training"
+    train_key, held_key, key = jax.random.split(key, 3)
+    train = encode(train_key, model, _rows(model.train, slice(cut)))["code"]
+    validation = encode(held_key, model, held)["code"]
     found = []
     for index, kind in enumerate(kinds):
         density = fit_code_density(jax.random.fold_in(key, index), kind, train, validation)
-        generative = ex_post_model(model.generative, density.family)
-        theta = model.params.generative, density.variational
+        generative = ex_post_model(model.generative, density.density)
+        theta = model.params.generative, density.parameters
         found.append(
             Generator(
                 f"ex-post {kind}",

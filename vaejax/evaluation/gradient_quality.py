@@ -13,7 +13,7 @@ from jax.flatten_util import ravel_pytree
 
 from vaejax.errors import UserError
 from vaejax.objectives import doubly_reparameterized, elbo, iwae, sticking_the_landing
-from vaejax.types import GenerativeModel, InferenceNetwork, Key, Params
+from vaejax.types import Example, GenerativeModel, InferenceNetwork, Key, Params, bind
 
 GROUPS = 10  # of replicates, from which errors are estimated
 _MAX_DRAWS = 10_000  # of z at a time
@@ -153,16 +153,17 @@ def gradient_quality(
     generative: GenerativeModel,
     inference: InferenceNetwork,
     params: Params,
-    xs: np.ndarray,
+    examples: Example,
     settings: GradientQuality,
     progress: Callable[[int], None] = lambda count: None,
 ) -> list[dict]:
     """`quality`, for the encoder's and the decoder's parameters apart, of the gradient of the mean
-    bound over `xs`, the draws of z being the noise. K = 1: the ELBO with its KL in closed form and
-    from the draw, sticking the landing (which is DReG with K = 1); each other K: IWAE and DReG.
+    bound over `examples`, the draws of z being the noise. K = 1: the ELBO with its KL in closed
+    form and from the draw, sticking the landing (which is DReG with K = 1); each other K: IWAE and
+    DReG.
     Each against the mean gradient of its own bound, as `elbo` or `iwae` give it by other draws.
     At the highest matmul precision."""
-    observations = jnp.asarray(xs, jnp.float32)
+    examples = jax.tree.map(jnp.asarray, examples)
     encoder = sum(leaf.size for leaf in jax.tree.leaves(params.inference))
     rows = []
     for num_samples in counts(settings):
@@ -188,7 +189,7 @@ def gradient_quality(
             one_key = jax.random.fold_in(jax.random.fold_in(key, num_samples), index)
             replicates = settings.replicates if index else settings.reference_samples
             with jax.default_matmul_precision("highest"):
-                found.append(moments(one_key, gradient, (params, observations), replicates))
+                found.append(moments(one_key, gradient, (params, examples), replicates))
             progress(replicates * num_samples)
         reference, *measured = found
         for name, of_all in zip(estimators, measured, strict=True):
@@ -219,23 +220,23 @@ def _columns(groups: Moments, columns: slice) -> Moments:
 def _gradient(generative, inference, objective, most, shared, key):
     """Of the mean bound over xs, flat, the encoder's first; in chunks of at most `most` examples
     that divide them evenly. Example i uses fold_in(key, i)."""
-    params, xs = shared
-    n = len(xs)
+    params, examples = shared
+    n = len(jax.tree.leaves(examples)[0])
     size = max(d for d in range(1, n + 1) if n % d == 0 and d <= max(most, 1))
 
-    def bound(params, indices, xs):
-        joint = generative.joint(params.generative)
-
-        def one(index, x):
-            q = inference.posterior(params.inference, x, joint.prior)
+    def bound(params, indices, examples):
+        def one(index, example):
+            joint, q, x = bind(generative, inference, params, example)
             return objective(jax.random.fold_in(key, index), q, joint, x).value
 
-        return jnp.sum(jax.vmap(one)(indices, xs)) / n
+        return jnp.sum(jax.vmap(one)(indices, examples)) / n
 
     def add(total, chunk):
         gradient = jax.grad(bound)(params, *chunk)
         return total + ravel_pytree((gradient.inference, gradient.generative))[0], None
 
-    chunks = jnp.arange(n).reshape(-1, size), xs.reshape(-1, size, *xs.shape[1:])
+    chunks = jax.tree.map(
+        lambda leaf: leaf.reshape(-1, size, *leaf.shape[1:]), (jnp.arange(n), examples)
+    )
     parameters = sum(leaf.size for leaf in jax.tree.leaves(params))
     return jax.lax.scan(add, jnp.zeros(parameters), chunks)[0]

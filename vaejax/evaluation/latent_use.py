@@ -9,10 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from vaejax.distributions import DiagonalGaussian
-from vaejax.evaluation.pictures import mean_and_noise
-from vaejax.evaluation.summary import active_units
-from vaejax.types import GenerativeModel, InferenceNetwork, Key, Params
+from vaejax.distributions import kl_per_dimension, mean_and_noise
+from vaejax.evaluation.summary import active_units, flat
+from vaejax.types import Example, GenerativeModel, InferenceNetwork, Key, Params, bind
 
 _DRAWS = 2  # of z an example: as few as tell a Monte Carlo error
 _BATCH = 500
@@ -21,9 +20,9 @@ _MAX_VALUES = 20_000_000  # numbers held at a time
 
 def latent_use(
     generative: GenerativeModel, inference: InferenceNetwork
-) -> Callable[[Key, Params, np.ndarray], dict[str, np.ndarray]]:
-    """Compiled (key, params, xs) -> per-example arrays in nats, each with its `_std_error`, for n
-    examples, 2 at least, and a q with a density. With z_i ~ q(z | x_i):
+) -> Callable[[Key, Params, Example], dict[str, np.ndarray]]:
+    """Compiled (key, params, examples) -> per-example arrays in nats, each with its `_std_error`,
+    for n examples, 2 at least, and a q with a density. With z_i ~ q(z | x_i):
 
     `information_lower`: log q(z_i | x_i) - log 1/n sum_j q(z_i | x_j), at most log n;
     `information_upper`: the same with the mean over the n - 1 others, j != i. Their expectations
@@ -36,19 +35,18 @@ def latent_use(
     """
 
     @jax.jit
-    def measure(key, params, xs):
-        n = len(xs)
-        prior = generative.joint(params.generative).prior
+    def measure(key, params, examples):
+        n = len(examples.x)
 
         def draw(inputs):
-            index, x = inputs
-            q = inference.posterior(params.inference, x, prior)
+            index, example = inputs
+            joint, q, _ = bind(generative, inference, params, example)
             z = q.sample(seed=jax.random.fold_in(key, index), sample_shape=(_DRAWS,))
-            return z, jax.vmap(q.log_prob)(z), jax.vmap(prior.log_prob)(z)
+            return z, jax.vmap(q.log_prob)(z), jax.vmap(joint.prior.log_prob)(z)
 
         indices = jnp.arange(n)
-        z, log_q, log_prior = jax.lax.map(draw, (indices, xs), batch_size=_BATCH)
-        others = _log_sum_of_others(params, prior, xs, z)
+        z, log_q, log_prior = jax.lax.map(draw, (indices, examples), batch_size=_BATCH)
+        others = _log_sum_of_others(params, examples, z)
         included = jnp.logaddexp(others, log_q) - jnp.log(n)
         excluded = others - jnp.log(n - 1)
         values = {
@@ -63,17 +61,18 @@ def latent_use(
             for name, value in values.items()
         }
 
-    def _log_sum_of_others(params, prior, xs, z) -> Float[Array, "n draws"]:
+    def _log_sum_of_others(params, examples, z) -> Float[Array, "n draws"]:
         """log sum_{j != i} q(z_i | x_j), summed over blocks of j."""
-        n, flat = len(xs), jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), z)
+        n, flat = len(examples.x), jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), z)
         own = jnp.repeat(jnp.arange(n), _DRAWS)
         size = min(n, max(1, _MAX_VALUES // sum(leaf.size for leaf in jax.tree.leaves(flat))))
 
-        def log_density(x):
-            return jax.vmap(inference.posterior(params.inference, x, prior).log_prob)(flat)
+        def log_density(example):
+            return jax.vmap(bind(generative, inference, params, example)[1].log_prob)(flat)
 
         def add(total, block):
-            log_q = jax.vmap(log_density)(xs[jnp.minimum(block, n - 1)])
+            rows = jnp.minimum(block, n - 1)
+            log_q = jax.vmap(log_density)(jax.tree.map(lambda leaf: leaf[rows], examples))
             counted = (block[:, None] < n) & (block[:, None] != own)
             log_q = jnp.where(counted, log_q, -jnp.inf)
             return jnp.logaddexp(total, jax.nn.logsumexp(log_q, axis=0)), None
@@ -82,61 +81,47 @@ def latent_use(
         total, _ = jax.lax.scan(add, jnp.full(n * _DRAWS, -jnp.inf), blocks)
         return total.reshape(n, _DRAWS)
 
-    def run(key, params, xs):
-        if len(xs) < 2:
-            raise ValueError(f"expected at least 2 examples; got {len(xs)}")
+    def run(key, params, examples):
+        if len(examples.x) < 2:
+            raise ValueError(f"expected at least 2 examples; got {len(examples.x)}")
         with jax.default_matmul_precision("highest"):
-            found = measure(key, params, jnp.asarray(xs, jnp.float32))
+            found = measure(key, params, jax.tree.map(jnp.asarray, examples))
         return {name: np.asarray(values) for name, values in found.items()}
 
     return run
 
 
 def watch_latents(
-    generative: GenerativeModel, inference: InferenceNetwork, xs: np.ndarray
+    generative: GenerativeModel, inference: InferenceNetwork, examples: Example
 ) -> Callable[[Key, Params], dict[str, Any]]:
     """(key, params) -> what a line of metrics says of the latents of these examples, in nats: the
     bounds on I_q(x; z) and on KL(q(z) || p(z)); `active_units`, how many dimensions have Var_x
     E_q[z] > 0.01 (Burda et al. 2016); where q and the prior are diagonal Gaussians, which alone
     have one, `kl_per_dimension`, the mean KL of each."""
     use = latent_use(generative, inference)
-    gaussian = _are_diagonal_gaussians(generative, inference, xs[0])
+    examples = jax.tree.map(jnp.asarray, examples)
 
     @jax.jit
-    def look(key, params, xs):
-        prior = generative.joint(params.generative).prior
-
-        def one(index, x):
-            q = inference.posterior(params.inference, x, prior)
-            kl = q.kl_per_dimension(prior) if gaussian else None
+    def look(key, params, examples):
+        def one(index, example):
+            joint, q, _ = bind(generative, inference, params, example)
+            kl = kl_per_dimension(q, joint.prior)
             return *mean_and_noise(jax.random.fold_in(key, index), q), kl
 
-        return jax.vmap(one)(jnp.arange(len(xs)), xs)
+        return jax.vmap(one)(jnp.arange(len(examples.x)), examples)
 
     def watch(key, params):
+        use_key, look_key = jax.random.split(key)
         line: dict[str, Any] = {
             name: float(values.mean())
-            for name, values in use(key, params, xs).items()
+            for name, values in use(use_key, params, examples).items()
             if not name.endswith("_std_error")
         }
-        code, noise, kl = look(key, params, jnp.asarray(xs, jnp.float32))
-        noise = None if noise is None else np.asarray(noise)
-        line["active_units"] = active_units(np.asarray(code), noise)
+        code, noise, kl = look(look_key, params, examples)
+        line["active_units"] = active_units(flat(code), None if noise is None else flat(noise))
         if kl is not None:
-            means = np.asarray(kl).reshape(len(xs), -1).mean(axis=0)
+            means = flat(kl).mean(axis=0)
             line["kl_per_dimension"] = [round(float(nats), 5) for nats in means]
         return line
 
     return watch
-
-
-def _are_diagonal_gaussians(generative, inference, x) -> bool:
-    kinds = []
-
-    def look(key):
-        params = Params(*(part.init(key) for part in (generative, inference)))
-        prior = generative.joint(params.generative).prior
-        kinds.extend([prior, inference.posterior(params.inference, jnp.asarray(x), prior)])
-
-    jax.eval_shape(look, jax.random.key(0))
-    return all(isinstance(kind, DiagonalGaussian) for kind in kinds)

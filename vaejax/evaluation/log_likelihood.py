@@ -15,7 +15,7 @@ from vaejax.marginal_likelihood.estimate import combine
 from vaejax.marginal_likelihood.schedule import Schedule, evaluations
 from vaejax.marginal_likelihood.sequential_monte_carlo import PILOT_PARTICLES
 from vaejax.sharding import over_examples
-from vaejax.types import GenerativeModel, InferenceNetwork, Key, Params
+from vaejax.types import Example, GenerativeModel, InferenceNetwork, Key, Params, bind
 
 Name = Literal["importance", "annealed", "smc", "bidirectional"]
 NAMES: tuple[Name, ...] = ("importance", "annealed", "smc", "bidirectional")
@@ -134,7 +134,7 @@ def estimate_blocks(
     generative: GenerativeModel,
     inference: InferenceNetwork,
     params: Params,
-    xs: np.ndarray,
+    examples: Example,
     name: Name,
     settings: dict[str, Any],
     *,
@@ -143,7 +143,7 @@ def estimate_blocks(
 ) -> Iterator[dict[str, np.ndarray]]:
     """Per-example arrays of all that is measured so far, again after each BLOCK of examples: the
     fields of `ml.Estimate`, its diagnostics, and `rounds`, how many estimates were averaged.
-    `bidirectional` uses of xs only how many they are.
+    `bidirectional` uses of the examples only how many they are, and what they are given.
 
     Goes on from `found`. Before each round it asks `may_spend(its evaluations)`; at a refusal it
     gives what there is and ends.
@@ -154,15 +154,16 @@ def estimate_blocks(
     first round.
     """
 
-    def one(shared, index, x):
+    def one(shared, index, example):
         params, round_index = shared
         one_key = jax.random.fold_in(jax.random.fold_in(key, index), round_index)
-        joint = generative.joint(params.generative)
         if name == "bidirectional":
             data_key, chain_key = jax.random.split(jax.random.fold_in(key, index))
+            joint = generative.joint(params.generative, example.given)
             z, x = joint.sample(data_key)
+            example = example._replace(x=x)
             one_key = jax.random.fold_in(chain_key, round_index)
-        q = inference.posterior(params.inference, x, joint.prior)
+        joint, q, x = bind(generative, inference, params, example)
         if name == "importance":
             chosen = {field: settings[field] for field in ("num_samples", "defensive")}
             return ml.importance_sampling(one_key, joint, x, q, **chosen)
@@ -178,7 +179,8 @@ def estimate_blocks(
         chosen["num_chains"] = settings["num_chains"]
         return ml.sandwich(one_key, joint, z, x, start, **chosen)
 
-    run = over_examples(one, min(BLOCK, len(xs)))
+    count = len(jax.tree.leaves(examples)[0])
+    run = over_examples(one, min(BLOCK, count))
     again = jax.jit(combine)
     target = settings["target_std_error"] or np.inf
 
@@ -188,12 +190,13 @@ def estimate_blocks(
         return begin + np.flatnonzero(waits[begin:])
 
     def estimate(indices, round_index):
-        return run((params, np.int32(round_index)), indices, xs[indices])
+        rows = jax.tree.map(lambda leaf: leaf[indices], examples)
+        return run((params, np.int32(round_index)), indices, rows)
 
     done = 0 if found is None else len(found["value"])
     begin = max(done - 1, 0) // BLOCK * BLOCK
-    while begin < len(xs):
-        end = min(begin + BLOCK, len(xs))
+    while begin < count:
+        end = min(begin + BLOCK, count)
         fresh = np.arange(max(begin, done), end)
         if len(fresh):
             if not may_spend(len(fresh) * cost(name, settings)):

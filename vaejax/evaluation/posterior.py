@@ -2,16 +2,25 @@
 
 import dataclasses
 from functools import partial
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from vaejax.errors import UserError
-from vaejax.evaluation.gaps import Family, family, learning_rate, start_at
-from vaejax.inference import fit_variational
-from vaejax.types import Distribution, GenerativeModel, InferenceNetwork, Joint, Key, Params
+from vaejax.evaluation.gaps import check_families, start_of
+from vaejax.inference import FAMILIES, fit_variational
+from vaejax.types import (
+    Distribution,
+    Example,
+    GenerativeModel,
+    InferenceNetwork,
+    Joint,
+    Key,
+    Params,
+    bind,
+)
 
 _SIDE = 201
 _NEGLIGIBLE = 12.0  # nats below the highest point of the posterior: outside the picture
@@ -26,7 +35,7 @@ class Posterior:
     """Which, of the split."""
     split: Literal["train", "validation", "test"] = "test"
     """Which examples."""
-    families: tuple[Family, ...] = ("diagonal", "full", "mixture")
+    families: tuple[str, ...] = ("diagonal", "full", "mixture")
     """Best q of each: diagonal, full covariance, mixture, flow (inverse autoregressive), ..."""
     max_steps: int = 2000
     """Steps of Adam, at most: a multiple of 100."""
@@ -41,6 +50,7 @@ class Posterior:
             raise UserError(f"--max-steps must be a multiple of 100; got {self.max_steps}")
         if len(set(self.families)) != len(self.families):
             raise UserError("--families expects different ones")
+        check_families(self.families)
 
 
 def measure_posterior(
@@ -48,7 +58,7 @@ def measure_posterior(
     generative: GenerativeModel,
     inference: InferenceNetwork,
     params: Params,
-    x: np.ndarray,
+    example: Example,
     settings: Posterior,
 ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """(arrays for the picture, summary) of one x whose model has z of shape (2,).
@@ -58,33 +68,29 @@ def measure_posterior(
     of p(x, z) over the grid, times a cell: quadrature, exact but for its step; of each q the gap
     KL(q || p(z | x)) by the same quadrature, and the mass of q that the grid holds.
     """
-    x = jnp.asarray(x, jnp.float32)  # type: ignore[assignment]
+    fits_key, grid_key = jax.random.split(key)
     with jax.default_matmul_precision("highest"):
-        joint = generative.joint(params.generative)
-        q = inference.posterior(params.inference, x, joint.prior)
+        joint, q, x = bind(generative, inference, params, example)
         found: dict[str, Distribution] = {"amortized": q}
         traces = {}
-        variational = inference.variational(params.inference, x)
         for name in settings.families:
-            chosen = family(name, (2,))
-            init_key, fit_key = jax.random.split(
-                jax.random.fold_in(key, get_args(Family).index(name))
-            )
+            chosen = FAMILIES[name](2)
+            index = list(FAMILIES).index(name)
+            start_key, fit_key = jax.random.split(jax.random.fold_in(fits_key, index))
             fit = jax.jit(
                 partial(
                     fit_variational,
                     family=chosen,
                     joint=joint,
                     x=x,
-                    init=start_at(chosen.init(init_key), q, variational),
-                    learning_rate=learning_rate(name),
+                    init=start_of(start_key, chosen, inference, params.inference, q, example),
                     num_samples=8,
                     max_steps=settings.max_steps,
                 )
             )
             best, traces[name] = fit(fit_key)
             found[name] = chosen.distribution(best)
-        first, second = _grid(key, joint, x, list(found.values()))
+        first, second = _grid(grid_key, joint, x, list(found.values()))
         cell = (first[1] - first[0]) * (second[1] - second[0])
         density = _on_grid(lambda z: joint.log_prob(x, z), first, second)
         log_p = float(jax.nn.logsumexp(density) + np.log(cell))
@@ -106,14 +112,15 @@ def measure_posterior(
 
 def _grid(key: Key, joint: Joint, x, qs: list[Distribution]) -> tuple[np.ndarray, np.ndarray]:
     """Places along both axes that hold the posterior and every q."""
-    prior = np.asarray(joint.prior.sample(seed=key, sample_shape=1000))
+    prior_key, *q_keys = jax.random.split(key, 1 + len(qs))
+    prior = np.asarray(joint.prior.sample(seed=prior_key, sample_shape=1000))
     middle, half = prior.mean(axis=0), 5 * prior.std(axis=0)
     coarse = [np.linspace(m - h, m + h, _SIDE) for m, h in zip(middle, half, strict=True)]
     density = _on_grid(lambda z: joint.log_prob(x, z), *coarse)
     high = np.argwhere(density > density.max() - _NEGLIGIBLE)
     places = [np.stack([coarse[0][high[:, 0]], coarse[1][high[:, 1]]], axis=1)]
-    for q in qs:
-        draws = np.asarray(q.sample(seed=key, sample_shape=1000))
+    for q_key, q in zip(q_keys, qs, strict=True):
+        draws = np.asarray(q.sample(seed=q_key, sample_shape=1000))
         places += [draws.mean(axis=0) + 5 * draws.std(axis=0) * np.array([[-1.0], [1.0]])]
     corners = np.concatenate(places)
     step = np.array([axis[1] - axis[0] for axis in coarse])  # a peak between two coarse places

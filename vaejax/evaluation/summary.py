@@ -1,5 +1,8 @@
 """What the per-example arrays of an evaluation come to."""
 
+from typing import Any
+
+import jax
 import numpy as np
 
 from vaejax.marginal_likelihood.averages import mean_and_errors
@@ -33,10 +36,16 @@ def summarize(arrays: dict[str, np.ndarray]) -> dict:
         per_dimension = arrays["kl_per_dimension"].reshape(len(arrays["kl_per_dimension"]), -1)
         summary["kl_per_dimension"] = per_dimension.mean(axis=0, dtype=np.float64).tolist()
     if "code" in arrays:
-        code = arrays["code"]
-        summary["active_units"] = active_units(code, arrays.get("code_noise"))
+        code, noise = arrays["code"], arrays.get("code_noise")
+        summary["active_units"] = active_units(code, noise)
         summary["latent_dimensions"] = int(np.prod(code.shape[1:]))
     return summary
+
+
+def flat(values: Any) -> np.ndarray:
+    """(n, numbers) of a pytree of arrays that have n examples along their first axis."""
+    leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(values)]
+    return np.concatenate([leaf.reshape(len(leaf), -1) for leaf in leaves], axis=1)
 
 
 def active_units(code: np.ndarray, noise: np.ndarray | None = None) -> int:

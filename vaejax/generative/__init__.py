@@ -1,4 +1,4 @@
-"""p(x, z): priors and decoders; p(x) without a z."""
+"""p(x, z): priors and decoders."""
 
 from vaejax.generative.autoregressive_decoder import autoregressive_decoder
 from vaejax.generative.latent_variable_model import latent_variable_model

@@ -4,6 +4,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.tree_util import Partial
 
 from vaejax.distributions import Autoregressive
 from vaejax.types import Distribution, GenerativeModel, Joint
@@ -26,13 +27,14 @@ def autoregressive_decoder(
         prior_key, network_key = jax.random.split(key)
         return network.init(network_key, jnp.zeros(observation_shape), prior.sample(seed=prior_key))
 
-    def joint(theta):
-        def likelihood(z):
-            def logits(x):
-                return network.apply(theta, x, z).reshape(observation_shape)
+    def decode(theta, z):
+        def logits(x):
+            return network.apply(theta, x, z).reshape(observation_shape)
 
-            return Autoregressive(logits, observation_shape)
+        return Autoregressive(logits, observation_shape)
 
-        return Joint(prior, likelihood)
+    def joint(theta, given=()):
+        del given
+        return Joint(prior, Partial(decode, theta))
 
     return GenerativeModel(init, joint)

@@ -1,9 +1,10 @@
-"""p(x, z) = p(z) p(x | z) with a fixed prior and a network as the decoder."""
+"""p(x, z) = p(z) p(x | z) with a network as the decoder."""
 
 from collections.abc import Callable
 from typing import Any
 
 import jax
+from jax.tree_util import Partial
 
 from vaejax.types import Distribution, GenerativeModel, Joint
 
@@ -11,7 +12,7 @@ from vaejax.types import Distribution, GenerativeModel, Joint
 def latent_variable_model(
     prior: Distribution, network: Any, likelihood: Callable[[Any], Distribution]
 ) -> GenerativeModel:
-    """p(x | z) = likelihood(network(z)).
+    """p(x | z) = likelihood(network(z)), with a fixed p(z).
 
     Args:
       prior: p(z).
@@ -23,7 +24,11 @@ def latent_variable_model(
         prior_key, network_key = jax.random.split(key)
         return network.init(network_key, prior.sample(seed=prior_key))
 
-    def joint(theta):
-        return Joint(prior, lambda z: likelihood(network.apply(theta, z)))
+    def decode(theta, z):
+        return likelihood(network.apply(theta, z))
+
+    def joint(theta, given=()):
+        del given
+        return Joint(prior, Partial(decode, theta))
 
     return GenerativeModel(init, joint)

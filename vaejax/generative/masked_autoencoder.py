@@ -2,16 +2,18 @@
 
 import jax
 import jax.numpy as jnp
+from jax.tree_util import Partial
 
-from vaejax.distributions import Autoregressive, AutoregressiveEnsemble
+from vaejax.distributions import Autoregressive, AutoregressiveEnsemble, Empty
 from vaejax.networks import MaskedMLP, Masks
-from vaejax.types import ExplicitModel
+from vaejax.types import GenerativeModel, Joint
 
 
 def masked_autoencoder(
     network: MaskedMLP, observation_shape: tuple[int, ...], masks: Masks | None = None
-) -> ExplicitModel:
-    """Binary x (Germain et al. 2015): one evaluation of the network gives every conditional.
+) -> GenerativeModel:
+    """Binary x (Germain et al. 2015): one evaluation of the network gives every conditional. Its z
+    is the empty one.
 
     Args:
       network: with `output_shape` (d,), d the number of elements of x.
@@ -24,7 +26,9 @@ def masked_autoencoder(
     def init(key):
         return network.init(key, jnp.zeros(observation_shape))
 
-    def density(theta):
+    def density(theta, z):
+        del z
+
         def logits(x):
             return network.apply(theta, x).reshape(observation_shape)
 
@@ -38,4 +42,8 @@ def masked_autoencoder(
             return Autoregressive(logits, observation_shape, order)
         return AutoregressiveEnsemble(member_logits, masks.orders, observation_shape)
 
-    return ExplicitModel(init, density)
+    def joint(theta, given=()):
+        del given
+        return Joint(Empty(), Partial(density, theta))
+
+    return GenerativeModel(init, joint)

@@ -2,27 +2,31 @@
 
 from vaejax.inference.amortized import amortized, parameter_count
 from vaejax.inference.families import (
+    GAUSSIAN_RATE,
     diagonal_gaussian,
-    family_of,
     fixed_scale_gaussian,
     full_gaussian,
     gaussian_mixture,
     point_mass,
 )
+from vaejax.inference.family_table import FAMILIES
 from vaejax.inference.fit_variational import Trace, fit_variational
 from vaejax.inference.flows import affine_coupling, inverse_autoregressive, spline_coupling
+from vaejax.inference.no_latent import no_latent
 
 __all__ = [
+    "FAMILIES",
+    "GAUSSIAN_RATE",
     "Trace",
     "affine_coupling",
     "amortized",
     "diagonal_gaussian",
-    "family_of",
     "fit_variational",
     "fixed_scale_gaussian",
     "full_gaussian",
     "gaussian_mixture",
     "inverse_autoregressive",
+    "no_latent",
     "parameter_count",
     "point_mass",
     "spline_coupling",

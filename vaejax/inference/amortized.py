@@ -11,15 +11,15 @@ from vaejax.types import InferenceNetwork, VariationalFamily
 
 def parameter_count(family: VariationalFamily) -> int:
     """Length of lambda laid out flat: what a network that predicts it must put out."""
-    shapes = jax.eval_shape(family.init, jax.random.key(0))
-    return sum(leaf.size for leaf in jax.tree.leaves(shapes))
+    return sum(leaf.size for leaf in jax.tree.leaves(_shapes(family)))
 
 
 def amortized(
     family: VariationalFamily, network: Any, observation_shape: tuple[int, ...]
 ) -> InferenceNetwork:
     """q(z | x) = family(lambda = lambda_0 + network(x)), with lambda_0 where the family starts: of
-    a Gaussian it is 0, of a flow the weights that make it the identity.
+    a Gaussian it is 0, of a flow the weights that make it the identity. phi holds lambda_0, which
+    is not trained, beside the network's parameters.
 
     Args:
       family: lambda -> q(z; lambda).
@@ -29,19 +29,30 @@ def amortized(
     Raises:
       ValueError: when the network's output is not as long as lambda.
     """
-    template, unravel = ravel_pytree(family.init(jax.random.key(0)))
+    size = parameter_count(family)
 
-    def variational(phi, x):
-        flat = network.apply(phi, x)
-        if flat.shape != template.shape:
+    def init(key):
+        start_key, network_key = jax.random.split(key)
+        network_parameters = network.init(network_key, jnp.zeros(observation_shape))
+        return {"start": family.init(start_key), "network": network_parameters}
+
+    def variational(phi, x, given=()):
+        del given
+        flat = network.apply(phi["network"], x)
+        if flat.shape != (size,):
             raise ValueError(
-                f"the inference network puts out {flat.shape}; this family's lambda has "
-                f"{template.size} numbers: give the network output shape {template.shape}"
+                f"the inference network puts out {flat.shape}; this family's lambda has {size} "
+                f"numbers: give the network output shape ({size},)"
             )
-        return unravel(template + flat)
+        start, unravel = ravel_pytree(jax.lax.stop_gradient(phi["start"]))
+        return unravel(start + flat)
 
-    return InferenceNetwork(
-        init=lambda key: network.init(key, jnp.zeros(observation_shape)),
-        variational=variational,
-        posterior=lambda phi, x, prior: family.distribution(variational(phi, x)),
-    )
+    def posterior(phi, x, joint, given=()):
+        del joint
+        return family.distribution(variational(phi, x, given))
+
+    return InferenceNetwork(init, posterior, family, variational)
+
+
+def _shapes(family: VariationalFamily) -> Any:
+    return jax.eval_shape(family.init, jax.eval_shape(lambda: jax.random.key(0)))

@@ -6,7 +6,10 @@ import jax
 import jax.numpy as jnp
 
 from vaejax.distributions import DiagonalGaussian, FullGaussian, GaussianMixture, PointMass
-from vaejax.types import Distribution, VariationalFamily
+from vaejax.types import VariationalFamily
+
+GAUSSIAN_RATE = 0.1  # Adam's first
+MIXTURE_RATE = 0.03  # at a larger one the components end on top of each other
 
 
 def diagonal_gaussian(*shape: int) -> VariationalFamily:
@@ -16,7 +19,17 @@ def diagonal_gaussian(*shape: int) -> VariationalFamily:
         del key
         return {"mean": jnp.zeros(shape), "log_scale": jnp.zeros(shape)}
 
-    return VariationalFamily(init, lambda v: DiagonalGaussian(v["mean"], v["log_scale"]))
+    def start_at(key, mean, scale):
+        del key
+        return {"mean": mean, "log_scale": jnp.log(scale)}
+
+    return VariationalFamily(
+        "diagonal",
+        init,
+        lambda v: DiagonalGaussian(v["mean"], v["log_scale"]),
+        start_at,
+        GAUSSIAN_RATE,
+    )
 
 
 def fixed_scale_gaussian(*shape: int, scale: float) -> VariationalFamily:
@@ -43,25 +56,11 @@ def fixed_scale_gaussian(*shape: int, scale: float) -> VariationalFamily:
     def distribution(v):
         return DiagonalGaussian(v["mean"], jnp.full_like(v["mean"], math.log(scale)))
 
-    return VariationalFamily(init, distribution)
+    def start_at(key, mean, scale):
+        del key, scale
+        return {"mean": mean}
 
-
-def family_of(q: Distribution) -> VariationalFamily:
-    """The family that a q belongs to, as a network gave it: lambda is the list of q's own arrays,
-    which are unconstrained in the distributions of this package.
-
-    Raises:
-      TypeError: q holds no arrays.
-    """
-    leaves, structure = jax.tree.flatten(q)
-    if not leaves:
-        raise TypeError(f"{type(q).__name__} holds no arrays that could be optimized")
-
-    def init(key):
-        del key
-        return [jnp.zeros_like(leaf) for leaf in leaves]
-
-    return VariationalFamily(init, lambda v: jax.tree.unflatten(structure, v))
+    return VariationalFamily("fixed scale", init, distribution, start_at, GAUSSIAN_RATE)
 
 
 def full_gaussian(*shape: int) -> VariationalFamily:
@@ -79,10 +78,19 @@ def full_gaussian(*shape: int) -> VariationalFamily:
             "lower": jnp.zeros(size * (size - 1) // 2),
         }
 
-    return VariationalFamily(init, lambda v: FullGaussian(v["mean"], v["log_scale"], v["lower"]))
+    def start_at(key, mean, scale):
+        return init(key) | {"mean": mean, "log_scale": jnp.log(scale)}
+
+    return VariationalFamily(
+        "full",
+        init,
+        lambda v: FullGaussian(v["mean"], v["log_scale"], v["lower"]),
+        start_at,
+        GAUSSIAN_RATE,
+    )
 
 
-def gaussian_mixture(*shape: int, num_components: int) -> VariationalFamily:
+def gaussian_mixture(*shape: int, num_components: int = 5) -> VariationalFamily:
     """q(z) = sum_k softmax(logits)_k N(mean + exp(log_scale) offset_k, diag(scale_k)^2),
 
     log scale_k = log_scale + log_ratio_k. Lambda starts near N(0, I): equal weights and scales,
@@ -102,7 +110,10 @@ def gaussian_mixture(*shape: int, num_components: int) -> VariationalFamily:
         means = v["mean"] + jnp.exp(v["log_scale"]) * v["offset"]
         return GaussianMixture(v["logits"], means, v["log_scale"] + v["log_ratio"])
 
-    return VariationalFamily(init, distribution)
+    def start_at(key, mean, scale):
+        return init(key) | {"mean": mean, "log_scale": jnp.log(scale)}
+
+    return VariationalFamily("mixture", init, distribution, start_at, MIXTURE_RATE)
 
 
 def point_mass(*shape: int) -> VariationalFamily:
@@ -112,4 +123,10 @@ def point_mass(*shape: int) -> VariationalFamily:
         del key
         return {"location": jnp.zeros(shape)}
 
-    return VariationalFamily(init, lambda v: PointMass(v["location"]))
+    def start_at(key, mean, scale):
+        del key, scale
+        return {"location": mean}
+
+    return VariationalFamily(
+        "point mass", init, lambda v: PointMass(v["location"]), start_at, GAUSSIAN_RATE
+    )

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Bool, Float, Int
 
+from vaejax.distributions import structure_of
 from vaejax.objectives import Terms, elbo
 from vaejax.types import Distribution, Joint, Key, Observation, Variational, VariationalFamily
 
@@ -52,7 +53,7 @@ def fit_variational(
     init: Variational | None = None,
     objective: Objective = elbo,
     method: Method = "adam",
-    learning_rate: float = 0.1,
+    learning_rate: float | None = None,
     num_samples: int = 1,
     max_steps: int = 2000,
     num_final_samples: int = 1000,
@@ -73,8 +74,7 @@ def fit_variational(
     Args:
       init: where lambda starts; `family.init(key)` unless given. An encoder's lambda starts it
         from the amortized q.
-      learning_rate: of Adam, its first: 0.1 suits a Gaussian; a mixture wants 0.03, a flow
-        0.005.
+      learning_rate: of Adam, its first; the family's own unless given.
       objective: what is maximized; a point mass has no ELBO and takes `maximum_a_posteriori`.
       max_steps: of Adam, a multiple of 100.
 
@@ -93,11 +93,15 @@ def fit_variational(
         raise ValueError(f"fit_variational: max_steps must be a multiple of 100; got {max_steps}")
     init_key, step_key, final_key = jax.random.split(key, 3)
     start = family.init(init_key) if init is None else init
+    learning_rate = family.learning_rate if learning_rate is None else learning_rate
     if not learning_rate > 0:
         raise ValueError(f"fit_variational: learning_rate must be above 0; got {learning_rate}")
     if method not in get_args(Method):
         raise ValueError(f"fit_variational: method is one of {get_args(Method)}; got {method!r}")
-    given, wanted = family.distribution(start).event_shape, joint.prior.event_shape
+    given, wanted = (
+        jax.tree.map(lambda leaf: leaf.shape, structure_of(p))
+        for p in (family.distribution(start), joint.prior)
+    )
     if given != wanted:
         raise ValueError(
             f"fit_variational: the family's z has shape {given}, the model's prior {wanted}: give "

@@ -19,6 +19,8 @@ from vaejax.distributions import (
 from vaejax.networks import MLP, MaskedMLP
 from vaejax.types import VariationalFamily
 
+FLOW_RATE = 0.005  # Adam's first: at a larger one the networks diverge, or settle worse
+
 _zeros = jax.nn.initializers.zeros
 
 
@@ -27,7 +29,7 @@ def affine_coupling(
 ) -> VariationalFamily:
     """Real NVP (Dinh et al. 2017): each layer shifts and scales one half of the elements by a
     function of the other half, the two halves in turn."""
-    return _coupling(shape, affine_coupling_layer, num_layers, hidden, 2)
+    return _coupling("coupling", shape, affine_coupling_layer, num_layers, hidden, 2)
 
 
 def spline_coupling(
@@ -35,7 +37,7 @@ def spline_coupling(
 ) -> VariationalFamily:
     """Neural spline flow (Durkan et al. 2019): each layer takes one half of the elements through
     monotone rational-quadratic splines, which the other half chooses, the two halves in turn."""
-    return _coupling(shape, spline_coupling_layer, num_layers, hidden, 3 * num_bins + 1)
+    return _coupling("spline", shape, spline_coupling_layer, num_layers, hidden, 3 * num_bins + 1)
 
 
 def inverse_autoregressive(
@@ -57,10 +59,11 @@ def inverse_autoregressive(
         )
         for i in range(num_layers)
     ]
-    return _flow(shape, networks, [size] * num_layers, [InverseAutoregressiveLayer] * num_layers)
+    layers = [InverseAutoregressiveLayer] * num_layers
+    return _flow("flow", shape, networks, [size] * num_layers, layers)
 
 
-def _coupling(shape, layer, num_layers, hidden, num_parameters) -> VariationalFamily:
+def _coupling(name, shape, layer, num_layers, hidden, num_parameters) -> VariationalFamily:
     size = math.prod(shape)
     half = size // 2
     networks, inputs, layers = [], [], []
@@ -72,10 +75,11 @@ def _coupling(shape, layer, num_layers, hidden, num_parameters) -> VariationalFa
         networks.append(MLP(hidden, (size - given, num_parameters), output_kernel_init=_zeros))
         inputs.append(given)
         layers.append(lambda conditioner, swap=swap: layer(conditioner, size, swap))
-    return _flow(shape, networks, inputs, layers)
+    return _flow(name, shape, networks, inputs, layers)
 
 
 def _flow(
+    name: str,
     shape: tuple[int, ...],
     networks: Sequence[MLP | MaskedMLP],
     inputs: Sequence[int],
@@ -106,4 +110,7 @@ def _flow(
     def distribution(v):
         return Flow(v["mean"], v["log_scale"], makers, v["conditioners"])
 
-    return VariationalFamily(init, distribution)
+    def start_at(key, mean, scale):
+        return init(key) | {"mean": mean, "log_scale": jnp.log(scale)}
+
+    return VariationalFamily(name, init, distribution, start_at, FLOW_RATE)

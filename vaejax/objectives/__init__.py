@@ -1,12 +1,11 @@
-"""What is maximized, for one example: (key, q, joint, x, ...) -> Terms, in nats. Of a model
-without a z: (key, p, x) -> Terms."""
+"""What is maximized, for one example: (key, q, joint, x, ...) -> Terms, in nats."""
 
 from vaejax.objectives.corruption import gaussian_noise, masking_noise, salt_and_pepper
 from vaejax.objectives.denoising import denoise, walkback
 from vaejax.objectives.elbo import elbo
 from vaejax.objectives.free_bits import free_bits
 from vaejax.objectives.iwae import iwae
-from vaejax.objectives.log_likelihood import log_likelihood, one_member
+from vaejax.objectives.one_member import one_member
 from vaejax.objectives.path_gradients import doubly_reparameterized, sticking_the_landing
 from vaejax.objectives.point_estimates import maximum_a_posteriori, reconstruction
 from vaejax.objectives.regularized_reconstruction import regularized_reconstruction
@@ -23,7 +22,6 @@ __all__ = [
     "gaussian_noise",
     "iwae",
     "linear_warmup",
-    "log_likelihood",
     "masking_noise",
     "maximum_a_posteriori",
     "one_member",

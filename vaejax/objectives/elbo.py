@@ -2,6 +2,7 @@
 
 import jax.numpy as jnp
 
+from vaejax.distributions import sample_and_kl
 from vaejax.objectives.terms import Terms
 from vaejax.types import Distribution, Joint, Key, Observation
 
@@ -9,18 +10,18 @@ from vaejax.types import Distribution, Joint, Key, Observation
 def elbo(key: Key, q: Distribution, joint: Joint, x: Observation, *, beta=1.0) -> Terms:
     """E_q[log p(x | z)] - beta KL(q(z | x) || p(z)), one draw of z (Kingma & Welling 2014, eq. 3).
 
-    KL is analytic where q and the prior have one, and log q(z) - log p(z) at the same draw
-    where not. With beta = 1 its expectation is a lower bound on log p(x); with any other beta
-    the value is not a bound (Higgins et al. 2017), while `reconstruction - kl` still is.
+    The KL is that of `distributions.sample_and_kl`. With beta of 1 or more the expectation of the
+    value is a lower bound on log p(x); with a smaller one it is not (Higgins et al. 2017), while
+    `reconstruction - kl` still is. Without a latent variable it is log p(x), exactly.
+
+    Gradients go through the draw. A discrete part of q gets none from log p(x | z).
+
+    Metrics: `reconstruction`, log p(x | z), and `kl`.
 
     Raises:
       TypeError: q is a point mass, which has no KL.
     """
-    try:
-        kl = q.kl_divergence(joint.prior)
-        z = q.sample(seed=key)
-    except NotImplementedError:
-        z, log_q = q.sample_and_log_prob(seed=key)
-        kl = log_q - joint.prior.log_prob(z)
+    z, kl = sample_and_kl(key, q, joint.prior)
     reconstruction = joint.likelihood(z).log_prob(x)
-    return Terms(reconstruction - jnp.asarray(beta) * kl, reconstruction, kl)
+    value = reconstruction - jnp.asarray(beta) * kl
+    return Terms(value, {"reconstruction": reconstruction, "kl": kl})

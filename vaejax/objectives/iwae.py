@@ -11,7 +11,7 @@ def iwae(key: Key, q: Distribution, joint: Joint, x: Observation, *, num_samples
     """log 1/K sum_k p(x, z_k) / q(z_k | x), z_k ~ q (Burda et al. 2016, eq. 8): its expectation
     is a lower bound on log p(x), tighter with K; K = 1 is the ELBO with a Monte Carlo KL.
 
-    `reconstruction` and `kl` are plain means over the K draws.
+    Metrics: `reconstruction` and `kl`, plain means over the K draws.
 
     Raises:
       TypeError: q is a point mass: there are no weights.
@@ -20,7 +20,12 @@ def iwae(key: Key, q: Distribution, joint: Joint, x: Observation, *, num_samples
     if num_samples < 1:
         raise ValueError(f"num_samples must be at least 1; got {num_samples}")
     z, log_q = q.sample_and_log_prob(seed=key, sample_shape=(num_samples,))
-    reconstruction = jax.vmap(lambda z: joint.likelihood(z).log_prob(x))(z)
-    kl = log_q - jax.vmap(joint.prior.log_prob)(z)
+    reconstruction = over_draws(lambda z: joint.likelihood(z).log_prob(x), num_samples)(z)
+    kl = log_q - over_draws(joint.prior.log_prob, num_samples)(z)
     value = jax.nn.logsumexp(reconstruction - kl) - jnp.log(num_samples)
-    return Terms(value, jnp.mean(reconstruction), jnp.mean(kl))
+    return Terms(value, {"reconstruction": jnp.mean(reconstruction), "kl": jnp.mean(kl)})
+
+
+def over_draws(function, num_samples: int):
+    """`vmap` over draws of z; of the empty z, which has no arrays, the same number of times."""
+    return jax.vmap(function, axis_size=num_samples)

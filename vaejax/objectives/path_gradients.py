@@ -5,6 +5,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from vaejax.distributions import held_fixed
+from vaejax.objectives.iwae import over_draws
 from vaejax.objectives.terms import Terms
 from vaejax.types import Distribution, Joint, Key, Latent, Observation
 
@@ -18,8 +20,8 @@ def sticking_the_landing(key: Key, q: Distribution, joint: Joint, x: Observation
     """
     z = q.sample(seed=key)
     reconstruction = joint.likelihood(z).log_prob(x)
-    kl = _held_fixed(q).log_prob(z) - joint.prior.log_prob(z)
-    return Terms(reconstruction - kl, reconstruction, kl)
+    kl = held_fixed(q).log_prob(z) - joint.prior.log_prob(z)
+    return Terms(reconstruction - kl, {"reconstruction": reconstruction, "kl": kl})
 
 
 def doubly_reparameterized(
@@ -31,7 +33,7 @@ def doubly_reparameterized(
       for q: sum_k v_k^2 (d log w_k / d z_k) (d z_k / d lambda)   (eq. 8)
       for p: sum_k v_k d log w_k / d theta, as in `iwae`.
 
-    Of the terms only `value` has a gradient.
+    Metrics: `reconstruction` and `kl`, means over the draws; they have no gradient.
 
     Raises:
       TypeError: q is a point mass, or keeps its parameters where they cannot be held fixed.
@@ -39,11 +41,14 @@ def doubly_reparameterized(
     """
     if num_samples < 1:
         raise ValueError(f"num_samples must be at least 1; got {num_samples}")
-    fixed = _held_fixed(q)
+    fixed = held_fixed(q)
 
     def log_weights(z):
-        reconstruction = jax.vmap(lambda z: joint.likelihood(z).log_prob(x))(z)
-        return reconstruction, jax.vmap(lambda z: fixed.log_prob(z) - joint.prior.log_prob(z))(z)
+        def of_draw(z):
+            kl = fixed.log_prob(z) - joint.prior.log_prob(z)
+            return joint.likelihood(z).log_prob(x), kl
+
+        return over_draws(of_draw, num_samples)(z)
 
     z = q.sample(seed=key, sample_shape=(num_samples,))
     # Twice the same numbers: XLA computes them once.
@@ -51,23 +56,15 @@ def doubly_reparameterized(
     z = _scale_gradient(z, jax.nn.softmax(reconstruction - kl))
     reconstruction, kl = log_weights(z)
     value = jax.nn.logsumexp(reconstruction - kl) - jnp.log(num_samples)
-    parts = jax.lax.stop_gradient((jnp.mean(reconstruction), jnp.mean(kl)))
-    return Terms(value, *parts)
-
-
-def _held_fixed(q: Distribution) -> Distribution:
-    """q with a stopped gradient at each of its parameters."""
-    if not any(isinstance(leaf, jax.Array) for leaf in jax.tree.leaves(q)):
-        raise TypeError(
-            f"expected a q whose parameters are leaves of a pytree, as those of a distrax "
-            f"distribution are; {type(q).__name__} has no array leaves: use elbo or iwae"
-        )
-    return jax.tree.map(jax.lax.stop_gradient, q)
+    metrics = {"reconstruction": jnp.mean(reconstruction), "kl": jnp.mean(kl)}
+    return Terms(value, jax.lax.stop_gradient(metrics))
 
 
 @jax.custom_jvp
 def _scale_gradient(z: Latent, weights: Float[Array, " K"]) -> Latent:
     """z_k itself; derivatives with respect to it are multiplied by its weight."""
+    if not jax.tree.leaves(z):
+        return z
     # Either branch is z. A result that is not batched where the weights are (one z, many x) is
     # mistaken for one that is: JAX 0.10, vmap of jit of custom_jvp.
     return jax.vmap(lambda v, z: jax.tree.map(lambda leaf: jnp.where(v >= 0, leaf, leaf), z))(
@@ -78,5 +75,7 @@ def _scale_gradient(z: Latent, weights: Float[Array, " K"]) -> Latent:
 @_scale_gradient.defjvp
 def _scale_gradient_jvp(primals, tangents):
     (z, weights), (z_dot, _) = primals, tangents
+    if not jax.tree.leaves(z):
+        return z, z_dot
     scaled = jax.vmap(lambda v, z_dot: jax.tree.map(lambda leaf: v * leaf, z_dot))(weights, z_dot)
     return _scale_gradient(z, weights), scaled

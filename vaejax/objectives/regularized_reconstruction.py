@@ -22,7 +22,8 @@ def regularized_reconstruction(
 
     The Frobenius norm of the Jacobian J is estimated without bias by ||J v||^2, v uniform on
     {-1, 1}^d: E[v v'] = I, and J v costs one forward derivative. A penalty of 0 costs nothing.
-    Not a bound on log p(x): the prior does not enter. `kl` holds the code's penalty.
+    Not a bound on log p(x): the prior does not enter. Metrics: `reconstruction`, log p(x | z), and
+    `code_penalty`.
 
     Raises:
       ValueError: a penalty is negative.
@@ -42,4 +43,5 @@ def regularized_reconstruction(
         direction = unravel(jax.random.rademacher(direction_key, flat.shape, flat.dtype))
         _, change = jax.jvp(lambda z: joint.likelihood(z).mean(), (z,), (direction,))
         gradient = gradient_penalty * jnp.sum(ravel_pytree(change)[0] ** 2)
-    return Terms(log_likelihood - code - gradient, log_likelihood, code)
+    metrics = {"reconstruction": log_likelihood, "code_penalty": code}
+    return Terms(log_likelihood - code - gradient, metrics)

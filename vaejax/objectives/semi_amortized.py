@@ -1,54 +1,58 @@
-"""Semi-amortized inference: the encoder's q, refined for each x by a few gradient steps."""
+"""Semi-amortized inference: the encoder's lambda, refined for each x by a few gradient steps."""
 
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from vaejax.distributions import GaussianMixture
+from vaejax.distributions import twice_differentiable
 from vaejax.objectives.elbo import elbo
 from vaejax.objectives.terms import Terms
-from vaejax.types import Distribution, Joint, Key, Observation
+from vaejax.types import Joint, Key, Observation, Variational, VariationalFamily
 
 
 def refine(
     key: Key,
-    q: Any,
+    family: VariationalFamily,
+    variational: Variational,
     joint: Joint,
     x: Observation,
     *,
     num_steps: int,
     learning_rate: float,
     through: bool,
-) -> Any:
-    """q after lambda <- lambda + learning_rate * grad ELBO(lambda), `num_steps` times, a new draw
-    of z each (Kim et al. 2018, algorithm 1, without momentum and clipping). lambda are q's leaves
-    as a pytree, all of them unconstrained, as of every family in `inference`: a Gaussian's mean
-    and scale, a flow's weights too.
+) -> Variational:
+    """lambda <- lambda + learning_rate * grad ELBO(lambda), `num_steps` times, a new draw of z
+    each (Kim et al. 2018, algorithm 1, without momentum and clipping).
 
-    `through=True` differentiates through the steps, with respect to q and to the parameters of
-    `joint`; with `through=False` the refined q is a constant.
+    `through=True` differentiates through the steps, with respect to lambda and to the parameters
+    of `joint`; with `through=False` the refined lambda is a constant.
 
     Raises:
-      TypeError: `through` of a GaussianMixture, whose samples have first derivatives only.
+      TypeError: `through` of a mixture, whose samples have first derivatives only.
     """
-    if through and isinstance(q, GaussianMixture):
+    if through and not twice_differentiable(family.distribution(variational)):
         raise TypeError(
             "the gradient through refinement steps needs second derivatives, which samples of a "
-            "GaussianMixture do not have: give through=False"
+            "mixture do not have: give through=False"
         )
 
-    def step(q, index):
-        gradient = jax.grad(lambda q: elbo(jax.random.fold_in(key, index), q, joint, x).value)(q)
-        return jax.tree.map(lambda leaf, g: leaf + learning_rate * g, q, gradient), None
+    def step(variational, index):
+        def bound(variational):
+            q = family.distribution(variational)
+            return elbo(jax.random.fold_in(key, index), q, joint, x).value
 
-    refined, _ = jax.lax.scan(step, q, jnp.arange(num_steps))
+        gradient = jax.grad(bound)(variational)
+        return jax.tree.map(lambda v, g: v + learning_rate * g, variational, gradient), None
+
+    refined, _ = jax.lax.scan(step, variational, jnp.arange(num_steps))
     return refined if through else jax.lax.stop_gradient(refined)
 
 
 def semi_amortized(
     key: Key,
-    q: Distribution,
+    family: VariationalFamily,
+    variational: Variational,
     joint: Joint,
     x: Observation,
     *,
@@ -56,21 +60,32 @@ def semi_amortized(
     learning_rate: float,
     through: bool,
 ) -> Terms:
-    """The ELBO at the refined q.
+    """The ELBO at the refined lambda, of an encoder's `variational` for this x.
 
     `through=True`: p and the encoder get its gradient (Kim et al. 2018). `through=False`: p gets
-    its gradient with the refined q held constant, the encoder the gradient of the ELBO at its own
-    q with p held constant (Krishnan et al. 2018).
+    its gradient with the refined lambda held constant, the encoder the gradient of the ELBO at its
+    own lambda with p held constant (Krishnan et al. 2018).
     """
     refine_key, key = jax.random.split(key)
     refined = refine(
-        refine_key, q, joint, x, num_steps=num_steps, learning_rate=learning_rate, through=through
+        refine_key,
+        family,
+        variational,
+        joint,
+        x,
+        num_steps=num_steps,
+        learning_rate=learning_rate,
+        through=through,
     )
-    terms = elbo(key, refined, joint, x)
+    terms = elbo(key, family.distribution(refined), joint, x)
     if through:
         return terms
+
+    def encoders_bound(variational):
+        return elbo(key, family.distribution(variational), joint, x).value
+
     # The product lambda . g, g constant, has the gradient g in lambda and none in p.
-    gradient: Any = jax.grad(lambda q: elbo(key, q, joint, x).value)(q)
-    gradient = jax.lax.stop_gradient(gradient)
-    product = sum(map(jnp.vdot, jax.tree.leaves(q), jax.tree.leaves(gradient)), jnp.zeros(()))
+    gradient: Any = jax.lax.stop_gradient(jax.grad(encoders_bound)(variational))
+    leaves = zip(jax.tree.leaves(variational), jax.tree.leaves(gradient), strict=True)
+    product = sum((jnp.vdot(*pair) for pair in leaves), jnp.zeros(()))
     return terms._replace(value=terms.value + product - jax.lax.stop_gradient(product))

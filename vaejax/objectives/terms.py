@@ -6,11 +6,12 @@ from jaxtyping import Array, Float
 
 
 class Terms(NamedTuple):
-    """Of one example, in nats: `value` is maximized; the others are there to be looked at.
+    """Of one example, in nats.
 
-    `kl` is the cost of the code where the objective has one, and 0 where it has none.
+    Attributes:
+      value: what is maximized.
+      metrics: what the log shows beside it, by name.
     """
 
     value: Float[Array, ""]
-    reconstruction: Float[Array, ""]
-    kl: Float[Array, ""]
+    metrics: dict[str, Float[Array, ""]]

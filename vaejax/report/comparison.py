@@ -248,7 +248,7 @@ def _chain(model: dict[str, Any]) -> str:
 def _reconstruction(models: list[dict[str, Any]]) -> list[str]:
     coded = [model for model in models if "squared_error" in model]
     points = [m for m in coded if m["kind"] == "point mass"]
-    latent = [m for m in coded if m["kind"] == "latent"]
+    latent = [m for m in coded if m["kind"] == "latent variable"]
     if not points or not latent:
         return []
     best = [min(group, key=lambda m: m["squared_error"]["mean"]) for group in (points, latent)]

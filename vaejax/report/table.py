@@ -21,7 +21,7 @@ _ROWS = (
 
 def is_explicit(evaluation: dict) -> bool:
     """Whether the model is p(x) without a z; measurements of old do not say, and are of others."""
-    return evaluation.get("kind") == "explicit"
+    return evaluation.get("kind") == "no latent variable"
 
 
 def evaluation_rows(evaluation: dict) -> list[list[str]]:

@@ -1,9 +1,15 @@
 """State, step, loop, checkpoint; seeds in parallel; devices."""
 
-from vaejax.training.loop import Best, NonFiniteLoss, Report, Trainer, fit
+from vaejax.training.denoising import denoising_terms
+from vaejax.training.encoder_first import encoder_first
+from vaejax.training.fit import fit
+from vaejax.training.loop import Best, NonFiniteLoss, Report, Trainer
+from vaejax.training.semi_amortized import semi_amortized_terms
 from vaejax.training.settings import Train
-from vaejax.training.state import TrainState, init_state
-from vaejax.training.step import batch_terms, make_steps
+from vaejax.training.state import TrainState, init_params, init_state
+from vaejax.training.step import loss_of, make_steps
+from vaejax.training.terms import objective_terms
+from vaejax.training.update import Update, gradient_update
 
 __all__ = [
     "Best",
@@ -12,8 +18,15 @@ __all__ = [
     "Train",
     "TrainState",
     "Trainer",
-    "batch_terms",
+    "Update",
+    "denoising_terms",
+    "encoder_first",
     "fit",
+    "gradient_update",
+    "init_params",
     "init_state",
+    "loss_of",
     "make_steps",
+    "objective_terms",
+    "semi_amortized_terms",
 ]

@@ -4,11 +4,9 @@ import dataclasses
 import math
 from typing import Literal
 
-import jax
 import optax
 
 from vaejax.errors import UserError
-from vaejax.types import Params
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,15 +27,8 @@ class Train:
     """Decay of Adam's first moment."""
     adam_epsilon: float = 1e-8
     """Added to Adam's denominator."""
-    decoder_l2: float = 0.0
-    """L2 penalty on the decoder's weights: half of this times the sum of their squares is taken
-    from the objective (biases aside)."""
     validations: int = 50
     """How often the validation split is measured over the run; the best parameters are kept."""
-    encoder_steps: int = 0
-    """Encoder-only updates before each step, on batches of their own (He et al. 2019)."""
-    aggressive_epochs: int = 0
-    """The first passes, in which those updates are made."""
 
     def __post_init__(self):
         for name, valid, expected in (
@@ -47,19 +38,11 @@ class Train:
             ("learning_rate", 0 < self.learning_rate < math.inf, "above 0 and finite"),
             ("adam_beta1", 0 <= self.adam_beta1 < 1, "in [0, 1)"),
             ("adam_epsilon", 0 < self.adam_epsilon < math.inf, "above 0 and finite"),
-            ("decoder_l2", 0 <= self.decoder_l2 < math.inf, "finite and 0 or more"),
             ("validations", self.validations >= 0, "0 or more"),
-            ("encoder_steps", self.encoder_steps >= 0, "0 or more"),
-            ("aggressive_epochs", self.aggressive_epochs >= 0, "0 or more"),
         ):
             if not valid:
                 option = name.replace("_", "-")
                 raise UserError(f"--train.{option} must be {expected}; got {getattr(self, name)}")
-        if (self.encoder_steps == 0) != (self.aggressive_epochs == 0):
-            raise UserError(
-                "--train.encoder-steps and --train.aggressive-epochs go together: give both or "
-                f"neither; got {self.encoder_steps} and {self.aggressive_epochs}"
-            )
 
     def steps_per_epoch(self, num_examples: int) -> int:
         """Whole batches in one pass."""
@@ -73,22 +56,20 @@ class Train:
     def total_steps(self, num_examples: int) -> int:
         return self.steps or self.epochs * self.steps_per_epoch(num_examples)
 
-    def optimizer(self, num_examples: int) -> optax.GradientTransformation:
-        """Adam (Kingma & Ba 2015) on this schedule, of `Params`. The gradient of the L2 penalty is
-        added to the objective's own before Adam, so that it is that of the sum."""
-        adam = self._adam(self._schedule(num_examples))
-        if self.decoder_l2 == 0:
-            return adam
-        return optax.chain(optax.add_decayed_weights(self.decoder_l2, _decoder_kernels), adam)
+    def optimizer(
+        self, num_examples: int, *, updates_per_step: int = 1
+    ) -> optax.GradientTransformation:
+        """Adam (Kingma & Ba 2015) on this schedule; with `updates_per_step` of them at each step's
+        learning rate."""
+        schedule = self.schedule_of(num_examples)
+        return optax.adam(
+            lambda count: schedule(count // updates_per_step),
+            b1=self.adam_beta1,
+            eps=self.adam_epsilon,
+        )
 
-    def encoder_optimizer(self, num_examples: int) -> optax.GradientTransformation | None:
-        """Adam for the encoder-only updates: `encoder_steps` at each step's learning rate."""
-        if self.encoder_steps == 0:
-            return None
-        schedule = self._schedule(num_examples)
-        return self._adam(lambda count: schedule(count // self.encoder_steps))
-
-    def _schedule(self, num_examples: int) -> optax.Schedule:
+    def schedule_of(self, num_examples: int) -> optax.Schedule:
+        """The learning rate at each step."""
         total = self.total_steps(num_examples)
         schedules = {
             "constant": lambda: optax.constant_schedule(self.learning_rate),
@@ -96,22 +77,6 @@ class Train:
             "burda": lambda: burda_schedule(self.learning_rate, total),
         }
         return schedules[self.schedule]()
-
-    def _adam(self, schedule: optax.Schedule) -> optax.GradientTransformation:
-        return optax.adam(schedule, b1=self.adam_beta1, eps=self.adam_epsilon)
-
-
-def _decoder_kernels(params: Params) -> Params:
-    """True at each kernel (flax's name for a matrix of weights) of the decoder, else False."""
-    kernels = jax.tree_util.tree_map_with_path(
-        lambda path, leaf: getattr(path[-1], "key", None) == "kernel", params.generative
-    )
-    if not any(jax.tree.leaves(kernels)):
-        raise UserError(
-            "--train.decoder-l2 expects a decoder with weights named `kernel`, as flax names them; "
-            "this one has none"
-        )
-    return Params(kernels, jax.tree.map(lambda leaf: False, params.inference))
 
 
 def burda_schedule(learning_rate: float, total_steps: int) -> optax.Schedule:

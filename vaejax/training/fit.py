@@ -1,0 +1,98 @@
+"""Training on data in memory: the same step, without data sets or files."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jaxtyping import Array, Float
+
+from vaejax.distributions import check_shapes
+from vaejax.training.loop import NonFiniteLoss
+from vaejax.training.state import init_params, init_state
+from vaejax.training.step import epoch_order, loss_of, make_steps
+from vaejax.training.terms import Objective, objective_terms
+from vaejax.training.update import gradient_update
+from vaejax.types import Example, GenerativeModel, InferenceNetwork, Key, Params, bind
+
+
+def fit(
+    key: Key,
+    generative: GenerativeModel,
+    inference: InferenceNetwork,
+    objective: Objective,
+    data: Any,
+    *,
+    num_steps: int,
+    batch_size: int = 100,
+    optimizer: optax.GradientTransformation | None = None,
+) -> tuple[Params, Float[Array, " steps"]]:
+    """Train a pair.
+
+    Args:
+      inference: `inference.no_latent()` for a model without a z.
+      objective: (key, q, joint, x, step) -> Terms, for one example.
+      data: an `Example`, or x alone: any pytree, examples along the first axis of every array;
+        dtypes are kept.
+      num_steps: gradient steps; each draws `batch_size` examples, in a new order every epoch.
+      optimizer: Adam at 1e-3 unless given.
+
+    Returns:
+      The parameters, and the objective at each step (mean over the batch, nats).
+
+    Raises:
+      NonFiniteLoss: the loss became NaN or infinite.
+      ValueError: num_steps or batch_size out of range; shapes of p, q, x or of the objective that
+        do not fit together.
+    """
+    examples = data if isinstance(data, Example) else Example(data)
+    examples = jax.tree.map(jnp.asarray, examples)
+    n = len(jax.tree.leaves(examples)[0])
+    if num_steps < 1 or not 1 <= batch_size <= n:
+        raise ValueError(
+            f"expected num_steps of at least 1 and batch_size from 1 to the {n} examples; got "
+            f"{num_steps} and {batch_size}"
+        )
+    check_model("fit", generative, inference, objective, jax.tree.map(lambda a: a[0], examples))
+    loss = loss_of(objective_terms(generative, inference, objective))
+    update = gradient_update(loss, optimizer or optax.adam(1e-3))
+    state = init_state(key, generative, inference, update)
+    per_epoch = n // batch_size
+    orders = [epoch_order(state.key, epoch, n) for epoch in range(-(-num_steps // per_epoch))]
+    order = jnp.concatenate([order[: per_epoch * batch_size] for order in orders])
+    indices = order.reshape(-1, batch_size)[:num_steps]
+    steps = make_steps(update, lambda key, stored: stored)
+    state, terms = jax.jit(steps)(state, indices, examples)
+    finite = np.isfinite(np.asarray(terms.value))
+    if not finite.all():
+        raise NonFiniteLoss(0, int(np.argmin(finite)))
+    return state.params, terms.value
+
+
+def check_model(
+    function: str,
+    generative: GenerativeModel,
+    inference: InferenceNetwork,
+    objective: Objective,
+    example: Example,
+) -> None:
+    """Whether p, q, the objective and one example fit together, from shapes alone.
+
+    Raises:
+      ValueError: what `distributions.check_shapes` raises, or Terms that are not one number each.
+    """
+
+    def trace(key, example):
+        params, key = init_params(key, generative, inference)
+        joint, q, x = bind(generative, inference, params, example)
+        check_shapes(function, joint, q, x)
+        return objective(key, q, joint, x, jnp.zeros((), jnp.int32))
+
+    terms = jax.eval_shape(trace, jax.random.key(0), example)
+    for name, leaf in {"value": terms.value, **terms.metrics}.items():
+        if leaf.shape != ():
+            raise ValueError(
+                f"{function}: the objective's {name} has shape {leaf.shape}; of one example it is "
+                "one number: sum it"
+            )

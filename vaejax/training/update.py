@@ -1,0 +1,41 @@
+"""How the parameters change in one step: a gradient step, unless an experiment brings another."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import optax
+from jaxtyping import Array, Float
+
+from vaejax.objectives import Terms
+from vaejax.types import Example, Key, Params
+
+# (params, key, examples, step) -> (minus the mean objective, Terms averaged over the batch)
+Loss = Callable[[Params, Key, Example, Any], tuple[Float[Array, ""], Terms]]
+DrawBatch = Callable[[Key], Example]  # another batch, drawn from all training examples
+
+
+class Update(NamedTuple):
+    """One training step.
+
+    Attributes:
+      init: params -> the state that the step carries along, any pytree.
+      step: (key, params, state, examples, draw_batch, step) -> (params, state, Terms).
+      gradients: how many gradients of a batch one step takes, at most.
+    """
+
+    init: Callable[[Params], Any]
+    step: Callable[..., tuple[Params, Any, Terms]]
+    gradients: int = 1
+
+
+def gradient_update(loss: Loss, optimizer: optax.GradientTransformation) -> Update:
+    """One gradient of the loss through an optax optimizer."""
+
+    def step(key, params, state, examples, draw_batch, step):
+        del draw_batch
+        gradient, terms = jax.grad(loss, has_aux=True)(params, key, examples, step)
+        updates, state = optimizer.update(gradient, state, params)
+        return optax.apply_updates(params, updates), state, terms
+
+    return Update(optimizer.init, step)
