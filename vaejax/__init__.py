@@ -30,6 +30,7 @@ _MODULES = (
     "training",
 )
 _FUNCTIONS = {
+    "load": "vaejax.loading",
     "fit": "vaejax.training",
     "log_marginal_likelihood": "vaejax.marginal_likelihood",
 }

@@ -237,5 +237,6 @@ def manifest(experiment_source: Path, protocol: dict[str, Any]) -> dict[str, Any
         "git": git_commit(experiment_source.resolve().parent),
         "data": protocol,
         "command": sys.argv[1:],
+        "process": os.getpid(),
         "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
     }

@@ -17,16 +17,15 @@ from vaejax import experiment as experiments_module
 from vaejax.arguments import parse
 from vaejax.cache import cache_folder
 from vaejax.commands.common import (
-    SAMPLE,
-    TRAIN,
     absolute_data,
     experiment_argument,
-    load_data,
     no_arguments,
-    stream,
     use_compilation_cache,
 )
 from vaejax.data.catalogue import data_dir
+from vaejax.evaluation.run import stream
+from vaejax.evaluation.streams import SAMPLE, TRAIN
+from vaejax.loading import load_data
 from vaejax.run_directory import matmul_precision, versions
 
 _BENCH_CALLS = 7

@@ -1,6 +1,7 @@
 """`vaejax run` and `vaejax train`."""
 
 import dataclasses
+import json
 import shlex
 import sys
 import time
@@ -15,33 +16,21 @@ import tyro
 from vaejax import experiment as experiments_module
 from vaejax import report as reports
 from vaejax.arguments import parse
-from vaejax.commands.common import (
-    LATENT_USE,
-    TRAIN,
-    Loaded,
-    absolute_data,
-    check_fingerprint,
-    experiment_argument,
-    load_data,
-    progress_bar,
-    signals,
-    stream,
-    use_compilation_cache,
-    write_report,
-)
-from vaejax.commands.evaluate import (
-    evaluated_examples,
-    is_evaluated_with,
-    measure_run,
-    print_evaluation,
-)
+from vaejax.commands.common import absolute_data, experiment_argument, use_compilation_cache
+from vaejax.commands.measure import measure_run, print_measured
 from vaejax.data import Dataset
 from vaejax.errors import UserError
-from vaejax.evaluation import watch_latents
+from vaejax.evaluation import Evaluate, Run, Table, watch_latents
 from vaejax.evaluation.comparison import first_rows
+from vaejax.evaluation.evaluate import EVALUATION
+from vaejax.evaluation.evaluation_section import protocol_line, seeds_table
 from vaejax.evaluation.kind import first_of, kind_of
+from vaejax.evaluation.progress import progress_bar, signals
+from vaejax.evaluation.run import stream
+from vaejax.evaluation.runner import Measured, read
+from vaejax.evaluation.streams import LATENT_USE, TRAIN
 from vaejax.experiment import Config, Experiment, ExperimentFile
-from vaejax.report.table import protocol_line
+from vaejax.loading import check_fingerprint, load_data, run_of
 from vaejax.run_directory import RunDirectory, manifest
 from vaejax.tracking import Track, Tracker, check_installed
 from vaejax.training import NonFiniteLoss, Trainer
@@ -64,14 +53,17 @@ def run(arguments: list[str]) -> int:
     code = finish(setup)
     if code:
         return code
-    evaluations = [d.read_json("evaluation.json") for d in setup.directories]
-    for directory, evaluation in zip(setup.directories, evaluations, strict=True):
-        print_evaluation(directory, evaluation)
+    runs = setup.runs()
+    evaluations = []
+    for one in runs:
+        about, arrays = read(one.directory, "evaluation.json")
+        evaluations.append(about)
+        print_measured("evaluate", one, Measured(about, arrays, "evaluation", 0))
     if len(evaluations) > 1:
         print(f"\nOver {len(evaluations)} seeds, mean and standard error over seeds; each seed:")
         print(protocol_line(evaluations[0], seed=False))
         header = ["", "mean", "+- seeds", "unit, meaning"]
-        print(reports.format_table(header, reports.seeds_table(evaluations)))
+        print(reports.text_table(Table(header, seeds_table(evaluations))))
     return 0
 
 
@@ -94,11 +86,11 @@ class Setup(NamedTuple):
     experiment: Experiment
     directories: list[RunDirectory]
 
-    def loaded(self) -> list[Loaded]:
+    def runs(self) -> list[Run]:
         """Each seed's run."""
         return [
-            Loaded(directory, self.file, self.config, self.dataset, self.experiment)
-            for directory in self.directories
+            run_of(directory, self.file, self.config, seed, self.dataset)
+            for directory, seed in zip(self.directories, self.seeds, strict=True)
         ]
 
 
@@ -127,7 +119,7 @@ def set_up(command: str, file: ExperimentFile, arguments: list[str]) -> Setup:
     dataset = load_data(config)
     experiment = file.build(config, dataset)
     config.train.steps_per_epoch(len(dataset.train))
-    evaluated_examples(config.evaluate, dataset)
+    check_examples(config.evaluate, dataset)
     check_installed(options.track)
     base = options.out / file.name / experiments_module.identity(file, config)
     directories = [RunDirectory(base / f"seed-{seed}") for seed in options.seeds]
@@ -144,12 +136,31 @@ def finish(setup: Setup) -> int:
     code = _train(setup)
     if code:
         return code
-    for loaded in setup.loaded():
-        if not is_evaluated_with(loaded, setup.config.evaluate):
-            measure_run(loaded, setup.config.evaluate)
-        if not loaded.directory.is_reported():
-            write_report(loaded.directory)
+    for one in setup.runs():
+        if not is_evaluated_with(one, setup.config.evaluate):
+            measure_run("evaluate", one, setup.config.evaluate)
+        elif not one.directory.is_reported():
+            reports.write_page(one.directory)
     return 0
+
+
+def check_examples(settings: Evaluate, dataset: Dataset) -> None:
+    """Raises UserError where the split has not so many examples."""
+    present = len(getattr(dataset, settings.split))
+    if present == 0 or (settings.examples or 0) > present:
+        raise UserError(
+            f"--evaluate.examples asks for {settings.examples or 'all'} of the {settings.split} "
+            f"split, which has {present}: ask for no more, or choose another --evaluate.split"
+        )
+
+
+def is_evaluated_with(run: Run, settings: Evaluate) -> bool:
+    """Whether the run's measurements are those that these settings would make now."""
+    if not run.directory.is_evaluated():
+        return False
+    found = run.directory.read_json("evaluation.json")
+    wanted = json.loads(json.dumps(dataclasses.asdict(settings))), run.step, EVALUATION.version
+    return (found.get("settings"), found.get("step"), found.get("version")) == wanted
 
 
 def _train(setup: Setup) -> int:
@@ -191,10 +202,10 @@ def _train_together(setup, trainer: Trainer, checkpoints, members: list[int], st
         print(f"going on from step {step:,}", file=sys.stderr)
     saved_config = experiments_module.to_json(setup.config)
     trackers = []
+    made = manifest(setup.file.path, setup.dataset.protocol())  # one for all: trained together
     for directory in directories:
         directory.keep_metrics_up_to(step)
         if not directory.file("manifest.json").exists():
-            made = manifest(setup.file.path, setup.dataset.protocol())
             directory.write_json("manifest.json", made)
         trackers.append(Tracker(setup.track, directory.path, directory.name, saved_config))
 
@@ -223,15 +234,15 @@ def _train_together(setup, trainer: Trainer, checkpoints, members: list[int], st
                 bar.set_postfix_str(f"objective {losses.mean():.3f}", refresh=False)
                 bar.update(count)
                 if report.end_of_epoch:
-                    now = time.monotonic()
-                    lines = _epoch_lines(report, collected, now - epoch_at)
+                    lines = _epoch_lines(report, collected, time.monotonic() - epoch_at)
                     for i, (directory, tracker, line) in enumerate(
                         zip(directories, trackers, lines, strict=True)
                     ):
                         line |= watch(setup.seeds[members[i]], _member(report.states, i).params)
                         directory.log(line)
                         tracker.log(line)
-                    collected, epoch_at = [], now
+                    # What looking at the latents took is in no epoch.
+                    collected, epoch_at = [], time.monotonic()
                 finished = report.step == trainer.total_steps
                 late = time.monotonic() - saved_at > CHECKPOINT_SECONDS
                 if finished or late or stop.signal:

@@ -1,9 +1,8 @@
-"""Per-example measurements over a data set, and their summary."""
+"""Measurements of a trained model, and the runner that carries them out."""
 
 from vaejax.evaluation.chain import chain_samples, denoising_chain
 from vaejax.evaluation.comparison import Compare
-from vaejax.evaluation.cost import Cost
-from vaejax.evaluation.evaluate import Evaluate, evaluate
+from vaejax.evaluation.evaluate import Evaluate
 from vaejax.evaluation.ex_post import ex_post_model, fit_code_density
 from vaejax.evaluation.features import Features, fit_features
 from vaejax.evaluation.fitted_log_likelihood import fit_posterior, fitted_log_likelihood
@@ -13,25 +12,37 @@ from vaejax.evaluation.kind import Kind, kind_of
 from vaejax.evaluation.latent_use import latent_use, watch_latents
 from vaejax.evaluation.linear_probe import linear_probe
 from vaejax.evaluation.log_likelihood import LogLikelihood
+from vaejax.evaluation.measurement import Measurement, Part, any_in, once, per_example, rows_in
+from vaejax.evaluation.measurements import MEASUREMENTS
 from vaejax.evaluation.mixing import mixing
 from vaejax.evaluation.pictures import pictures, prior_samples
 from vaejax.evaluation.posterior import Posterior
+from vaejax.evaluation.run import Run
+from vaejax.evaluation.runner import carry_out
 from vaejax.evaluation.sample_quality import sample_quality
+from vaejax.evaluation.section import Figure, Section, Table
 from vaejax.evaluation.summary import mean_and_errors, summarize
 
 __all__ = [
+    "MEASUREMENTS",
     "Compare",
-    "Cost",
     "Evaluate",
     "Features",
+    "Figure",
     "Gaps",
     "GradientQuality",
     "Kind",
     "LogLikelihood",
+    "Measurement",
+    "Part",
     "Posterior",
+    "Run",
+    "Section",
+    "Table",
+    "any_in",
+    "carry_out",
     "chain_samples",
     "denoising_chain",
-    "evaluate",
     "ex_post_model",
     "fit_code_density",
     "fit_features",
@@ -43,8 +54,11 @@ __all__ = [
     "linear_probe",
     "mean_and_errors",
     "mixing",
+    "once",
+    "per_example",
     "pictures",
     "prior_samples",
+    "rows_in",
     "sample_quality",
     "summarize",
     "watch_latents",

@@ -95,7 +95,7 @@ def measure_model(
     arrays: dict[str, np.ndarray] = {}
     summary: dict[str, Any] = {"kind": kind, "parts": parts_of(model), "parameters": _size(model)}
     count = min(settings.samples, len(model.test.x))
-    reference = features.apply(model.test.x[:count])
+    reference = features.apply(first_rows(model.test, count).x)
     codes = None
     if kind != "no latent variable":
         progress("codes")
@@ -241,7 +241,7 @@ def _mixing(
 ) -> tuple[np.ndarray, dict[str, Any]]:
     """A few chains step by step: some to look at, and how fast they forget where they began."""
     assert model.corrupt is not None
-    starts = model.train.x[:_MIXING_CHAINS]
+    starts: Any = first_rows(model.train, _MIXING_CHAINS).x
     _, samples = denoising_chain(
         key,
         model.generative,

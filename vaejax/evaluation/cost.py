@@ -10,7 +10,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from vaejax.errors import UserError
+from vaejax.evaluation.cost_section import cost_section
 from vaejax.evaluation.gaps import family_over, own_family, start_of
+from vaejax.evaluation.measurement import Arrays, Measurement, Part, any_in, once
+from vaejax.evaluation.run import Run, missing_examples
+from vaejax.evaluation.streams import COST
 from vaejax.inference import Trace, fit_variational
 from vaejax.inference.fit_variational import RECORD
 from vaejax.marginal_likelihood.averages import mean_and_errors
@@ -48,6 +52,37 @@ class Cost:
                 raise UserError(f"--{option} must be at least {least}; got {getattr(self, name)}")
         if self.max_steps % 100:
             raise UserError(f"--max-steps must be a multiple of 100; got {self.max_steps}")
+
+
+def _undefined(run: Run, settings: Cost) -> str | None:
+    if run.kind == "no latent variable":
+        return "it has no latent variable, so it has no q(z | x) to optimize"
+    if run.kind == "point mass":
+        return (
+            "it is an autoencoder: its q is a point mass, which has no bound to optimize; vaejax "
+            "gaps RUN --map compares its code with the best z"
+        )
+    return missing_examples(run, "test", settings.examples)
+
+
+def cost(run: Run, settings: Cost) -> list[Part]:
+    """What `measure_cost` gives, of the first test examples."""
+
+    def compute():
+        key = run.stream(COST, settings.seed)
+        examples = run.examples("test", settings.examples)
+        arrays, seconds = measure_cost(
+            key, run.generative, run.inference, run.params, examples, settings
+        )
+        return arrays | {f"{name}_seconds": np.asarray(taken) for name, taken in seconds.items()}
+
+    return [Part("cost", dataclasses.asdict(settings), 1, once(compute), any_in)]
+
+
+def _summarize(run: Run, settings: Cost, arrays: dict[str, Arrays]) -> dict[str, Any]:
+    names = ("amortized", *STARTS)
+    seconds = {name: float(arrays["cost"][f"{name}_seconds"]) for name in names}
+    return summarize_cost(arrays["cost"], seconds)
 
 
 def measure_cost(
@@ -178,3 +213,14 @@ def summarize_cost(arrays: dict[str, np.ndarray], seconds: dict[str, float]) -> 
             "steps_to": reached,
         }
     return summary
+
+
+COST_MEASUREMENT = Measurement(
+    name="cost",
+    version=2,
+    settings=Cost,
+    undefined=_undefined,
+    parts=cost,
+    summarize=_summarize,
+    section=cost_section,
+)

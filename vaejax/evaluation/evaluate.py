@@ -1,19 +1,41 @@
 """Every example of a split, measured once, in bounded memory, at the highest precision."""
 
 import dataclasses
-from collections.abc import Callable
-from typing import Literal
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.flatten_util import ravel_pytree
+from jaxtyping import Array
 
-from vaejax.distributions import has_density, has_latent, has_mean, kl_per_dimension, mean_and_noise
+from vaejax.distributions import (
+    has_density,
+    has_latent,
+    has_mean,
+    kl_form,
+    kl_per_dimension,
+    mean_and_noise,
+)
 from vaejax.errors import UserError
+from vaejax.evaluation.evaluation_section import evaluation_section
+from vaejax.evaluation.kind import first_of
+from vaejax.evaluation.latent_use import latent_use
+from vaejax.evaluation.measurement import (
+    Arrays,
+    Measurement,
+    Part,
+    any_in,
+    once,
+    per_example,
+    rows_in,
+)
+from vaejax.evaluation.pictures import pictures
+from vaejax.evaluation.run import Run, missing_examples
+from vaejax.evaluation.streams import EVALUATE, LATENT_USE, PICTURES
+from vaejax.evaluation.summary import summarize
 from vaejax.marginal_likelihood import importance_sampling
-from vaejax.sharding import map_examples
-from vaejax.types import Example, GenerativeModel, InferenceNetwork, Key, Params, bind
+from vaejax.types import Distribution, Joint, Key, Latent, Observation, bind
 
 # Two numbers a sample and an example are kept while a batch is measured: this many at most.
 _MAX_WEIGHTS = 20_000_000
@@ -38,16 +60,7 @@ class Evaluate:
             raise UserError(f"--evaluate.examples must be at least 1; got {self.examples}")
 
 
-def evaluate(
-    key: Key,
-    generative: GenerativeModel,
-    inference: InferenceNetwork,
-    params: Params,
-    examples: Example,
-    *,
-    num_samples: int,
-    progress: Callable[[int], None] = lambda count: None,
-) -> dict[str, np.ndarray]:
+def evaluate(run: Run, settings: Evaluate) -> list[Part]:
     """Per-example arrays, by name, in nats unless said otherwise.
 
     For a q with a density: `iwae` (the K-sample bound), `iwae_std_error`, `ess`, `khat`, `elbo`
@@ -59,13 +72,17 @@ def evaluate(
     ||x - E[x | z = code]||^2, where p(x | z) knows its mean.
     Without a latent variable: `log_p`, exact; it has no Monte Carlo error.
 
+    Of all examples together: what `latent_use` and `pictures` give, and `labels`.
+
     Example i uses fold_in(fold_in(key, i), 0 or 1): no value depends on batches or devices.
     """
-    if num_samples < 1:
-        raise ValueError(f"num_samples must be at least 1; got {num_samples}")
+    examples = run.examples(settings.split, settings.examples)
+    count = len(jax.tree.leaves(examples)[0])
+    num_samples = settings.num_samples
+    key = run.stream(EVALUATE)
 
     def one(params, index, example):
-        joint, q, x = bind(generative, inference, params, example)
+        joint, q, x = bind(run.generative, run.inference, params, example)
         if not has_latent(joint.prior):
             return {"log_p": joint.log_prob(x, ())}
         code_key, sample_key = jax.random.split(jax.random.fold_in(key, index))
@@ -86,17 +103,53 @@ def evaluate(
         per_dimension = kl_per_dimension(q, joint.prior)
         return row if per_dimension is None else row | {"kl_per_dimension": per_dimension}
 
-    size = min(_BATCH, max(1, _MAX_WEIGHTS // num_samples))
-    return map_examples(one, params, examples, size, progress=progress)
+    def together():
+        arrays: Arrays = {}
+        if run.kind == "latent variable" and count > 1:
+            use = latent_use(run.generative, run.inference)
+            arrays |= use(run.stream(LATENT_USE), run.params, examples)
+        labels = run.dataset.labels.get(settings.split)
+        if labels is not None:
+            arrays["labels"] = labels[:count]
+        model = run.generative, run.inference, run.params
+        return arrays | pictures(run.stream(PICTURES), *model, examples)
+
+    identity = dataclasses.asdict(settings)
+    block = min(_BATCH, max(1, _MAX_WEIGHTS // num_samples))
+    each = per_example(one, run.params, examples, block=block)
+    return [
+        Part("evaluation", identity, count, each, rows_in),
+        Part("together", identity, 1, once(together), any_in),
+    ]
 
 
-def one_array(z):
-    """z as one array: itself, or its arrays end to end where it has several."""
-    leaves = jax.tree.leaves(z)
-    return leaves[0] if len(leaves) == 1 else ravel_pytree(z)[0]
+def summarize_evaluation(run: Run, settings: Evaluate, arrays: dict[str, Arrays]) -> dict[str, Any]:
+    """Raises UserError where a log density is not finite."""
+    whole = {name: values for part in arrays.values() for name, values in part.items()}
+    names = [n for n in ("log_p", "iwae", "elbo", "reconstruction") if n in whole]
+    bad = np.flatnonzero(~np.all([np.isfinite(whole[name]) for name in names], axis=0))
+    if len(bad):
+        raise UserError(
+            f"{len(bad)} of {len(whole[names[0]])} examples have a log density that is not finite "
+            f"(first indices {bad[:5].tolist()}): look at the scale of those examples, or train "
+            "longer or at a lower rate"
+        )
+    joint, q, _ = bind(
+        run.generative, run.inference, run.params, first_of(run.examples("train", 1))
+    )
+    form = kl_form(q, joint.prior) if has_density(q) else None
+    return summarize(whole) | {
+        "n": rows_in(arrays["evaluation"]),
+        "denoising": run.corrupt is not None,
+        "kl_form": form,
+    }
 
 
-def measure_code(key: Key, joint, q, x) -> dict:
+def _undefined(run: Run, settings: Evaluate) -> str | None:
+    return missing_examples(run, settings.split, settings.examples, "--evaluate.")
+
+
+def measure_code(key: Key, joint: Joint, q: Distribution, x: Observation) -> dict[str, Array]:
     """`code`, `code_noise`, `reconstruction` = log p(x | z = code) and `squared_error` of one x."""
     code, noise = mean_and_noise(key, q)
     likelihood = joint.likelihood(code)
@@ -107,3 +160,21 @@ def measure_code(key: Key, joint, q, x) -> dict:
         differences = jax.tree.map(lambda a, b: jnp.sum((a - b) ** 2), x, likelihood.mean())
         row["squared_error"] = sum(jax.tree.leaves(differences))
     return row
+
+
+def one_array(z: Latent) -> Array:
+    """z as one array: itself, or its arrays end to end where it has several."""
+    leaves = jax.tree.leaves(z)
+    return leaves[0] if len(leaves) == 1 else ravel_pytree(z)[0]
+
+
+EVALUATION = Measurement(
+    name="evaluation",
+    version=2,
+    settings=Evaluate,
+    undefined=_undefined,
+    parts=evaluate,
+    summarize=summarize_evaluation,
+    section=evaluation_section,
+    at_top=True,
+)

@@ -1,8 +1,6 @@
 """What the inference of a trained run costs, in nats, example by example (Cremer et al. 2018)."""
 
 import dataclasses
-import hashlib
-import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -13,6 +11,11 @@ import numpy as np
 from vaejax import inference as families
 from vaejax.distributions import has_mean, structure_of
 from vaejax.errors import UserError
+from vaejax.evaluation.gap_arithmetic import better_estimator, out_of_order, with_log_p
+from vaejax.evaluation.gaps_section import gaps_section
+from vaejax.evaluation.measurement import Arrays, MaySpend, Measurement, Part
+from vaejax.evaluation.run import Run, missing_examples
+from vaejax.evaluation.streams import GAPS
 from vaejax.marginal_likelihood import annealed_importance_sampling, importance_sampling
 from vaejax.marginal_likelihood.averages import mean_and_errors
 from vaejax.objectives import maximum_a_posteriori
@@ -29,7 +32,7 @@ from vaejax.types import (
 )
 
 BLOCK = 100  # examples at a time, and between two savings
-_ESTIMATORS = ("importance", "annealed")
+SPLITS = ("train", "test")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,13 +84,11 @@ class Gaps:
         """What is measured of each example, one after another."""
         return ("best",) if self.map else ("log_p", *self.families)
 
-    def identity(self, step: int) -> str:
-        """Eight digits that change with an example's numbers (not with how many examples, or which
-        families)."""
+    def identity(self) -> dict[str, Any]:
+        """Whatever changes an example's numbers: not how many examples, or which families."""
         rates = {name: make(2).learning_rate for name, make in families.FAMILIES.items()}
-        settings = dataclasses.asdict(self) | {"examples": None, "families": None, "step": step}
-        settings |= {"learning_rates": rates}
-        return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:8]
+        settings = dataclasses.asdict(self) | {"learning_rates": rates}
+        return {k: v for k, v in settings.items() if k not in ("examples", "families")}
 
 
 def check_families(names: tuple[str, ...]) -> None:
@@ -149,17 +150,8 @@ def measured(arrays: Mapping[str, np.ndarray], part: str) -> int:
     return len(arrays.get("amortized" if part == "log_p" else part, ()))
 
 
-def gap_blocks(
-    key: Key,
-    generative: GenerativeModel,
-    inference: InferenceNetwork,
-    params: Params,
-    examples: Example,
-    settings: Gaps,
-    *,
-    found: dict[str, np.ndarray] | None = None,
-) -> Iterator[dict[str, np.ndarray]]:
-    """Per-example arrays of all that is measured so far, in nats, again after each BLOCK:
+def gaps(run: Run, settings: Gaps) -> list[Part]:
+    """Of each split, per-example arrays in nats:
 
       `amortized`: the ELBO of the encoder's q; `importance` and `annealed`: log p(x) by importance
         sampling and by AIS, both lower bounds in expectation;
@@ -168,10 +160,37 @@ def gap_blocks(
     Each with its `_std_error`. A fit starts at the encoder's q where that is of its family, else
     at its mean and scale where it has them, else at N(0, I). With `map`, `amortized` and `best`
     are log p(x, z) at the encoder's z and at the best.
-
-    Example i of family f uses fold_in(key, i) and f alone: goes on from `found`, which may lack
-    families, to the same numbers.
     """
+    parts = []
+    for index, split in enumerate(SPLITS):
+        examples = run.examples(split, settings.examples)
+        key = run.stream(GAPS + index, settings.seed)
+        model = run.generative, run.inference, run.params
+
+        def blocks(found, may_spend, key=key, examples=examples, model=model):
+            return gap_blocks(key, *model, examples, settings, found, may_spend)
+
+        def done(arrays):
+            return sum(min(measured(arrays, p), settings.examples) for p in settings.parts())
+
+        count = settings.examples * len(settings.parts())
+        parts.append(Part(split, settings.identity() | {"split": split}, count, blocks, done))
+    return parts
+
+
+def gap_blocks(
+    key: Key,
+    generative: GenerativeModel,
+    inference: InferenceNetwork,
+    params: Params,
+    examples: Example,
+    settings: Gaps,
+    found: Arrays,
+    may_spend: MaySpend,
+) -> Iterator[Arrays]:
+    """All that is measured so far, again after each BLOCK. Example i of family f uses
+    fold_in(key, i) and f alone: it goes on from `found`, which may lack families, to the same
+    numbers."""
 
     def log_p(key, joint, q, x):
         importance_key, annealed_key = jax.random.split(key)
@@ -225,13 +244,15 @@ def gap_blocks(
 
     count = len(jax.tree.leaves(examples)[0])
 
-    found = dict(found or {})
     for part in settings.parts():
         run = measure(part)
         for begin in range(measured(found, part), count, BLOCK):
+            if not may_spend(0):
+                return
             indices = np.arange(begin, min(begin + BLOCK, count))
             block = run(params, indices, rows_of(examples, indices))
-            found |= {k: np.concatenate([found.get(k, v[:0]), v]) for k, v in block.items()}
+            grown = {k: np.concatenate([found.get(k, v[:0]), v]) for k, v in block.items()}
+            found = found | grown
             yield found
 
 
@@ -261,6 +282,50 @@ def _traced(name: str, trace: families.Trace) -> dict:
         f"{name}_converged": trace.converged,
         f"{name}_diverged": trace.diverged | ~jnp.isfinite(trace.bound),
     }
+
+
+def _undefined(run: Run, settings: Gaps) -> str | None:
+    if run.kind == "no latent variable":
+        return "it has no latent variable, so it has no q(z | x) and no gap"
+    if run.kind == "point mass" and not settings.map:
+        return (
+            "it is an autoencoder: its q is a point mass, which has no bound, so no gap is "
+            "defined; --map compares its code with the z that maximizes log p(x, z)"
+        )
+    if settings.map and run.kind != "point mass":
+        return "--map is for a point mass; this run's q has a density: leave it out"
+    return next((why for s in SPLITS if (why := missing_examples(run, s, settings.examples))), None)
+
+
+def summarize(run: Run, settings: Gaps, arrays: dict[str, Arrays]) -> dict[str, Any]:
+    """`summarize_gaps` of the examples that were measured in every part."""
+    splits, counts = {}, {}
+    for split, found in arrays.items():
+        n = min(min(measured(found, p), settings.examples) for p in settings.parts())
+        if n:
+            counts[split] = n
+            splits[split] = {name: v[:n] for name, v in found.items() if len(v) >= n}
+    if not splits:
+        raise UserError("stopped before the first examples were measured in every family")
+    own = None if settings.map else own_family(run.inference)
+    names = _names(settings, splits)
+    return summarize_gaps(splits, names, own) | {
+        "own_family": own,
+        "names": names,
+        "counts": counts,
+    }
+
+
+def _names(settings: Gaps, splits: dict[str, Arrays]) -> tuple[str, ...]:
+    """What is shown: the families asked for, then the others measured of these examples before."""
+    if settings.map:
+        return ("best",)
+    before = [
+        name
+        for name in families.FAMILIES
+        if name not in settings.families and all(name in arrays for arrays in splits.values())
+    ]
+    return (*settings.families, *before)
 
 
 def summarize_gaps(
@@ -326,34 +391,6 @@ def summarize_gaps(
     return summary
 
 
-def better_estimator(arrays: Mapping[str, np.ndarray]) -> str:
-    """`importance` or `annealed`, whichever is higher on average where both are finite. One for
-    all examples: the larger of two noisy estimates, example by example, would be no lower bound in
-    expectation."""
-    both = np.all([np.isfinite(arrays[name]) for name in _ESTIMATORS], axis=0)
-    means = {name: arrays[name][both].sum(dtype=np.float64) for name in _ESTIMATORS}
-    return max(means, key=lambda name: means[name])
-
-
-def with_log_p(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The arrays, and `log_p` of the better estimator where there are any."""
-    if "importance" not in arrays:
-        return dict(arrays)
-    name = better_estimator(arrays)
-    return dict(arrays) | {"log_p": arrays[name], "log_p_std_error": arrays[f"{name}_std_error"]}
-
-
-def out_of_order(arrays: Mapping[str, np.ndarray], name: str) -> list[int]:
-    """Examples where amortized <= best bound <= log p fails by more than three standard errors."""
-
-    def above(low, high):
-        error = np.hypot(arrays[f"{low}_std_error"], arrays[f"{high}_std_error"])
-        return arrays[low] - arrays[high] > 3 * error + 1e-3
-
-    wrong = above("amortized", name) | above(name, "log_p")
-    return np.flatnonzero(wrong).tolist()
-
-
 def _mean(arrays: Mapping[str, np.ndarray], name: str, usable: np.ndarray) -> dict:
     return mean_and_errors(arrays[name][usable], arrays[f"{name}_std_error"][usable])
 
@@ -364,3 +401,14 @@ def _gap(arrays: Mapping[str, np.ndarray], high: str, low: str, usable: np.ndarr
     error = np.hypot(arrays[f"{high}_std_error"], arrays[f"{low}_std_error"])
     entry = mean_and_errors(gap[usable], error[usable])
     return entry | {"median": float(np.median(gap[usable])) if usable.any() else None}
+
+
+GAPS_MEASUREMENT = Measurement(
+    name="gaps",
+    version=2,
+    settings=Gaps,
+    undefined=_undefined,
+    parts=gaps,
+    summarize=summarize,
+    section=gaps_section,
+)

@@ -12,6 +12,11 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 
 from vaejax.errors import UserError
+from vaejax.evaluation.gradient_section import gradients_section
+from vaejax.evaluation.measurement import Arrays, Measurement, Part, any_in, once
+from vaejax.evaluation.progress import progress_bar
+from vaejax.evaluation.run import Run, missing_examples
+from vaejax.evaluation.streams import GRADIENTS
 from vaejax.objectives import doubly_reparameterized, elbo, iwae, sticking_the_landing
 from vaejax.types import Example, GenerativeModel, InferenceNetwork, Key, Params, bind
 
@@ -213,6 +218,40 @@ def cost(settings: GradientQuality) -> int:
     )
 
 
+def _undefined(run: Run, settings: GradientQuality) -> str | None:
+    if run.kind == "no latent variable":
+        return "the gradient of its log p(x) is exact, so there is no estimator to measure"
+    if run.kind == "point mass":
+        return (
+            "it is an autoencoder: its q is a point mass, so its gradient has no noise and there "
+            "is no bound to estimate; digits_vae and mnist_vae have both"
+        )
+    return missing_examples(run, "train", settings.examples)
+
+
+def gradients(run: Run, settings: GradientQuality) -> list[Part]:
+    """The rows of `gradient_quality`, column by column: NaN where a number is undefined."""
+
+    def compute():
+        model = run.generative, run.inference, run.params
+        examples = run.examples("train", settings.examples)
+        key = run.stream(GRADIENTS)
+        with progress_bar(cost(settings), unit="draw", what="gradients") as bar:
+            rows = gradient_quality(key, *model, examples, settings, progress=bar.update)
+        return {
+            name: np.array([np.nan if row[name] is None else row[name] for row in rows])
+            for name in rows[0]
+        }
+
+    return [Part("gradients", dataclasses.asdict(settings), 1, once(compute), any_in)]
+
+
+def _summarize(run: Run, settings: GradientQuality, arrays: dict[str, Arrays]) -> dict[str, Any]:
+    columns = {name: values.tolist() for name, values in arrays["gradients"].items()}
+    rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+    return {"rows": [{k: None if v != v else v for k, v in row.items()} for row in rows]}
+
+
 def _columns(groups: Moments, columns: slice) -> Moments:
     return Moments(groups.replicates, groups.mean[:, columns], groups.squares[:, columns])
 
@@ -240,3 +279,14 @@ def _gradient(generative, inference, objective, most, shared, key):
     )
     parameters = sum(leaf.size for leaf in jax.tree.leaves(params))
     return jax.lax.scan(add, jnp.zeros(parameters), chunks)[0]
+
+
+GRADIENTS_MEASUREMENT = Measurement(
+    name="gradients",
+    version=2,
+    settings=GradientQuality,
+    undefined=_undefined,
+    parts=gradients,
+    summarize=_summarize,
+    section=gradients_section,
+)

@@ -1,9 +1,7 @@
 """log p(x) of a model's examples by each estimator, in blocks: stop at any time, go on later."""
 
 import dataclasses
-import hashlib
-import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, Literal
 
 import jax
@@ -11,6 +9,10 @@ import numpy as np
 
 from vaejax import marginal_likelihood as ml
 from vaejax.errors import UserError
+from vaejax.evaluation.log_likelihood_section import log_likelihood_section
+from vaejax.evaluation.measurement import Arrays, MaySpend, Measurement, Part, rows_in
+from vaejax.evaluation.run import Run, missing_examples
+from vaejax.evaluation.streams import LOG_LIKELIHOOD
 from vaejax.marginal_likelihood.estimate import combine
 from vaejax.marginal_likelihood.schedule import Schedule, evaluations
 from vaejax.marginal_likelihood.sequential_monte_carlo import PILOT_PARTICLES
@@ -108,12 +110,6 @@ class LogLikelihood:
         return chosen
 
 
-def identity(settings: dict[str, Any], name: Name, step: int) -> str:
-    """A file's stem: the estimator, and eight digits that change with its numbers."""
-    content = json.dumps([name, step, settings], sort_keys=True)
-    return f"{name}-{hashlib.sha256(content.encode()).hexdigest()[:8]}"
-
-
 def cost(name: Name, settings: dict[str, Any]) -> int:
     """Evaluations for one estimate of one example."""
     if name == "importance":
@@ -129,6 +125,65 @@ def cost(name: Name, settings: dict[str, Any]) -> int:
     return starts * evaluations(chains, temperatures, leapfrog, annealings=annealings)
 
 
+def log_likelihood(run: Run, settings: LogLikelihood) -> list[Part]:
+    """Of each estimator, per-example arrays: the fields of `ml.Estimate`, its diagnostics, and
+    `rounds`, how many estimates were averaged."""
+    run = run.in_float64() if settings.float64 else run
+    examples = run.examples(settings.split or "test", settings.examples)
+    if settings.float64:
+        examples = jax.tree.map(_float64, examples)
+
+    def part(name):
+        chosen = settings.settings_of(name)
+        key = run.stream(LOG_LIKELIHOOD + NAMES.index(name), settings.seed)
+
+        def blocks(found, may_spend):
+            model = run.generative, run.inference, run.params
+            return estimate_blocks(key, *model, examples, name, chosen, found, may_spend)
+
+        return Part(name, chosen, settings.examples, blocks, rows_in)
+
+    return [part(name) for name in settings.names()]
+
+
+def summarize_log_likelihood(
+    run: Run, settings: LogLikelihood, arrays: dict[str, Arrays]
+) -> dict[str, Any]:
+    """Of each estimator what `ml.Estimates.summary` gives, with its protocol."""
+    summary: dict[str, Any] = {}
+    for name in settings.names():
+        if name not in arrays:
+            continue
+        rows = {field: values[: settings.examples] for field, values in arrays[name].items()}
+        chosen = settings.settings_of(name)
+        summary[name] = estimates_of(rows, name).summary() | {
+            "settings": chosen,
+            "evaluations_per_estimate": cost(name, chosen),
+            "target_missed": _missed(rows, chosen["target_std_error"]),
+        }
+    return summary
+
+
+def _missed(arrays: Arrays, target: float | None) -> list[int]:
+    """Indices of the examples whose standard error is not as small as asked."""
+    return [] if target is None else np.flatnonzero(~(arrays["std_error"] <= target)).tolist()
+
+
+def _undefined(run: Run, settings: LogLikelihood) -> str | None:
+    if run.kind == "no latent variable":
+        return "its log p(x) is exact, and vaejax evaluate prints it"
+    if run.kind == "point mass":
+        return (
+            "it is an autoencoder: its q is a point mass, which has no density, and it has no "
+            "p(z); so it has no p(x). digits_vae and mnist_vae have both"
+        )
+    return missing_examples(run, settings.split or "test", settings.examples)
+
+
+def _float64(leaf: np.ndarray) -> np.ndarray:
+    return leaf.astype(np.float64) if np.issubdtype(leaf.dtype, np.floating) else leaf
+
+
 def estimate_blocks(
     key: Key,
     generative: GenerativeModel,
@@ -137,16 +192,14 @@ def estimate_blocks(
     examples: Example,
     name: Name,
     settings: dict[str, Any],
-    *,
-    found: dict[str, np.ndarray] | None = None,
-    may_spend: Callable[[int], bool] = lambda evaluations: True,
-) -> Iterator[dict[str, np.ndarray]]:
-    """Per-example arrays of all that is measured so far, again after each BLOCK of examples: the
-    fields of `ml.Estimate`, its diagnostics, and `rounds`, how many estimates were averaged.
+    found: Arrays,
+    may_spend: MaySpend,
+) -> Iterator[Arrays]:
+    """Per-example arrays of all that is measured so far, again after each BLOCK of examples.
     `bidirectional` uses of the examples only how many they are, and what they are given.
 
-    Goes on from `found`. Before each round it asks `may_spend(its evaluations)`; at a refusal it
-    gives what there is and ends.
+    Before each round it asks `may_spend(its evaluations)`; at a refusal it gives what there is
+    and ends.
 
     Example i and round r use fold_in(fold_in(key, i), r). With a `target_std_error` each example
     stops by its own error, 64 rounds at most: errors met by luck stop early, so those stated are
@@ -193,7 +246,7 @@ def estimate_blocks(
         rows = jax.tree.map(lambda leaf: leaf[indices], examples)
         return run((params, np.int32(round_index)), indices, rows)
 
-    done = 0 if found is None else len(found["value"])
+    done = rows_in(found)
     begin = max(done - 1, 0) // BLOCK * BLOCK
     while begin < count:
         end = min(begin + BLOCK, count)
@@ -203,7 +256,6 @@ def estimate_blocks(
                 break
             block = _fields(estimate(fresh, 0)) | {"rounds": np.ones(len(fresh), np.int32)}
             found = {k: np.concatenate([found[k], v]) for k, v in block.items()} if found else block
-        assert found is not None
         while len(more := unfinished(found, begin)[:BLOCK]):
             if not may_spend(len(more) * cost(name, settings)):
                 yield found
@@ -237,3 +289,14 @@ def _split(arrays: dict[str, np.ndarray]) -> dict[str, Any]:
 def estimates_of(arrays: dict[str, np.ndarray], name: str) -> ml.Estimates:
     """What `estimate_blocks` gave, as `ml.Estimates`."""
     return ml.Estimates(**_split(arrays), method=name)
+
+
+LOG_LIKELIHOOD_MEASUREMENT = Measurement(
+    name="log_likelihood",
+    version=2,
+    settings=LogLikelihood,
+    undefined=_undefined,
+    parts=log_likelihood,
+    summarize=summarize_log_likelihood,
+    section=log_likelihood_section,
+)

@@ -74,7 +74,6 @@ def pictures(
     inference: InferenceNetwork,
     params: Params,
     examples: Example,
-    codes: np.ndarray | None,
     *,
     count: int = 64,
 ) -> dict[str, np.ndarray]:
@@ -82,6 +81,7 @@ def pictures(
     p(x), `samples`, and their `sample_means` E[x | z]; what `completions` gives; with two latent
     dimensions, `manifold`: E[x | z] on a square grid of z, at the normal quantiles of 0.01..0.99
     for a q with a density; for a point mass between the same percentiles of the codes."""
+    every = examples
     examples = jax.tree.map(lambda leaf: leaf[:count], examples)
     joint, q, _ = bind(generative, inference, params, first_of(examples))
     reconstruct_key, sample_key = jax.random.split(key)
@@ -97,8 +97,9 @@ def pictures(
         if means is not None:
             result["sample_means"] = means
     result |= completions(reconstruct_key, generative, params, examples)
-    if codes is not None and codes.shape[1:] == (2,):
-        places = _grid(None if has_density(q) else codes)
+    if [leaf.shape for leaf in jax.tree.leaves(_latent(joint))] == [(2,)]:
+        codes = None if has_density(q) else _codes(generative, inference, params, every)
+        places = _grid(codes)
         mean_key = jax.random.fold_in(key, 2)
         decode = jax.jit(jax.vmap(lambda z: mean_of(mean_key, joint.likelihood(z))))
         result["manifold"] = np.asarray(decode(places))
@@ -112,6 +113,13 @@ def _reconstructions(key, generative, inference, params, examples) -> np.ndarray
 
     keys = jax.random.split(key, len(examples.x))
     return np.asarray(jax.jit(jax.vmap(reconstruct))(keys, examples))
+
+
+def _codes(generative, inference, params, examples) -> np.ndarray:
+    def code(example):
+        return bind(generative, inference, params, example)[1].mean()
+
+    return np.asarray(jax.lax.map(code, examples, batch_size=500))
 
 
 def _grid(codes: np.ndarray | None) -> np.ndarray:

@@ -8,8 +8,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from vaejax.distributions import structure_of
 from vaejax.errors import UserError
 from vaejax.evaluation.gaps import check_families, start_of
+from vaejax.evaluation.measurement import Arrays, Measurement, Part, any_in, once
+from vaejax.evaluation.posterior_section import posterior_section
+from vaejax.evaluation.run import Run
+from vaejax.evaluation.streams import POSTERIOR
 from vaejax.inference import FAMILIES, fit_variational
 from vaejax.types import (
     Distribution,
@@ -51,6 +56,63 @@ class Posterior:
         if len(set(self.families)) != len(self.families):
             raise UserError("--families expects different ones")
         check_families(self.families)
+
+
+def _undefined(run: Run, settings: Posterior) -> str | None:
+    if run.kind == "no latent variable":
+        return "it has no latent variable, so it has no posterior p(z | x)"
+    if run.kind == "point mass":
+        return (
+            "it is an autoencoder: its q is a point mass, and it has no p(z), so no posterior "
+            "p(z | x)"
+        )
+    present = len(getattr(run.dataset, settings.split))
+    if settings.example >= present:
+        return (
+            f"--example {settings.example} is not in the {settings.split} split, which has 0 to "
+            f"{present - 1}"
+        )
+    example = _example(run, settings)
+    shapes = [leaf.shape for leaf in jax.tree.leaves(structure_of(run.joint(example.given).prior))]
+    if shapes != [(2,)]:
+        return (
+            f"the picture is of a two-dimensional z; this model's has shape {shapes}: train one "
+            "with --model.latent-dim 2"
+        )
+    return None
+
+
+def _example(run: Run, settings: Posterior) -> Example:
+    examples = run.examples(settings.split, settings.example + 1)
+    return jax.tree.map(lambda leaf: leaf[settings.example], examples)
+
+
+def posterior(run: Run, settings: Posterior) -> list[Part]:
+    """What `measure_posterior` gives, and x."""
+
+    def compute():
+        key, example = run.stream(POSTERIOR, settings.seed), _example(run, settings)
+        arrays, about = measure_posterior(
+            key, run.generative, run.inference, run.params, example, settings
+        )
+        numbers = {
+            f"{name}_{field}": np.asarray(value)
+            for name, q in about["qs"].items()
+            for field, value in q.items()
+        }
+        return arrays | numbers | {"log_p": np.asarray(about["log_p"]), "x": example.x}
+
+    return [Part("posterior", dataclasses.asdict(settings), 1, once(compute), any_in)]
+
+
+def _summarize(run: Run, settings: Posterior, arrays: dict[str, Arrays]) -> dict[str, Any]:
+    found = arrays["posterior"]
+    fields = ("gap", "mass", "converged", "diverged")
+    qs = {
+        name: {f: found[f"{name}_{f}"].item() for f in fields if f"{name}_{f}" in found}
+        for name in ("amortized", *settings.families)
+    }
+    return {"log_p": found["log_p"].item(), "qs": qs}
 
 
 def measure_posterior(
@@ -134,3 +196,14 @@ def _on_grid(log_density, first: np.ndarray, second: np.ndarray) -> np.ndarray:
     run = jax.jit(partial(jax.lax.map, log_density, batch_size=_BATCH))
     values = run(jnp.asarray(z, jnp.float32))
     return np.asarray(values, np.float64).reshape(len(first), len(second))
+
+
+POSTERIOR_MEASUREMENT = Measurement(
+    name="posterior",
+    version=2,
+    settings=Posterior,
+    undefined=_undefined,
+    parts=posterior,
+    summarize=_summarize,
+    section=posterior_section,
+)

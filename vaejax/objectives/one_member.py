@@ -1,5 +1,7 @@
 """What a mixture of autoregressive models is trained on: one of its members."""
 
+from typing import Any
+
 import jax
 
 from vaejax.objectives.terms import Terms
@@ -14,6 +16,6 @@ def one_member(key: Key, q: Distribution, joint: Joint, x: Observation) -> Terms
 
     A lower bound on log p(x) in expectation: E_m log p_m(x) <= log E_m p_m(x) (Jensen).
     """
-    mixture = joint.likelihood(q.sample(seed=key))
+    mixture: Any = joint.likelihood(q.sample(seed=key))
     member = mixture.member(jax.random.randint(key, (), 0, mixture.num_members))
     return Terms(member.log_prob(x), {})

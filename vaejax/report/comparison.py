@@ -4,10 +4,10 @@ import math
 from typing import Any
 
 import numpy as np
-from scipy import stats
 
-from vaejax.evaluation.summary import mean_and_errors
-from vaejax.report.table import format_error, format_table
+from vaejax.evaluation.section import Table, format_error
+from vaejax.evaluation.statistics import paired_by_seed, paired_difference
+from vaejax.report.render import text_table
 
 QUALITY = ("precision", "recall", "density", "coverage", "mmd")
 LOOSE = 1.0  # nats between annealing and importance sampling, above which a line says so
@@ -15,49 +15,6 @@ MODEL_HEADER = ["model", "p(x, z)", "p(z)", "p(x|z)", "q(z|x)", "how x is drawn"
 LOG_P_HEADER = ["model", "-log p(x)", "+- MC", "+- data", "+- seeds", "bits/dim", "what it is"]
 QUALITY_HEADER = ["model", *QUALITY, "drawn by"]
 CODE_HEADER = ["model", "||x - E[x|z]||^2", "-log p(x|z)", "probe", "parameters", "training"]
-
-
-def over_seeds(entries: list[dict[str, Any]], value: str = "mean") -> dict[str, Any]:
-    """The mean over seeds of one number, and its standard error: that over seeds and, since all
-    seeds share the test examples, the mean of those that the numbers came with, in squares."""
-    values = np.array([entry[value] for entry in entries], np.float64)
-    own = [entry.get("std_error", entry.get("std_error_data")) or 0.0 for entry in entries]
-    seeds = float(values.std(ddof=1) / math.sqrt(len(values))) if len(values) > 1 else 0.0
-    error = math.hypot(seeds, float(np.mean(own)))
-    return {"mean": float(values.mean()), "std_error": error, "each_seed": values.tolist()}
-
-
-def log_p_over_seeds(log_p: list[np.ndarray], errors: list[np.ndarray]) -> dict[str, Any]:
-    """-log p(x) in nats of the same examples under each seed's model: the mean with its errors of
-    estimation, over examples and over seeds; the last needs two."""
-    found = mean_and_errors(np.mean(log_p, axis=0), np.sqrt(np.sum(np.square(errors), axis=0)))
-    means = [float(np.mean(values, dtype=np.float64)) for values in log_p]
-    monte_carlo = found["std_error_monte_carlo"]
-    return {
-        "mean": found["mean"],
-        "std_error_monte_carlo": monte_carlo and monte_carlo / len(log_p),
-        "std_error_data": found["std_error_data"],
-        "std_error_seeds": np.std(means, ddof=1) / math.sqrt(len(means)) if means[1:] else None,
-        "n": found["n"],
-    }
-
-
-def paired_difference(
-    first: list[np.ndarray], second: list[np.ndarray]
-) -> tuple[float, float, float]:
-    """(mean, standard error, half the width of a 95 % interval) of log p under the first model
-    minus under the second, in nats, of the same examples. The error is that over examples, which
-    holds that of estimation, and over seeds, in squares; the interval is Student's with the fewest
-    degrees of freedom among these."""
-    freedom = min(n - 1 for n in (len(first[0]), len(first), len(second)) if n > 1)
-    difference = np.mean(first, axis=0, dtype=np.float64) - np.mean(second, axis=0)
-    variance = difference.var(ddof=1) / len(difference)
-    for seeds in (first, second):
-        means = [float(np.mean(values, dtype=np.float64)) for values in seeds]
-        if means[1:]:
-            variance += np.var(means, ddof=1) / len(means)
-    error = math.sqrt(variance)
-    return float(difference.mean()), error, error * float(stats.t.ppf(0.975, freedom))
 
 
 def model_rows(models: list[dict[str, Any]]) -> list[list[str]]:
@@ -229,7 +186,7 @@ def _chain(model: dict[str, Any]) -> str:
     verdicts = []
     for measure, sign in (("coverage", 1), ("mmd", -1)):
         digits = 4 if measure == "mmd" else 3
-        difference, error, half = _paired_by_seed(chain[measure], normal[measure])
+        difference, error, half = paired_by_seed(chain[measure], normal[measure])
         verdict = "cannot be told from"
         if abs(difference) > half:
             verdict = "beats" if sign * difference > 0 else "does not beat"
@@ -253,7 +210,7 @@ def _reconstruction(models: list[dict[str, Any]]) -> list[str]:
         return []
     best = [min(group, key=lambda m: m["squared_error"]["mean"]) for group in (points, latent)]
     first, second = (m["squared_error"] for m in best)
-    difference, error, half = _paired_by_seed(first, second)
+    difference, error, half = paired_by_seed(first, second)
     words = "and cannot be told from"
     if abs(difference) > half:
         words = "better than" if difference < 0 else "worse than"
@@ -262,21 +219,6 @@ def _reconstruction(models: list[dict[str, Any]]) -> list[str]:
         f"{best[1]['label']}, the best with a q of some width: a squared error of "
         f"{first['mean']:.3f} against {second['mean']:.3f}, +- {error:.3f}."
     ]
-
-
-def _paired_by_seed(first: dict[str, Any], second: dict[str, Any]) -> tuple[float, float, float]:
-    """(difference, standard error, half the width of a 95 % interval) of two means `over_seeds`:
-    paired by seed where there are several, else from the errors of both."""
-    one, other = (np.array(found["each_seed"]) for found in (first, second))
-    if len(one) != len(other) or len(one) < 2:
-        error = math.hypot(first["std_error"], second["std_error"])
-        return first["mean"] - second["mean"], error, 1.96 * error
-    error = float((one - other).std(ddof=1) / math.sqrt(len(one)))
-    return (
-        float((one - other).mean()),
-        error,
-        error * float(stats.t.ppf(0.975, len(one) - 1)),
-    )
 
 
 def protocol_lines(about: dict[str, Any]) -> list[str]:
@@ -299,16 +241,20 @@ def protocol_lines(about: dict[str, Any]) -> list[str]:
     ]
 
 
+def comparison_tables(about: dict[str, Any]) -> dict[str, Table]:
+    """What each model is, log p(x), sample quality, codes."""
+    models = about["models"]
+    return {
+        "models": Table(MODEL_HEADER, model_rows(models)),
+        "log_p": Table(LOG_P_HEADER, log_p_rows(models, about["dimensions"])),
+        "quality": Table(QUALITY_HEADER, quality_rows(models, about["reference"])),
+        "codes": Table(CODE_HEADER, code_rows(models)),
+    }
+
+
 def print_comparison(about: dict[str, Any]) -> None:
     """The tables, the findings and the protocol."""
-    models = about["models"]
-    tables = (
-        (MODEL_HEADER, model_rows(models)),
-        (LOG_P_HEADER, log_p_rows(models, about["dimensions"])),
-        (QUALITY_HEADER, quality_rows(models, about["reference"])),
-        (CODE_HEADER, code_rows(models)),
-    )
-    for header, rows in tables:
-        print(f"\n{format_table(header, rows)}")
+    for table in comparison_tables(about).values():
+        print(f"\n{text_table(table)}")
     print()
     print("\n".join([*about["findings"], *protocol_lines(about)]))

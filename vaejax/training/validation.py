@@ -45,6 +45,9 @@ def validation_of(
         return jax.lax.scan(batch, None, batches)[1].reshape(-1)
 
     compiled = jax.jit(over_seeds(values, (0, 0, None)))
-    return lambda params, keys: np.mean(
-        np.asarray(compiled(params, keys, batches))[:, :n], axis=1, dtype=np.float64
-    )
+
+    def validate(params: Params, keys: jax.Array) -> np.ndarray:
+        of_each = np.asarray(compiled(params, keys, batches))[:, :n]
+        return np.asarray(of_each.mean(axis=1, dtype=np.float64))
+
+    return validate

@@ -1,18 +1,11 @@
-"""What `vaejax cost` found: a table with the protocol, and the figure of bound against time."""
+"""What `vaejax cost` says: a table with the protocol, and the figure of bound against time."""
 
-from pathlib import Path
 from typing import Any
-
-import matplotlib
-
-matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt
 import numpy as np
 
-from vaejax.report.gaps import listed
-from vaejax.report.table import format_error, format_table
-from vaejax.run_directory import RunDirectory
+from vaejax.evaluation.section import Figure, Section, Table, data_line, drawn, format_error, listed
 
 _COLOURS = {"standard": "#d9822b", "encoder": "#1f5fa8"}
 _LABELS = {"standard": "optimized from N(0, I)", "encoder": "optimized from the encoder's q"}
@@ -21,13 +14,15 @@ _LABELS = {"standard": "optimized from N(0, I)", "encoder": "optimized from the 
 COST_HEADER = ["", "-bound", "+- MC", "+- data", "steps", "ms an example", "forward passes"]
 
 
-def print_cost(about: dict[str, Any]) -> None:
-    """The table, with the protocol."""
-    first, *others = cost_lines(about)
-    print(first)
-    print(format_table(COST_HEADER, cost_rows(about)))
-    for line in others:
-        print(line)
+def cost_section(about: dict[str, Any], arrays: dict[str, dict[str, np.ndarray]]) -> Section:
+    """The encoder's pass beside each start of the fit."""
+    return Section(
+        "What an optimization of q for each x costs",
+        data_line(about),
+        [Table(COST_HEADER, cost_rows(about))],
+        cost_lines(about),
+        [_figure(about, arrays["cost"])],
+    )
 
 
 def cost_rows(about: dict[str, Any]) -> list[list[str]]:
@@ -56,12 +51,10 @@ def cost_rows(about: dict[str, Any]) -> list[list[str]]:
 
 def cost_lines(about: dict[str, Any]) -> list[str]:
     """How it was measured; what diverged or did not converge."""
-    p, settings, summary = about["protocol"], about["settings"], about["summary"]
+    settings, summary = about["settings"], about["summary"]
     lines = [
-        f"{p['data']} [{p['fingerprint']}], test split, n = {settings['examples']:,} in one batch, "
-        f"binarization {p['binarization']}; {about['parameters']} parameters, step "
-        f"{about['step']:,}; Adam, one draw a step; bounds from {settings['num_bound_samples']:,} "
-        "fresh draws; times are those of one machine"
+        f"test split, n = {settings['examples']:,} in one batch; Adam, one draw a step; bounds "
+        f"from {settings['num_bound_samples']:,} fresh draws; times are those of one machine"
     ]
     for start, label in _LABELS.items():
         for what in ("diverged", "not_converged"):
@@ -82,7 +75,7 @@ def _row(label, entry, steps, seconds, forward) -> list[str]:
     return [label, *bound, steps, *time]
 
 
-def draw_cost(run: RunDirectory, about: dict[str, Any], arrays: dict[str, np.ndarray]) -> Path:
+def _figure(about: dict[str, Any], arrays: dict[str, np.ndarray]) -> Figure:
     """Mean bound against steps, and against milliseconds an example, on logarithmic axes."""
     summary = about["summary"]
     usable = np.ones(len(arrays["amortized"]), bool)
@@ -114,6 +107,4 @@ def draw_cost(run: RunDirectory, about: dict[str, Any], arrays: dict[str, np.nda
     by_time.legend(fontsize=8, loc="lower right")
     figure.suptitle("band: the error of the distance from the end, over examples", fontsize=9)
     figure.tight_layout()
-    figure.savefig(run.file("cost.png"), dpi=130)
-    plt.close(figure)
-    return run.file("cost.png")
+    return drawn("cost", "The bound against steps and against time.", figure)

@@ -1,8 +1,10 @@
-"""What `vaejax gradients` found: a table with its protocol."""
+"""What `vaejax gradients` says: a table with its protocol."""
 
 from typing import Any
 
-from vaejax.report.table import format_table
+import numpy as np
+
+from vaejax.evaluation.section import Section, Table, data_line
 
 GRADIENT_HEADER = [
     "",
@@ -26,29 +28,17 @@ _NOTES = [
 ]
 
 
-def print_gradients(about: dict[str, Any]) -> None:
-    """The table, with the protocol."""
-    first, *others = gradient_lines(about)
-    print(first)
-    print(format_table(GRADIENT_HEADER, gradient_rows(about)))
-    print("\n".join(others))
-
-
-def gradient_rows(about: dict[str, Any]) -> list[list[str]]:
-    """Rows of the table, under `GRADIENT_HEADER`."""
-    return [_row(row) for row in about["rows"]]
-
-
-def gradient_lines(about: dict[str, Any]) -> list[str]:
-    """How it was measured, and what the columns mean."""
-    p, settings = about["protocol"], about["settings"]
-    return [
-        f"{p['data']} [{p['fingerprint']}], first {settings['examples']} of the {about['split']} "
-        f"split, binarization {p['binarization']}; {about['parameters']} parameters, step "
-        f"{about['step']:,}; {settings['replicates']:,} gradients each, reference "
-        f"{settings['reference_samples']:,}; seed {about['seed']}, highest matmul precision",
-        *_NOTES,
-    ]
+def gradients_section(about: dict[str, Any], arrays: dict[str, dict[str, np.ndarray]]) -> Section:
+    """Bias, variance and signal-to-noise ratio of each gradient estimator."""
+    del arrays
+    settings = about["settings"]
+    protocol = (
+        f"{data_line(about)}; first {settings['examples']} of the train split; "
+        f"{settings['replicates']:,} gradients each, reference {settings['reference_samples']:,}; "
+        f"seed {about['seed']}"
+    )
+    rows = [_row(row) for row in about["summary"]["rows"]]
+    return Section("Gradient estimators", protocol, [Table(GRADIENT_HEADER, rows)], _NOTES, [])
 
 
 def _row(row: dict[str, Any]) -> list[str]:

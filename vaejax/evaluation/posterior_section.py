@@ -1,30 +1,22 @@
-"""What `vaejax posterior` found: the gaps of one example, and the picture of its densities."""
+"""What `vaejax posterior` says: the gaps of one example, and the picture of its densities."""
 
-from pathlib import Path
 from typing import Any
-
-import matplotlib
-
-matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt
 import numpy as np
 
-from vaejax.report.figures import is_image
-from vaejax.report.table import format_table
-from vaejax.run_directory import RunDirectory
+from vaejax.evaluation.section import Figure, Section, Table, data_line, drawn, is_image
 
 # Contours of the regions that hold these shares of each density.
 _SHARES = (0.5, 0.9, 0.99)
 
 
-def print_posterior(about: dict[str, Any]) -> None:
+def posterior_section(about: dict[str, Any], arrays: dict[str, dict[str, np.ndarray]]) -> Section:
     """log p(x) by quadrature, and each q's gap to it."""
-    p, settings, found = about["protocol"], about["settings"], about["summary"]
-    print(
-        f"{p['data']} [{p['fingerprint']}], {settings['split']} example {settings['example']}, "
-        f"binarization {p['binarization']}; {about['parameters']} parameters, step "
-        f"{about['step']:,}; log p(x) = {found['log_p']:.3f} nats, quadrature on a grid"
+    settings, found = about["settings"], about["summary"]
+    protocol = (
+        f"{data_line(about)}; {settings['split']} example {settings['example']}; log p(x) = "
+        f"{found['log_p']:.3f} nats, quadrature on a grid"
     )
     rows = []
     for name, q in found["qs"].items():
@@ -36,17 +28,14 @@ def print_posterior(about: dict[str, Any]) -> None:
         label = "encoder's q" if name == "amortized" else f"best {name} q"
         bound = found["log_p"] - q["gap"]
         rows.append([label, f"{-bound:.3f}", f"{q['gap']:.3f}", "; ".join(remarks)])
-    print(format_table(["", "-bound", "KL(q || p(z|x)), nats", ""], rows))
+    table = Table(["", "-bound", "KL(q || p(z|x)), nats", ""], rows)
+    figure = _figure(about, arrays["posterior"])
+    return Section("One posterior", protocol, [table], [], [figure])
 
 
-def draw_posterior(
-    run: RunDirectory,
-    stem: str,
-    about: dict[str, Any],
-    arrays: dict[str, np.ndarray],
-    x: np.ndarray,
-) -> Path:
+def _figure(about: dict[str, Any], arrays: dict[str, np.ndarray]) -> Figure:
     """The true posterior in grey, the contours of each q on it, a panel each; and x."""
+    x, settings = arrays["x"], about["settings"]
     names = list(about["summary"]["qs"])
     columns = len(names) + is_image(x[None])
     figure, grid = plt.subplots(1, columns, figsize=(3.4 * columns, 3.7), squeeze=False)
@@ -54,7 +43,7 @@ def draw_posterior(
     if is_image(x[None]):
         axes = panels.pop(0)
         axes.imshow(np.squeeze(x), cmap="gray")
-        axes.set_title(f"x: {stem.removeprefix('posterior-').replace('-', ' ')}", fontsize=10)
+        axes.set_title(f"x: {settings['split']} {settings['example']}", fontsize=10)
         axes.axis("off")
     first, second = arrays["first"], arrays["second"]
     for axes, name in zip(panels, names, strict=True):
@@ -76,9 +65,8 @@ def draw_posterior(
     panels[0].set_ylabel("second dimension of z")
     figure.suptitle("grey: the true posterior; lines hold 50, 90 and 99 % of q", fontsize=9)
     figure.tight_layout()
-    figure.savefig(run.file(f"{stem}.png"), dpi=130)
-    plt.close(figure)
-    return run.file(f"{stem}.png")
+    name = f"posterior-{settings['split']}-{settings['example']}"
+    return drawn(name, "p(z | x) and each q.", figure)
 
 
 def _levels(density: np.ndarray) -> list[float]:

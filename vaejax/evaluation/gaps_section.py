@@ -1,24 +1,22 @@
-"""What `vaejax gaps` found: a table with the protocol, and two figures."""
+"""What `vaejax gaps` says: a table with the protocol, and two figures."""
 
-from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
-
-import matplotlib
-
-matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt
 import numpy as np
 
-from vaejax.evaluation.gaps import with_log_p
-from vaejax.report.table import HEADER, format_error, format_table
-from vaejax.run_directory import RunDirectory
+from vaejax.evaluation.gap_arithmetic import with_log_p
+from vaejax.evaluation.section import (
+    HEADER,
+    Figure,
+    Section,
+    Table,
+    data_line,
+    drawn,
+    listed,
+    mean_row,
+)
 
-_FIGURES = {
-    "decomposition": "Both gaps of each family",
-    "distribution": "The gaps of the examples, as distributions",
-}
 _COLOURS = {
     "approximation gap": "#1f5fa8",
     "amortization gap": "#d9822b",
@@ -26,12 +24,22 @@ _COLOURS = {
 }
 
 
-def print_gaps(about: dict[str, Any]) -> None:
-    """The table, the protocol, and what did not converge."""
-    first, *others = gap_lines(about)
-    print(first)
-    print(format_table(HEADER, gap_rows(about)))
-    print("\n".join(others))
+def gaps_section(about: dict[str, Any], arrays: dict[str, dict[str, np.ndarray]]) -> Section:
+    """The bounds and gaps of each split and family; what did not converge, diverged or is out of
+    order."""
+    counts = about["summary"]["counts"]
+    splits = {
+        split: {name: values[: counts[split]] for name, values in arrays[split].items()}
+        for split, _ in _splits(about)
+    }
+    figures = [_decomposition(about), _distribution(about, splits)]
+    return Section(
+        "What the encoder costs",
+        data_line(about),
+        [Table(HEADER, gap_rows(about))],
+        gap_lines(about),
+        figures,
+    )
 
 
 def gap_rows(about: dict[str, Any]) -> list[list[str]]:
@@ -46,20 +54,24 @@ def gap_rows(about: dict[str, Any]) -> list[list[str]]:
         if is_map:
             here, best = found["amortized"], found["best"]
             rows += [
-                _row(f"{split} (n = {n:,}): -log p(x, z) at the code", here, "nats; no bound", -1),
-                _row("  at the best z", best["bound"], "nats; no bound", -1),
-                _row("  what the code loses to it", best["amortization"], "nats; no gap of bounds"),
+                mean_row(
+                    f"{split} (n = {n:,}): -log p(x, z) at the code", here, "nats; no bound", -1
+                ),
+                mean_row("  at the best z", best["bound"], "nats; no bound", -1),
+                mean_row(
+                    "  what the code loses to it", best["amortization"], "nats; no gap of bounds"
+                ),
             ]
             continue
         best_of = "nats; at least -log p(x) in expectation"
-        rows.append(_row(f"{split} (n = {n:,}): -log p(x)", found["log_p"], best_of, -1))
-        rows.append(_row("  -bound of the encoder's q", found["amortized"], "nats", -1))
-        rows.append(_row("  total gap", found["total"], "nats"))
-        for name in about["names"]:
+        rows.append(mean_row(f"{split} (n = {n:,}): -log p(x)", found["log_p"], best_of, -1))
+        rows.append(mean_row("  -bound of the encoder's q", found["amortized"], "nats", -1))
+        rows.append(mean_row("  total gap", found["total"], "nats"))
+        for name in about["summary"]["names"]:
             rows += [
-                _row(f"  -bound of the best {name} q", found[name]["bound"], "nats", -1),
-                _row("    approximation gap", found[name]["approximation"], "log p(x) - best"),
-                _row(
+                mean_row(f"  -bound of the best {name} q", found[name]["bound"], "nats", -1),
+                mean_row("    approximation gap", found[name]["approximation"], "log p(x) - best"),
+                mean_row(
                     f"    {_second(name, about)}", found[name]["amortization"], "best - encoder's"
                 ),
             ]
@@ -67,26 +79,23 @@ def gap_rows(about: dict[str, Any]) -> list[list[str]]:
         found = summary["generalization"]
         name = found["family"]
         if is_map:
-            rows.append(_row("of the code, test - train", found, "nats"))
+            rows.append(mean_row("of the code, test - train", found, "nats"))
         else:
             meaning = f"{_second(name, about)} ({name}), test - train"
-            rows.append(_row("encoder's generalization gap", found, meaning))
+            rows.append(mean_row("encoder's generalization gap", found, meaning))
     return rows
 
 
 def _second(name: str, about: dict[str, Any]) -> str:
     """What the best bound of a family minus the encoder's is."""
-    return "amortization gap" if name == about["own_family"] else "encoder's loss to it"
+    return "amortization gap" if name == about["summary"]["own_family"] else "encoder's loss to it"
 
 
 def gap_lines(about: dict[str, Any]) -> list[str]:
     """How it was measured; what did not converge, diverged or is out of order."""
-    p, s = about["protocol"], about["settings"]
-    lines = [
-        f"{p['data']} [{p['fingerprint']}], binarization {p['binarization']}; "
-        f"{about['parameters']} parameters, step {about['step']:,}; highest matmul precision"
-    ]
-    if about["stopped"]:
+    s = about["settings"]
+    lines = []
+    if about["stopped_by"]:
         lines.append(f"stopped before {s['examples']} examples a split; the same command goes on")
     if s["map"]:
         lines.append(f"the best z: Adam from the encoder's, {s['max_steps']:,} steps at most")
@@ -118,17 +127,9 @@ def gap_lines(about: dict[str, Any]) -> list[str]:
         for what, meaning in meanings.items():
             if what == "out_of_order" and s["map"]:
                 continue
-            counts = [f"{name} {listed(found[name][what])}" for name in about["names"]]
+            counts = [f"{name} {listed(found[name][what])}" for name in about["summary"]["names"]]
             lines.append(f"{split}: {meaning}: {', '.join(counts)}")
     return lines
-
-
-def listed(indices: list[int]) -> str:
-    """How many, and the first of them."""
-    if not indices:
-        return "0"
-    more = ", ..." if len(indices) > 10 else ""
-    return f"{len(indices):,} (examples {', '.join(map(str, indices[:10]))}{more})"
 
 
 def _estimators(about: dict[str, Any]) -> list[str]:
@@ -141,26 +142,10 @@ def _splits(about: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
     ]
 
 
-def _row(label: str, entry: dict[str, Any], meaning: str, sign: float = 1.0) -> list[str]:
-    if entry["mean"] is None:
-        return [label, "-", "-", "-", meaning]
-    if "median" in entry and entry["median"] is not None:
-        meaning = f"{meaning}; median {entry['median']:.3f}"
-    return [
-        label,
-        f"{sign * entry['mean']:.3f}",
-        format_error(entry.get("std_error_monte_carlo")),
-        format_error(entry["std_error_data"]),
-        meaning,
-    ]
-
-
-def draw_gaps(
-    run: RunDirectory, stem: str, about: dict[str, Any], splits: Mapping[Any, dict[str, np.ndarray]]
-) -> list[Path]:
-    """Both gaps of each split and family, side by side: a fit may end below the encoder's q. The
-    distribution over examples."""
-    names = about["names"]
+def _decomposition(about: dict[str, Any]) -> Figure:
+    """Both gaps of each split and family, side by side: a fit may end below the encoder's q."""
+    splits = [name for name, _ in _splits(about)]
+    names = about["summary"]["names"]
     figure, axes = plt.subplots(figsize=(1.5 + 1.6 * len(splits) * len(names), 4.2))
     labels: list[str] = []
     for split in splits:
@@ -189,7 +174,12 @@ def draw_gaps(
     axes.set_ylabel("nats")
     axes.set_title("gaps, mean and standard error over examples", fontsize=10)
     axes.legend(fontsize=8)
-    paths = [_save(run, f"{stem}-decomposition.png", figure)]
+    return drawn("decomposition", "Both gaps of each family.", figure)
+
+
+def _distribution(about: dict[str, Any], splits: dict[str, dict[str, np.ndarray]]) -> Figure:
+    """The gaps of the examples, sorted."""
+    names = about["summary"]["names"]
     figure, grid = plt.subplots(1, len(names), figsize=(4.5 * len(names), 3.6), squeeze=False)
     for axes, name in zip(grid[0], names, strict=True):
         for split, measured in splits.items():
@@ -208,25 +198,4 @@ def draw_gaps(
         axes.set_ylabel("share of the examples below")
         axes.grid(alpha=0.3)
         axes.legend(fontsize=8)
-    paths.append(_save(run, f"{stem}-distribution.png", figure))
-    return paths
-
-
-def gap_sections(run: RunDirectory) -> list[tuple[dict[str, Any], dict[Path, str]]]:
-    """What `vaejax gaps` has found so far, the oldest first, each with its figures and
-    their captions."""
-    files = run.file("gaps").glob("*-n*.json")
-    return [
-        (
-            run.read_json(f"gaps/{file.name}", "settings", "summary", "names", "protocol"),
-            {run.file(f"gaps/{file.stem}-{kind}.png"): what for kind, what in _FIGURES.items()},
-        )
-        for file in sorted(files, key=lambda file: file.stat().st_mtime)
-    ]
-
-
-def _save(run: RunDirectory, name: str, figure) -> Path:
-    figure.tight_layout()
-    figure.savefig(run.file(name), dpi=130)
-    plt.close(figure)
-    return run.file(name)
+    return drawn("distribution", "The gaps of the examples, as distributions.", figure)

@@ -1,0 +1,82 @@
+"""The commands that measure a run: `evaluate`, `log-likelihood`, `gaps`, `cost`, `gradients`,
+`posterior`."""
+
+import dataclasses
+from typing import Any
+
+from vaejax import report as reports
+from vaejax.arguments import parse
+from vaejax.commands.common import run_argument
+from vaejax.evaluation import MEASUREMENTS, Evaluate, Run, carry_out
+from vaejax.evaluation.runner import Measured
+
+
+def measure(command: str, arguments: list[str]) -> int:
+    """Parse, load, carry out, render."""
+    run, rest = run_argument(command, arguments)
+    measured = measure_run(command, run, _settings(command, run, rest))
+    print_measured(command, run, measured)
+    return 128 + measured.signal if measured.signal else 0
+
+
+def measure_run(command: str, run: Run, settings: Any) -> Measured:
+    """Carry out one measurement, and write the run's page anew."""
+    measured = carry_out(run, MEASUREMENTS[command], settings)
+    if run.directory.is_evaluated():
+        reports.write_page(run.directory)
+    return measured
+
+
+def print_measured(command: str, run: Run, measured: Measured) -> None:
+    print(f"\n{run.directory.name}")
+    # What an evaluation means is on its page.
+    section = MEASUREMENTS[command].section(measured.about, measured.arrays)
+    reports.print_section(section, notes=command != "evaluate")
+    names = [f"{measured.stem}.json (summary)"]
+    names += [f"figures/{figure.name}.png" for figure in section.figures]
+    names += ["report.html"] if run.directory.file("report.html").exists() else []
+    for name in names:
+        print(f"  {run.directory.file(name)}")
+
+
+def _settings(command: str, run: Run, arguments: list[str]) -> Any:
+    prog = f"vaejax {command} RUN"
+    if command != "evaluate":
+        kind = MEASUREMENTS[command].settings
+        return parse(kind, arguments, prog=prog, default=kind())
+
+    @dataclasses.dataclass(frozen=True)
+    class Options:
+        evaluate: Evaluate
+
+    return parse(Options, arguments, prog=prog, default=Options(run.config.evaluate)).evaluate
+
+
+def evaluate(arguments: list[str]) -> int:
+    """Measure a run, with its own settings or others."""
+    return measure("evaluate", arguments)
+
+
+def log_likelihood(arguments: list[str]) -> int:
+    """Estimate log p(x) of a run's examples, by one estimator or all."""
+    return measure("log-likelihood", arguments)
+
+
+def gaps(arguments: list[str]) -> int:
+    """What the inference of a run costs: approximation, amortization and total gap."""
+    return measure("gaps", arguments)
+
+
+def cost(arguments: list[str]) -> int:
+    """The bound against steps and seconds of optimizing q for each x, beside the encoder's."""
+    return measure("cost", arguments)
+
+
+def gradients(arguments: list[str]) -> int:
+    """Measure gradient estimators at a run's parameters."""
+    return measure("gradients", arguments)
+
+
+def posterior(arguments: list[str]) -> int:
+    """Of a two-dimensional z: the true posterior, the encoder's q and the best q of each family."""
+    return measure("posterior", arguments)

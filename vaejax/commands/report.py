@@ -1,0 +1,22 @@
+"""`vaejax report`."""
+
+from pathlib import Path
+
+from vaejax import report as reports
+from vaejax.errors import UserError
+from vaejax.run_directory import RunDirectory
+
+
+def report(arguments: list[str]) -> int:
+    """Figures and page, from the files alone: no model is loaded."""
+    if arguments in (["-h"], ["--help"]):
+        print("usage: vaejax report RUN")
+        return 0
+    if len(arguments) != 1:
+        raise UserError(f"vaejax report expects one run directory; got {len(arguments)} arguments")
+    directory = RunDirectory(Path(arguments[0]))
+    directory.read_json("config.json")
+    if not directory.is_evaluated():
+        raise UserError(f"{directory.path} is not evaluated yet: vaejax evaluate {directory.path}")
+    print(reports.write_page(directory))
+    return 0

@@ -1,0 +1,86 @@
+"""`vaejax sample`."""
+
+import dataclasses
+
+import jax
+import numpy as np
+
+from vaejax.arguments import parse
+from vaejax.commands.common import run_argument
+from vaejax.errors import UserError
+from vaejax.evaluation import Run, chain_samples, prior_samples
+from vaejax.evaluation.evaluation_figures import samples_figure
+from vaejax.evaluation.run import stream
+from vaejax.evaluation.section import drawn, is_image
+from vaejax.evaluation.streams import SAMPLE
+from vaejax.types import Given
+
+CHAIN_STEPS = 200  # of a denoising autoencoder's chain, from a training image to a sample
+
+
+def sample(arguments: list[str]) -> int:
+    """Draw from a run's model."""
+    run, rest = run_argument("sample", arguments)
+
+    @dataclasses.dataclass(frozen=True)
+    class Options:
+        count: int = 64
+        """How many."""
+        seed: int = 0
+        """Other seeds, other samples."""
+        chain_steps: int = CHAIN_STEPS
+        """Of a denoising autoencoder's chain; other models have a p(z) and need none."""
+
+    options = parse(Options, rest, prog="vaejax sample RUN", default=Options())
+    if options.count < 1 or not 0 <= options.seed < 2**32:
+        raise UserError(
+            "--count must be at least 1 and --seed from 0 to 2^32 - 1; got "
+            f"{options.count} and {options.seed}"
+        )
+    if options.chain_steps < 1:
+        raise UserError(f"--chain-steps must be at least 1; got {options.chain_steps}")
+    key = stream(options.seed, SAMPLE)
+    source = "z ~ p(z)"
+    if run.kind != "point mass":
+        means, samples = prior_samples(
+            key, run.generative, run.params, options.count, _given(run, options.count)
+        )
+    elif run.corrupt is None:
+        raise UserError(
+            f"{run.directory.path} is an autoencoder: it has no p(z) to draw z from, so it has "
+            "no samples; digits_vae and mnist_vae are the same networks with one"
+        )
+    else:
+        source = f"chain, step {options.chain_steps}"
+        means, samples = chain_samples(
+            key,
+            run.generative,
+            run.inference,
+            run.corrupt,
+            run.params,
+            run.examples("train").x,
+            options.count,
+            num_steps=options.chain_steps,
+        )
+        print(
+            "no p(z), so the samples are of a chain of corrupt, denoise, sample; "
+            f"{options.chain_steps} steps from a training image each"
+        )
+    arrays = {"samples": samples} if means is None else {"means": means, "samples": samples}
+    run.directory.write_arrays("samples.npz", arrays)
+    meaning = "samples = x ~ p(x)" if means is None else "means = E[x|z], samples = x ~ p(x|z)"
+    which = f"{run.chosen} parameters (step {run.step:,})"
+    print(f"{options.count} samples of {run.directory.name}, {which}")
+    print(f"arrays: {run.directory.file('samples.npz')} ({meaning})")
+    if is_image(samples):
+        shown = {"samples": samples} if means is None else {"sample_means": means} | arrays
+        figure = drawn("samples", *samples_figure(shown, source)[::-1])
+        run.directory.write_bytes("samples.png", figure.png)
+        print(f"picture: {run.directory.file('samples.png')}")
+    return 0
+
+
+def _given(run: Run, count: int) -> Given:
+    """Conditions for the draws: those of the test examples, again and again."""
+    given = run.examples("test").given
+    return jax.tree.map(lambda leaf: leaf[np.arange(count) % len(leaf)], given)

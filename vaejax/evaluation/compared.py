@@ -1,0 +1,244 @@
+"""Trained models measured side by side: each alike, with what is the same for all."""
+
+import dataclasses
+import json
+import sys
+from collections import Counter
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from vaejax.data import Dataset
+from vaejax.errors import UserError
+from vaejax.evaluation.comparison import (
+    Compare,
+    measure_model,
+    reference_line,
+    values_themselves,
+)
+from vaejax.evaluation.features import Features, fit_features
+from vaejax.evaluation.generators import Model
+from vaejax.evaluation.run import Run
+from vaejax.evaluation.statistics import log_p_over_seeds, over_seeds
+from vaejax.evaluation.streams import COMPARE
+from vaejax.run_directory import flat
+
+
+class Compared(NamedTuple):
+    """One model of a comparison: its runs, which differ in their seed alone."""
+
+    label: str
+    runs: list[Run]
+
+
+def by_protocol(members: list[Compared]) -> list[list[Compared]]:
+    """Those whose numbers can be compared, together."""
+    groups: dict[str, list[Compared]] = {}
+    for member in members:
+        groups.setdefault(json.dumps(member.runs[0].dataset.protocol()), []).append(member)
+    return list(groups.values())
+
+
+def what_differs(groups: list[list[Compared]]) -> str:
+    """Why the first two groups cannot be compared, in one line."""
+    first, second = (group[0] for group in groups[:2])
+    here, there = (member.runs[0].dataset.protocol() for member in (first, second))
+    differing = [
+        f"{name} {here[name]} in {first.label}, {there[name]} in {second.label}"
+        for name in here
+        if here[name] != there[name]
+    ]
+    return (
+        f"these runs cannot be compared: {'; '.join(differing)}. Train them alike (--data.*), or "
+        "vaejax compare --allow-different shows them apart"
+    )
+
+
+def compare_models(
+    members: list[Compared], settings: Compare, title: str, tuning: str = ""
+) -> tuple[dict[str, Any], dict[str, dict[str, np.ndarray]], dict[tuple[str, str], list]]:
+    """(what comparison.json holds but for its findings, pictures by label, log p(x) of the same
+    examples by label and generator, an array for each seed). Measures what is not measured."""
+    dataset = members[0].runs[0].dataset
+    features = _features(dataset, settings)
+    models, pictures, log_p = [], {}, {}
+    for member in members:
+        measured = [_measured(run, settings, features, member.label) for run in member.runs]
+        models.append(_summary(member, measured))
+        pictures[member.label] = measured[0][0]
+        for generator in models[-1]["generators"]:
+            if f"{generator}/log_p" in measured[0][0]:
+                log_p[member.label, generator] = [a[f"{generator}/log_p"] for a, _ in measured]
+    test = len(dataset.test)
+    about: dict[str, Any] = {
+        "title": title,
+        "protocol": dataset.protocol(),
+        "seeds": sorted({run.seed for member in members for run in member.runs}),
+        "settings": dataclasses.asdict(settings),
+        "examples": min(settings.examples, test),
+        "samples": min(settings.samples, test),
+        "dimensions": int(np.prod(dataset.shape))
+        if dataset.support in ("binary", "grey")
+        else None,
+        "features": features.description,
+        "reference": reference_line(
+            dataset.split("train"), dataset.split("test"), features, settings
+        ),
+        "fairness": _fairness(members, tuning),
+        "models": models,
+    }
+    about["findings"] = findings(models, log_p)
+    return about, pictures, log_p
+
+
+def _features(dataset: Dataset, settings: Compare) -> Features:
+    labels = dataset.labels
+    if not {"train", "test"} <= labels.keys():
+        return values_themselves()
+    try:
+        return fit_features(
+            dataset.split("train"),
+            labels["train"],
+            dataset.split("test"),
+            labels["test"],
+            seed=settings.seed,
+        )
+    except ValueError as error:
+        raise UserError(f"no classifier for {dataset.name}: {error}") from error
+
+
+def _measured(
+    run: Run, settings: Compare, features: Features, label: str
+) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """(arrays, summary) of one run, kept in its folder."""
+    directory = run.directory
+    stem = f"compare/{settings.identity(run.step)}"
+    if directory.file(f"{stem}.json").exists():
+        return directory.read_arrays(f"{stem}.npz"), directory.read_json(f"{stem}.json", "kind")
+    directory.file("compare").mkdir(exist_ok=True)
+    split = run.dataset.examples
+    model = Model(
+        run.generative,
+        run.inference,
+        run.corrupt,
+        run.params,
+        split("train"),
+        split("validation"),
+        split("test"),
+    )
+    try:
+        arrays, summary = measure_model(
+            run.stream(COMPARE),
+            model,
+            run.dataset.labels,
+            features,
+            settings,
+            progress=lambda what: print(f"{label}, seed {run.seed}: {what}", file=sys.stderr),
+        )
+    except ValueError as error:  # of data that the measures are not for
+        raise UserError(f"{directory.path} cannot be measured: {error}") from error
+    directory.write_arrays(f"{stem}.npz", arrays)
+    directory.write_json(f"{stem}.json", summary)
+    return arrays, summary
+
+
+def _summary(member: Compared, measured: list) -> dict[str, Any]:
+    """Of all seeds of one model."""
+    summaries = [summary for _, summary in measured]
+    first = summaries[0]
+    about: dict[str, Any] = {
+        "label": member.label,
+        "experiment": member.runs[0].name,
+        "runs": [run.directory.name for run in member.runs],
+        "kind": first["kind"],
+        "parts": first["parts"],
+        "parameters": first["parameters"],
+        "training": _training(member.runs),
+        "generators": {},
+    }
+    for name in ("squared_error", "reconstruction"):
+        if name in first:
+            about[name] = over_seeds([s[name] for s in summaries])
+    if "probe" in first:
+        about["probe"] = over_seeds([s["probe"] for s in summaries], "accuracy")
+    for name, found in first["generators"].items():
+        ways = [s["generators"][name] for s in summaries]
+        about["generators"][name] = generator = {
+            "how": found["how"],
+            "quality": {
+                measure: over_seeds([w["quality"][measure] for w in ways], "value")
+                for measure in found["quality"]
+            },
+            "log_p": found["log_p"],
+        }
+        if "mixing" in found:
+            generator["mixing"] = found["mixing"]
+        if found["log_p"]["kind"] != "not defined":
+            arrays = [a for a, _ in measured]
+            generator["log_p"] = {
+                "kind": found["log_p"]["kind"],
+                **log_p_over_seeds(
+                    [a[f"{name}/log_p"] for a in arrays],
+                    [
+                        a.get(f"{name}/log_p_std_error", np.zeros_like(a[f"{name}/log_p"]))
+                        for a in arrays
+                    ],
+                ),
+                "each_seed": [w["log_p"] for w in ways],
+            }
+            if found["log_p"]["kind"] == "estimated":
+                looser = [w["log_p"]["mean"] - w["log_p"]["importance"]["mean"] for w in ways]
+                generator["log_p"]["importance_looser_by"] = float(np.mean(looser))
+    return about
+
+
+def _training(runs: list[Run]) -> dict[str, Any]:
+    """Steps of each seed; seconds of them all, as their metrics say. Seeds that one process
+    trained together shared the time."""
+    seconds: dict[str, float] = {}
+    for run in runs:
+        spent, before = 0.0, 0
+        for line in run.directory.metrics():
+            if line.get("steps_per_second"):
+                spent += (line["step"] - before) / line["steps_per_second"]
+                before = line["step"]
+        manifest = run.directory.read_json("manifest.json")
+        together = json.dumps([manifest.get(name) for name in ("started", "command", "process")])
+        seconds[together] = spent
+    return {
+        "steps": runs[0].config.train.total_steps(len(runs[0].dataset.train)),
+        "seeds": len(runs),
+        "seconds": round(sum(seconds.values()), 1) or None,
+    }
+
+
+def _fairness(members: list[Compared], tuning: str) -> list[str]:
+    """What of networks and training is the same for all, and where a model differs from most."""
+    settings = {}
+    for member in members:
+        config = dataclasses.asdict(member.runs[0].config)
+        settings[member.label] = {
+            name: json.dumps(value, default=str)
+            for name, value in flat(config).items()
+            if name.split(".")[0] not in ("data", "evaluate")
+        }
+    usual = {
+        name: Counter(found[name] for found in settings.values() if name in found).most_common(1)[0]
+        for name in dict.fromkeys(name for found in settings.values() for name in found)
+    }
+    usual = {name: (value, count) for name, (value, count) in usual.items() if count > 1}
+    lines = [
+        "one split for all; of each run the parameters best on the validation split where there is "
+        "one, else the last; which model is called best is read off the examples measured",
+        *([tuning] if tuning else []),
+        f"the usual: {', '.join(f'{name} {value}' for name, (value, _) in usual.items())}",
+    ]
+    for label, found in settings.items():
+        other = [
+            f"{name} {value}"
+            for name, value in found.items()
+            if name not in usual or usual[name][0] != value
+        ]
+        if other:
+            lines.append(f"{label}, unlike that: {', '.join(other)}")
+    return lines

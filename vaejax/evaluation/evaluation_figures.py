@@ -1,0 +1,101 @@
+"""Figures of an evaluation, from its arrays."""
+
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from vaejax.evaluation.section import BLUE, GREY, Figure, drawn, is_image, show
+
+
+def evaluation_figures(about: dict[str, Any], arrays: dict[str, np.ndarray]) -> list[Figure]:
+    """Every figure that the arrays allow."""
+    split = about["settings"]["split"]
+    figures = []
+    if is_image(arrays["originals"]):
+        if "reconstructions" in arrays:
+            figures.append(("reconstructions", *_reconstructions(arrays, split)))
+        if "samples" in arrays:
+            figures.append(("samples", *samples_figure(arrays)))
+        if "completions" in arrays:
+            figures.append(("completions", *_completions(arrays, split)))
+        if "manifold" in arrays:
+            figures.append(("manifold", *_manifold(arrays, about["kind"] == "point mass")))
+    if "kl_per_dimension" in arrays:
+        figures.append(("kl_per_dimension", *_kl_per_dimension(arrays["kl_per_dimension"])))
+    if "code" in arrays and arrays["code"].shape[1:] == (2,):
+        figures.append(("codes", *_codes(arrays, split)))
+    return [drawn(name, caption, figure) for name, figure, caption in figures]
+
+
+def _reconstructions(arrays, split):
+    originals, means = arrays["originals"][:40], arrays["reconstructions"][:40]
+    figure, axes = plt.subplots(1, 2, figsize=(9, 5))
+    show(axes[0], originals, 8, f"{split} examples x")
+    show(axes[1], means, 8, "reconstructions E[x | z], z ~ q(z | x)")
+    return (
+        figure,
+        f"{split.title()} examples, and the decoder's mean at a draw of the code of each.",
+    )
+
+
+def samples_figure(arrays, source="z ~ p(z)"):
+    """Samples, beside their means E[x | z] where the model has them; `source`: where z is from."""
+    samples = arrays["samples"][:64]
+    if "sample_means" not in arrays:
+        figure, axis = plt.subplots(figsize=(4.8, 4.8))
+        show(axis, samples, 8, "x ~ p(x)")
+        return figure, "Samples of the model: exact draws x ~ p(x)."
+    means = arrays["sample_means"][:64]
+    figure, axes = plt.subplots(1, 2, figsize=(9, 4.8))
+    show(axes[0], means, 8, f"E[x | z],  {source}")
+    show(axes[1], samples, 8, f"x ~ p(x | z),  {source}")
+    return figure, "Samples of the model: the mean of p(x | z), and x itself, for z from the prior."
+
+
+def _completions(arrays, split):
+    originals, completions = arrays["originals"][:40], arrays["completions"][:40]
+    known = np.where(arrays["completions_known"], originals, 0.5)
+    figure, axes = plt.subplots(1, 3, figsize=(12, 5))
+    show(axes[0], originals, 8, f"{split} examples x")
+    show(axes[1], known, 8, "what is given")
+    show(axes[2], completions, 8, "the rest ~ p(rest | given)")
+    return figure, (
+        f"{split.title()} examples, the first half of each in the model's order, and one exact "
+        "draw of the second half given the first."
+    )
+
+
+def _manifold(arrays, point_mass):
+    images = arrays["manifold"]
+    side = round(len(images) ** 0.5)
+    grid = images.reshape(side, side, *images.shape[1:])[::-1].reshape(images.shape)
+    figure, axes = plt.subplots(figsize=(7, 7))
+    where = "over 98 % of the codes" if point_mass else "at the prior's quantiles 0.01 to 0.99"
+    show(axes, grid, side, f"E[x | z] on a grid of z {where}: $z_1$ rightwards, $z_2$ upwards")
+    return figure, f"The two-dimensional latent space, decoded on a grid {where}."
+
+
+def _codes(arrays, split):
+    code, labels = arrays["code"], arrays.get("labels")
+    figure, axes = plt.subplots(figsize=(6, 5))
+    colour = {"c": labels, "cmap": "tab10"} if labels is not None else {"color": BLUE}
+    points = axes.scatter(code[:, 0], code[:, 1], s=5, **colour)
+    if labels is not None:
+        figure.colorbar(points, ticks=np.unique(labels), label="label (never trained on)")
+    axes.set_xlabel("$z_1$")
+    axes.set_ylabel("$z_2$")
+    axes.set_aspect("equal")
+    axes.set_title(f"mean of q(z | x), {split} examples", fontsize=10)
+    return figure, f"The {split} examples, encoded."
+
+
+def _kl_per_dimension(kl):
+    means = np.sort(kl.reshape(len(kl), -1).mean(axis=0))[::-1]
+    figure, axes = plt.subplots(figsize=(7, 3))
+    axes.bar(np.arange(len(means)), means, color=BLUE)
+    axes.axhline(0, color=GREY, lw=0.5)
+    axes.set_xlabel("latent dimension, sorted")
+    axes.set_ylabel("nats")
+    axes.set_title("KL(q(z_j | x) || p(z_j)), mean over examples", fontsize=10)
+    return figure, "What each latent dimension costs; those near 0 are not used."

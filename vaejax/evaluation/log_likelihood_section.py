@@ -1,0 +1,152 @@
+"""What `vaejax log-likelihood` says: a table with the protocol, the flags, and one figure."""
+
+import math
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from vaejax.evaluation.section import (
+    HEADER,
+    Figure,
+    Section,
+    Table,
+    data_line,
+    drawn,
+    listed,
+    mean_row,
+)
+
+_LABELS = {
+    "importance": "importance sampling",
+    "annealed": "AIS",
+    "smc": "SMC",
+    "bidirectional": "bidirectional",
+}
+_COLOURS = {
+    "importance": "#d9822b",
+    "annealed": "#1f5fa8",
+    "smc": "#2f8f4e",
+    "bidirectional": "#8a3ffc",
+}
+
+
+def log_likelihood_section(
+    about: dict[str, Any], arrays: dict[str, dict[str, np.ndarray]]
+) -> Section:
+    """One table of all estimators, the protocol of each, what is flagged and which."""
+    rows = [row for name in about["summary"] for row in _rows(name, about)]
+    notes = [line for name in about["summary"] for line in _lines(name, about)]
+    if about["stopped_by"]:
+        notes.append(f"stopped by {about['stopped_by']}; the same command goes on")
+    protocol = f"{data_line(about)}, float{64 if about['settings']['float64'] else 32}"
+    figure = _figure(about, {name: arrays[name] for name in about["summary"]})
+    return Section("log p(x)", protocol, [Table(HEADER, rows)], notes, [figure])
+
+
+def _lines(name: str, about: dict[str, Any]) -> list[str]:
+    """How it was made, which examples are flagged, and what it is not."""
+    found = about["summary"][name]
+    lines = [f"{_LABELS[name]}: {_protocol(found)}", *_flags(found)]
+    if name == "bidirectional":
+        lines.append(
+            "The upper bound and the gap hold for data simulated from this model, where z is an "
+            "exact draw from p(z | x). For real data they are no bound: they say how far this "
+            "sampler, at this budget, is from log p(x) where the model is right."
+        )
+    return lines
+
+
+def _protocol(found: dict[str, Any]) -> str:
+    settings = {k: v for k, v in found["settings"].items() if v not in (None, False)}
+    text = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in settings.items())
+    each = found["evaluations_per_estimate"]
+    return f"{text}; {each:,} evaluations an estimate; n = {found['n']:,}"
+
+
+def _flags(found: dict[str, Any]) -> list[str]:
+    total = found["n"] + len(found["not_finite"])
+    lines = [f"{found['flagged']:,} of {total:,} examples flagged, not to be believed one by one"]
+    reasons = dict(found["flags"])
+    if found["target_missed"]:
+        reasons["target standard error not reached"] = found["target_missed"]
+    return lines + [f"{reason}: {listed(indices)}" for reason, indices in reasons.items()]
+
+
+def _rows(name: str, about: dict[str, Any]) -> list[list[str]]:
+    """Rows of the table, under `HEADER`."""
+    found, label = about["summary"][name], _LABELS[name]
+    if found["n"] == 0:
+        return [[label, "-", "-", "-", "no example has a finite estimate"]]
+    below = "nats; at least -log p(x) in expectation"
+    if name != "bidirectional":
+        rows = [mean_row(f"-log p(x), {label}", found["log_p"], below, -1.0)]
+        if about["support"] in ("binary", "grey"):
+            unit = -math.log(2) * math.prod(about["protocol"]["shape"])
+            rows.append(mean_row("  the same", found["log_p"], "bits/dim", unit, 5))
+        return rows
+    median = f"nats; median {found['gap_median']:.3f}"
+    return [
+        mean_row("simulated x: -log p(x), AIS", found["log_p"], below, -1.0),
+        mean_row(
+            "simulated x: -log p(x), reverse", found["upper"], "nats; at most, in expectation", -1.0
+        ),
+        mean_row("  gap of the two", found["gap"], median),
+    ]
+
+
+def _figure(about: dict[str, Any], found: dict[str, dict[str, np.ndarray]]) -> Figure:
+    """Estimates side by side, their gaps, acceptance and ESS along the temperatures."""
+    figure, ((estimates, gaps), (acceptance, ess)) = plt.subplots(2, 2, figsize=(11, 7.5))
+    real = {name: arrays for name, arrays in found.items() if name != "bidirectional"}
+    if real:
+        reference = "annealed" if "annealed" in real else next(iter(real))
+        n = min(len(arrays["value"]) for arrays in real.values())
+        order = np.argsort(real[reference]["value"][:n])
+        for name, arrays in real.items():
+            value = arrays["value"][:n]
+            style = {"ms": 3, "color": _COLOURS[name]}
+            estimates.plot(value[order], ".", label=_LABELS[name], **style)
+            if name != reference:
+                label = f"{_LABELS[name]} minus {_LABELS[reference]}"
+                gap = np.sort(value - real[reference]["value"][:n])
+                gaps.plot(gap, ".", label=label, **style)
+    for name, arrays in found.items():
+        style = {"color": _COLOURS[name], "label": _LABELS[name]}
+        if name == "bidirectional":
+            gaps.plot(np.sort(arrays["gap"]), ".", ms=3, **style | {"label": "upper minus lower"})
+        if "betas" not in arrays:
+            continue
+        betas = np.linspace(0, 1, arrays["betas"].shape[1])
+        accepted, size = arrays["acceptance"].mean(axis=0), arrays["ess_along"].mean(axis=0)
+        settings = about["summary"][name]["settings"]
+        chains = settings.get("num_chains") or _island_size(arrays, settings)
+        acceptance.plot(betas[1 : 1 + len(accepted)], accepted, **style)
+        ess.plot(betas[1 : 1 + len(size)], size / chains, **style)
+    gaps.axhline(0, color="#666666", lw=0.5)
+    for axes, title, horizontal, vertical in (
+        (estimates, "estimates of log p(x)", "example, sorted", "nats"),
+        (gaps, "gaps between estimates", "example, sorted each", "nats"),
+        (acceptance, "HMC acceptance, mean over examples", "temperature index / T", ""),
+        (
+            ess,
+            "effective sample size, mean over examples",
+            "temperature index / T",
+            "of all chains",
+        ),
+    ):
+        axes.set_title(title, fontsize=10)
+        axes.set_xlabel(horizontal)
+        axes.set_ylabel(vertical)
+        axes.grid(alpha=0.3)
+        if axes.get_legend_handles_labels()[0]:
+            axes.legend(fontsize=8)
+    acceptance.set_ylim(0, 1)
+    ess.set_ylim(0, 1)
+    figure.tight_layout()
+    return drawn("log_likelihood", "Estimates of log p(x), and how they were reached.", figure)
+
+
+def _island_size(arrays, settings) -> int:
+    """Particles of one of SMC's filters, which resample among themselves."""
+    return settings["num_particles"] // arrays["log_weights"].shape[1]

@@ -1,0 +1,128 @@
+"""A trained model, with all that is needed to use and to measure it."""
+
+import dataclasses
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+
+from vaejax.data import Dataset
+from vaejax.evaluation.kind import Kind, first_of, kind_of
+from vaejax.run_directory import RunDirectory
+from vaejax.types import (
+    Distribution,
+    Example,
+    GenerativeModel,
+    Given,
+    InferenceNetwork,
+    Joint,
+    Key,
+    Observation,
+    Params,
+)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Run:
+    """A finished run: its model with the parameters best by validation, or else the last.
+
+    Attributes:
+      config: the configuration of its experiment.
+      params: theta and phi; `step` and `chosen` say which they are.
+      directory: its folder.
+      build: makes the experiment anew, in the precision in force.
+    """
+
+    name: str
+    directory: RunDirectory
+    config: Any
+    seed: int
+    generative: GenerativeModel
+    inference: InferenceNetwork
+    corrupt: Callable | None
+    load_dataset: Callable[[], Dataset]
+    build: Callable[[], Any]
+    load_params: Callable[[], tuple[Params, int, str]]
+
+    @functools.cached_property
+    def dataset(self) -> Dataset:
+        """The data that it was trained on. The model can be used without them."""
+        return self.load_dataset()
+
+    @functools.cached_property
+    def _params(self) -> tuple[Params, int, str]:
+        return self.load_params()
+
+    @property
+    def params(self) -> Params:
+        return self._params[0]
+
+    @property
+    def step(self) -> int:
+        return self._params[1]
+
+    @property
+    def chosen(self) -> str:
+        """`best by validation` or `last`."""
+        return self._params[2]
+
+    def joint(self, given: Given = ()) -> Joint:
+        """p(x, z | given)."""
+        return self.generative.joint(self.params.generative, given)
+
+    def posterior(self, x: Observation, given: Given = ()) -> Distribution:
+        """q(z | x, given)."""
+        return self.inference.posterior(self.params.inference, x, self.joint(given), given)
+
+    @property
+    def evaluation(self) -> dict[str, Any]:
+        """What evaluation.json holds."""
+        return self.directory.read_json("evaluation.json")
+
+    def examples(self, split: str, count: int | None = None) -> Example:
+        """The first examples of a split, as every evaluation sees them."""
+        examples = self.dataset.examples(split)  # type: ignore[arg-type]
+        return jax.tree.map(lambda leaf: np.asarray(leaf)[:count], examples)
+
+    @functools.cached_property
+    def kind(self) -> Kind:
+        """What it has: a latent variable, a point mass for q, or no latent variable."""
+        example = first_of(self.examples("train", 1))
+        return kind_of(self.generative, self.inference, self.params, example)
+
+    def in_float64(self) -> "Run":
+        """The same run with double precision throughout, from here on in this process."""
+        jax.config.update("jax_enable_x64", True)
+        experiment = self.build()
+        params = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), self.params)
+        chosen = params, self.step, self.chosen
+        return dataclasses.replace(
+            self,
+            generative=experiment.generative,
+            inference=experiment.inference,
+            load_params=lambda: chosen,
+        )
+
+    def stream(self, purpose: int, seed: int | None = None) -> Key:
+        """The key of one purpose of the run's seed, or of another."""
+        return stream(self.seed if seed is None else seed, purpose)
+
+
+def missing_examples(run: Run, split: str, count: int | None, prefix: str = "--") -> str | None:
+    """Why a split has not so many examples, or None where it has."""
+    present = len(getattr(run.dataset, split))
+    if present == 0:
+        return f"the {split} split is empty: choose another {prefix}split"
+    if count is not None and count > present:
+        return (
+            f"{prefix}examples {count} is more than the {present} of the {split} split: ask for no "
+            "more"
+        )
+    return None
+
+
+def stream(seed: int, purpose: int) -> Key:
+    """The key of one purpose of one seed."""
+    return jax.random.fold_in(jax.random.key(seed, impl="threefry2x32"), purpose)

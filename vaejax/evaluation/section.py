@@ -1,0 +1,124 @@
+"""What a measurement says: tables, notes and figures, before they are text or HTML."""
+
+import io
+import math
+from typing import Any, NamedTuple
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+BLUE, ORANGE, GREY = "#1f5fa8", "#d9822b", "#666666"
+HEADER = ["", "mean", "+- MC", "+- data", "unit, meaning"]
+
+
+class Table(NamedTuple):
+    """Rows of text under a header."""
+
+    header: list[str]
+    rows: list[list[str]]
+
+
+class Figure(NamedTuple):
+    """A drawn PNG; `name` is that of its file."""
+
+    name: str
+    caption: str
+    png: bytes
+
+
+class Section(NamedTuple):
+    """One measurement, ready to be rendered. `protocol` says how the numbers were made, `notes`
+    what they mean and which of them are not to be believed."""
+
+    title: str
+    protocol: str
+    tables: list[Table]
+    notes: list[str]
+    figures: list[Figure]
+
+
+def drawn(name: str, caption: str, figure: Any) -> Figure:
+    """A matplotlib figure as a PNG; it is closed."""
+    file = io.BytesIO()
+    figure.savefig(file, dpi=130, bbox_inches="tight", format="png")
+    plt.close(figure)
+    return Figure(name, caption, file.getvalue())
+
+
+def format_error(value: float | None, digits: int = 3) -> str:
+    """An error with so many digits, or one significant digit where they would show nothing."""
+    if value is None or not math.isfinite(value):
+        return "-"
+    if value == 0:
+        return "0"
+    return f"{value:.{digits}f}" if value >= 0.5 * 10**-digits else f"{value:.0e}"
+
+
+def mean_row(
+    label: str, entry: dict[str, Any], meaning: str, unit: float = 1.0, digits: int = 3
+) -> list[str]:
+    """A row under `HEADER` of a `mean_and_errors`, in units of `unit`, whose sign is the row's."""
+    if entry["mean"] is None:
+        return [label, "-", "-", "-", meaning]
+    if entry.get("median") is not None:
+        meaning = f"{meaning}; median {entry['median'] / unit:.{digits}f}"
+    errors = [entry.get("std_error_monte_carlo"), entry["std_error_data"]]
+    return [
+        label,
+        f"{entry['mean'] / unit:.{digits}f}",
+        *(format_error(error and error / abs(unit), digits) for error in errors),
+        meaning,
+    ]
+
+
+def listed(indices: list[int]) -> str:
+    """How many, and the first of them."""
+    if not indices:
+        return "0"
+    more = ", ..." if len(indices) > 10 else ""
+    return f"{len(indices):,} (examples {', '.join(map(str, indices[:10]))}{more})"
+
+
+def data_line(about: dict[str, Any]) -> str:
+    """Which data and which parameters."""
+    p = about["protocol"]
+    return (
+        f"{p['data']} [{p['fingerprint']}], binarization {p['binarization']}; "
+        f"{about['parameters']} parameters, step {about['step']:,}; highest matmul precision"
+    )
+
+
+def is_image(x: np.ndarray) -> bool:
+    """Whether many x are images: (n, h, w), or (n, h, w, 1 or 3)."""
+    return x.ndim == 3 or (x.ndim == 4 and x.shape[-1] in (1, 3))
+
+
+def mosaic(images: np.ndarray, columns: int) -> np.ndarray:
+    """(n, h, w) or (n, h, w, c) images side by side with a thin gap, values in [0, 1]."""
+    images = images[..., 0] if images.ndim == 4 and images.shape[-1] == 1 else images
+    rows = -(-len(images) // columns)
+    height, width = images.shape[1:3]
+    gap = max(1, height // 14)
+    size = rows * (height + gap) - gap, columns * (width + gap) - gap
+    canvas = np.ones((*size, *images.shape[3:]))
+    for index, image in enumerate(images):
+        row, column = divmod(index, columns)
+        top, left = row * (height + gap), column * (width + gap)
+        canvas[top : top + height, left : left + width] = np.clip(image, 0, 1)
+    return canvas
+
+
+def show(axes: Any, images: np.ndarray, columns: int, title: str, **font: Any) -> None:
+    """Images in a mosaic; ink on paper: 1 is black, and the gaps stay white."""
+    low, high = images.min(), images.max()
+    if low < 0 or high > 1:  # real values: their range is what is shown
+        images, title = (images - low) / (high - low), f"{title}, {low:.3g} to {high:.3g}"
+    colour = images.ndim == 4 and images.shape[-1] == 3
+    canvas = mosaic(images if colour else 1.0 - images, columns)
+    axes.imshow(canvas, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+    axes.set_title(title, **({"fontsize": 10} | font))
+    axes.axis("off")

@@ -1,0 +1,67 @@
+"""Numbers of several seeds, and differences between models that share their examples."""
+
+import math
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+from vaejax.evaluation.summary import mean_and_errors
+
+
+def over_seeds(entries: list[dict[str, Any]], value: str = "mean") -> dict[str, Any]:
+    """The mean over seeds of one number, and its standard error: that over seeds and, since all
+    seeds share the test examples, the mean of those that the numbers came with, in squares."""
+    values = np.array([entry[value] for entry in entries], np.float64)
+    own = [entry.get("std_error", entry.get("std_error_data")) or 0.0 for entry in entries]
+    seeds = float(values.std(ddof=1) / math.sqrt(len(values))) if len(values) > 1 else 0.0
+    error = math.hypot(seeds, float(np.mean(own)))
+    return {"mean": float(values.mean()), "std_error": error, "each_seed": values.tolist()}
+
+
+def log_p_over_seeds(log_p: list[np.ndarray], errors: list[np.ndarray]) -> dict[str, Any]:
+    """-log p(x) in nats of the same examples under each seed's model: the mean with its errors of
+    estimation, over examples and over seeds; the last needs two."""
+    found = mean_and_errors(np.mean(log_p, axis=0), np.sqrt(np.sum(np.square(errors), axis=0)))
+    means = [float(np.mean(values, dtype=np.float64)) for values in log_p]
+    monte_carlo = found["std_error_monte_carlo"]
+    return {
+        "mean": found["mean"],
+        "std_error_monte_carlo": monte_carlo and monte_carlo / len(log_p),
+        "std_error_data": found["std_error_data"],
+        "std_error_seeds": np.std(means, ddof=1) / math.sqrt(len(means)) if means[1:] else None,
+        "n": found["n"],
+    }
+
+
+def paired_difference(
+    first: list[np.ndarray], second: list[np.ndarray]
+) -> tuple[float, float, float]:
+    """(mean, standard error, half the width of a 95 % interval) of log p under the first model
+    minus under the second, in nats, of the same examples. The error is that over examples, which
+    holds that of estimation, and over seeds, in squares; the interval is Student's with the fewest
+    degrees of freedom among these."""
+    freedom = min(n - 1 for n in (len(first[0]), len(first), len(second)) if n > 1)
+    difference = np.mean(first, axis=0, dtype=np.float64) - np.mean(second, axis=0)
+    variance = difference.var(ddof=1) / len(difference)
+    for seeds in (first, second):
+        means = [float(np.mean(values, dtype=np.float64)) for values in seeds]
+        if means[1:]:
+            variance += np.var(means, ddof=1) / len(means)
+    error = math.sqrt(variance)
+    return float(difference.mean()), error, error * float(stats.t.ppf(0.975, freedom))
+
+
+def paired_by_seed(first: dict[str, Any], second: dict[str, Any]) -> tuple[float, float, float]:
+    """(difference, standard error, half the width of a 95 % interval) of two means `over_seeds`:
+    paired by seed where there are several, else from the errors of both."""
+    one, other = (np.array(found["each_seed"]) for found in (first, second))
+    if len(one) != len(other) or len(one) < 2:
+        error = math.hypot(first["std_error"], second["std_error"])
+        return first["mean"] - second["mean"], error, 1.96 * error
+    error = float((one - other).std(ddof=1) / math.sqrt(len(one)))
+    return (
+        float((one - other).mean()),
+        error,
+        error * float(stats.t.ppf(0.975, len(one) - 1)),
+    )
