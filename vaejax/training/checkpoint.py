@@ -187,7 +187,7 @@ class Checkpoints:
                 raise UserError(
                     f"the checkpoint {self._path(step)} is of another model or optimizer: "
                     f"expected {name} {here}, it has {there}; give the configuration that made "
-                    "it, or another --out"
+                    "it, or another folder"
                 )
         device = jax.devices()[0]
         restored = []
