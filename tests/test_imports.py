@@ -34,7 +34,7 @@ MAY_IMPORT = {
     "data": _CORE | {"cache"},
     "training": _ESTIMATION | {"data", "sharding"},
     "evaluation": _ESTIMATION | {"sharding"},
-    "run_directory": {"errors"},
+    "run_directory": {"errors", "vaejax"},
     "tracking": {"errors"},
     "arguments": {"errors"},
     "report": _MEASUREMENT - {"data"} | {"run_directory"},

@@ -5,7 +5,7 @@ Nothing is imported before it is used, so that the command line starts at once.
 
 import importlib
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _TYPES = (
     "Example",

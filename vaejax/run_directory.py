@@ -2,24 +2,31 @@
 
 config.json  experiment.py  manifest.json  metrics.jsonl  checkpoints/
 evaluation.json  evaluation.npz  figures/*.png  report.html  log_likelihood/
+lock (while a process writes here)
 """
 
+import contextlib
+import errno
+import fcntl
 import json
 import os
 import platform
 import shutil
+import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 
+from vaejax import __version__
 from vaejax.errors import UserError
 
-_PACKAGES = ("vaejax", "jax", "jaxlib", "flax", "optax", "distrax", "orbax-checkpoint", "numpy")
+_PACKAGES = ("jax", "jaxlib", "flax", "optax", "distrax", "orbax-checkpoint", "numpy")
 
 
 class RunDirectory:
@@ -57,6 +64,27 @@ class RunDirectory:
         self.path.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(experiment_source, self.file("experiment.py"))
         self.write_json("config.json", wanted)
+
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the folder for this process alone, for as long as it writes there.
+
+        The system ends the lock with the process, however that ends: a file `lock` that a dead
+        process left refuses nobody.
+
+        Raises:
+          UserError: another process holds it.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        path = self.file("lock")
+        with _locked(path) as file:
+            file.truncate(0)
+            file.write(json.dumps({"pid": os.getpid(), "host": socket.gethostname()}))
+            file.flush()
+            try:
+                yield
+            finally:
+                path.unlink(missing_ok=True)
 
     def read_json(self, name: str, *fields: str) -> dict[str, Any]:
         """Raises UserError where it is missing, damaged, or without one of the fields."""
@@ -173,6 +201,49 @@ class RunDirectory:
         return page.exists() and page.stat().st_mtime_ns >= evaluation.stat().st_mtime_ns
 
 
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[TextIO]:
+    """The open file at `path`, locked; raises UserError where another process has locked it."""
+    while True:
+        with path.open("a+") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                if error.errno in (errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP):
+                    print(
+                        f"vaejax: {path.parent} is on a disk without locks: two processes must "
+                        "not write there at the same time",
+                        file=sys.stderr,
+                    )
+                elif error.errno in (errno.EAGAIN, errno.EACCES):
+                    raise UserError(
+                        f"{path.parent} is in use by {_holder(file)}: wait until that ends, or "
+                        "stop it"
+                    ) from None
+                else:
+                    raise
+            if _is_at(file, path):
+                yield file
+                return
+
+
+def _is_at(file: TextIO, path: Path) -> bool:
+    """Whether `path` is still this file: who held the lock before deletes it at the end."""
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+def _holder(file: TextIO) -> str:
+    file.seek(0)
+    try:
+        holder = json.loads(file.read())
+        return f"process {holder['pid']} on {holder['host']}"
+    except (ValueError, TypeError, KeyError):
+        return "another process"  # which has not yet written its name
+
+
 def _trained_by(content: dict) -> dict:
     config = content.get("config", {})
     if not isinstance(config, dict):
@@ -195,13 +266,25 @@ def flat(tree: Any, prefix: str = "") -> dict[str, Any]:
 
 
 def versions() -> dict[str, str]:
-    found = {"python": platform.python_version()}
+    found = {"python": platform.python_version(), "vaejax": __version__}
     for package in _PACKAGES:
         try:
             found[package] = metadata.version(package)
         except metadata.PackageNotFoundError:
             found[package] = "absent"
     return found
+
+
+def made_by_other_version(directory: RunDirectory) -> str | None:
+    """One sentence where the run was made by another vaejax; None where by this one, or where
+    nothing was made yet."""
+    if not directory.file("manifest.json").exists():
+        return None
+    found = directory.read_json("manifest.json", "versions")["versions"]
+    version = found.get("vaejax", "of no version") if isinstance(found, dict) else "of no version"
+    if version == __version__:
+        return None
+    return f"made by vaejax {version}; this is {__version__}"
 
 
 def matmul_precision() -> str:

@@ -2,59 +2,79 @@
 
 import contextlib
 import errno
+import hashlib
 import logging
 import os
 import shutil
+import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import orbax.checkpoint as ocp
 
 from vaejax.errors import UserError
 from vaejax.training.loop import Best
 from vaejax.training.state import TrainState
+from vaejax.types import Params
 
 _OVERHEAD = 2**18  # bytes of a checkpoint that are not its arrays: metadata, empty databases
+_KEPT = 2  # the newest checkpoints of a run
+
+Arrays = dict[str, np.ndarray]  # of each leaf, by its name: "state/params/generative/weights"
+
+
+class DamagedCheckpoint(Exception):
+    """A checkpoint cannot be read, or its arrays are not those that were written."""
 
 
 class Checkpoints:
     """The folder of one seed's run: `<folder>/<step>`, of which the two newest are kept.
 
     A checkpoint is written beside and renamed, so a crash at any moment leaves the last one whole.
+    It holds a SHA-256 digest of its arrays, which every reader checks. A damaged checkpoint is
+    named on stderr and the newest whole one is read in its place. A save that needs the place of
+    a damaged one renames it to `damaged-<step>`.
     """
 
     def __init__(self, folder: Path):
         self.folder = folder.resolve()
-
-    def _manager(self) -> ocp.CheckpointManager:
-        options = ocp.CheckpointManagerOptions(
-            max_to_keep=2, enable_async_checkpointing=False, cleanup_tmp_directories=True
-        )
-        return ocp.CheckpointManager(
-            self.folder, item_handlers=ocp.StandardCheckpointHandler(), options=options
-        )
+        self._has_named_damaged = False  # once is enough
 
     def save(self, state: TrainState, best: Best) -> None:
-        """Raises UserError when the disk takes no more; what was saved before stays."""
+        """Write the checkpoint of `state.step`, unless a whole one of that step is there.
+
+        Raises:
+          UserError: the disk takes no more; what was saved before stays.
+        """
+        step = int(state.step)
         # Host arrays: what is saved does not depend on the devices that hold it.
-        tree = jax.tree.map(np.asarray, _tree(state, best))
+        tree = jax.tree.map(_stored, {"state": state._asdict(), "best": best._asdict()})
+        tree["digest"] = _digest(_by_name(tree))
         try:
             self._reserve(sum(leaf.nbytes for leaf in jax.tree.leaves(tree)))
-            with _quiet(), self._manager() as manager:
-                manager.save(int(state.step), args=ocp.args.StandardSave(tree))
+            self._set_damaged_aside(step)
+            if step in self._steps():
+                return
+            with _quiet(), _checkpointer() as checkpointer:
+                checkpointer.save(self._path(step), args=ocp.args.StandardSave(tree))
+            for old in self._steps()[_KEPT:]:
+                shutil.rmtree(self._path(old))
         except (OSError, ValueError) as error:
-            for unfinished in self.folder.glob("*.orbax-checkpoint-tmp*"):
-                shutil.rmtree(unfinished, ignore_errors=True)
             if _no_space(error):
                 raise UserError(
                     f"no space left to save a checkpoint in {self.folder}; earlier ones are "
                     "whole: free some space and run the same command to go on"
                 ) from error
             raise
+        finally:
+            for unfinished in self.folder.glob("*.orbax-checkpoint-tmp*"):
+                shutil.rmtree(unfinished, ignore_errors=True)
 
     def _reserve(self, size: int) -> None:
         """Raises OSError where the disk has no room for `size` bytes: asked before Orbax begins,
@@ -66,67 +86,166 @@ class Checkpoints:
         with tempfile.TemporaryFile(dir=self.folder) as file:
             file.truncate(size)  # a process may be allowed no file of that size
 
-    def latest_step(self) -> int | None:
-        return max(self._steps(), default=None)
+    def _set_damaged_aside(self, step: int) -> None:
+        """Rename the damaged checkpoints of `step` and later, which would be taken for newer."""
+        for later in [s for s in self._steps() if s >= step]:
+            try:
+                self._read(later)
+            except DamagedCheckpoint:
+                aside = self.folder / f"damaged-{later}"
+                shutil.rmtree(aside, ignore_errors=True)
+                self._path(later).rename(aside)
 
-    def restore(self, state: TrainState, best: Best) -> tuple[TrainState, Best]:
-        """The newest checkpoint; `state` and `best` say what is expected (arrays or shapes).
+    def latest_step(self) -> int | None:
+        """The step of the newest whole checkpoint; None where none was saved.
 
         Raises:
-          UserError: it is damaged, or of another model.
+          UserError: checkpoints are there and none is whole.
         """
-        step = self.latest_step()
-        if step is None:
+        return self._newest_whole()[0] if self._steps() else None
+
+    def restore(self, state: TrainState, best: Best) -> tuple[TrainState, Best]:
+        """The newest whole checkpoint; `state` and `best` say what is expected (arrays or shapes).
+
+        Raises:
+          UserError: none is whole, or it is of another model.
+        """
+        step, arrays = self._newest_whole()
+        tree = self._structured({"state": state._asdict(), "best": best._asdict()}, arrays, step)
+        return TrainState(**tree["state"]), Best(**tree["best"])
+
+    def restore_params(self, shapes: Params) -> tuple[Params, int, str]:
+        """The parameters to use of the newest whole checkpoint, with no need of the optimizer.
+
+        Args:
+          shapes: the expected parameters, arrays or shapes.
+
+        Returns:
+          (parameters, the step they are of, "best by validation" or, where nothing was
+          validated, "last").
+
+        Raises:
+          UserError: none is whole, or it is of another model.
+        """
+        step, arrays = self._newest_whole()
+        if np.isfinite(arrays["best/value"]):
+            part, which = "best", "best by validation"
+        else:
+            part, which = "state", "last"
+        within = {n: array for n, array in arrays.items() if n.startswith(f"{part}/params/")}
+        tree = self._structured({part: {"params": shapes}}, within, step)
+        return tree[part]["params"], int(arrays[f"{part}/step"]), which
+
+    def _newest_whole(self) -> tuple[int, Arrays]:
+        steps, damaged = self._steps(), []
+        if not steps:
             raise UserError(f"no checkpoint in {self.folder}: train first")
-        here = jax.sharding.SingleDeviceSharding(jax.devices()[0])
-        expected = jax.tree.map(
-            lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=here),
-            _tree(state, best),
+        for step in steps:
+            try:
+                arrays = self._read(step)
+            except DamagedCheckpoint as error:
+                damaged.append(f"the checkpoint {self._path(step)} is damaged ({error})")
+                continue
+            if damaged and not self._has_named_damaged:
+                self._has_named_damaged = True
+                print(f"vaejax: {'; '.join(damaged)}; using that of step {step}", file=sys.stderr)
+            return step, arrays
+        raise UserError(
+            f"no whole checkpoint: {'; '.join(damaged)}; delete {self.folder} to train from the "
+            "start"
         )
-        try:
-            with _quiet(), self._manager() as manager:
-                found = manager.item_metadata(step)
-                shapes = [tuple(leaf.shape) for leaf in jax.tree.leaves(found)]
-                wanted = [leaf.shape for leaf in jax.tree.leaves(expected)]
-                if sorted(shapes) != sorted(wanted):
-                    raise UserError(
-                        f"the checkpoint {self.folder / str(step)} is of another model or "
-                        "optimizer: its arrays have other shapes; give the configuration that "
-                        "made it, or another --out"
-                    )
-                tree = manager.restore(step, args=ocp.args.StandardRestore(expected))
-        except UserError:
-            raise
-        except Exception as error:
-            earlier = [s for s in self._steps() if s < step]
-            advice = (
-                f"if its files are damaged, delete that folder to go on from step {max(earlier)}"
-                if earlier
-                else "if its files are damaged, delete it to start again"
-            )
-            reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
-            raise UserError(
-                f"cannot read the checkpoint {self.folder / str(step)}: {reason}; {advice}"
-            ) from error
-        restored = TrainState(**tree["state"])
-        key = jax.random.wrap_key_data(restored.key, impl="threefry2x32")
-        return restored._replace(key=key), Best(*(tree["best"][name] for name in Best._fields))
+
+    def _read(self, step: int) -> Arrays:
+        """The arrays of one checkpoint.
+
+        Raises:
+          DamagedCheckpoint: they cannot be read, or do not have the digest written with them.
+        """
+        with _quiet():
+            try:
+                with _checkpointer() as checkpointer:
+                    arrays = _by_name(checkpointer.restore(self._path(step)))
+                written = arrays.pop("digest", None)
+            except Exception as error:
+                time.sleep(0.1)  # Orbax's other reads still end, each with a complaint
+                reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+                raise DamagedCheckpoint(reason) from error
+        if written is None:
+            raise DamagedCheckpoint("it has no digest: written before vaejax 0.2.0, or incomplete")
+        if not np.array_equal(written, _digest(arrays)):
+            raise DamagedCheckpoint("its arrays do not have the digest that was written with them")
+        return arrays
+
+    def _structured(self, expected: Any, arrays: Arrays, step: int) -> Any:
+        """The arrays in the structure of `expected` (arrays or shapes), on one device."""
+        leaves, structure = jax.tree.flatten(expected)
+        shapes = jax.eval_shape(lambda tree: jax.tree.map(_key_data, tree), expected)
+        wanted = _by_name(shapes)
+        for name in sorted(wanted.keys() | arrays.keys()):
+            here, there = _described(wanted.get(name)), _described(arrays.get(name))
+            if here != there and not (name not in arrays and wanted[name].size == 0):
+                raise UserError(
+                    f"the checkpoint {self._path(step)} is of another model or optimizer: "
+                    f"expected {name} {here}, it has {there}; give the configuration that made "
+                    "it, or another folder"
+                )
+        device = jax.devices()[0]
+        restored = []
+        for leaf, (name, shape) in zip(leaves, wanted.items(), strict=True):
+            array = arrays.get(name, np.zeros(shape.shape, shape.dtype))
+            array = jax.device_put(array, device)
+            restored.append(_as_key(array) if _is_key(leaf) else array)
+        return jax.tree.unflatten(structure, restored)
+
+    def _path(self, step: int) -> Path:
+        return self.folder / str(step)
 
     def _steps(self) -> list[int]:
-        return [int(p.name) for p in self.folder.glob("*") if p.is_dir() and p.name.isdigit()]
+        """Newest first."""
+        names = [path.name for path in self.folder.glob("*") if path.is_dir()]
+        return sorted((int(name) for name in names if name.isdigit()), reverse=True)
 
 
-def _tree(state: TrainState, best: Best) -> dict[str, Any]:
-    key = state.key
-    data = (
-        jax.random.key_data(key)
-        if isinstance(key, jax.Array)
-        else jax.eval_shape(jax.random.key_data, key)
-    )
-    fields = state._replace(key=data)._asdict()
-    # What a state does not have is not written: most train without encoder-only updates.
-    held = {name: value for name, value in fields.items() if value is not None}
-    return {"state": held, "best": best._asdict()}
+def _checkpointer() -> ocp.Checkpointer:
+    return ocp.Checkpointer(ocp.StandardCheckpointHandler())
+
+
+def _is_key(leaf: Any) -> bool:
+    return jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+
+
+def _key_data(leaf: Any) -> Any:
+    return jax.random.key_data(leaf) if _is_key(leaf) else leaf
+
+
+def _as_key(data: jax.Array) -> jax.Array:
+    return jax.random.wrap_key_data(data, impl="threefry2x32")
+
+
+def _stored(leaf: Any) -> np.ndarray | None:
+    """A leaf as it is written; None where it is empty, which Orbax refuses."""
+    array = np.asarray(_key_data(jnp.asarray(leaf)))
+    return array if array.size else None
+
+
+def _by_name(tree: Any) -> dict[str, Any]:
+    """{"state/params/generative/weights": leaf}: the same for a tree and for what Orbax makes of
+    it, which has dictionaries in place of named tuples."""
+    leaves, _ = jax.tree_util.tree_flatten_with_path(tree)
+    return {jax.tree_util.keystr(path, simple=True, separator="/"): leaf for path, leaf in leaves}
+
+
+def _digest(arrays: Arrays) -> np.ndarray:
+    """SHA-256 over the name, shape, dtype and bytes of every array: 32 bytes."""
+    digest = hashlib.sha256()
+    for name in sorted(arrays):
+        digest.update(f"{name}\0{_described(arrays[name])}\0".encode())
+        digest.update(np.ascontiguousarray(arrays[name]).tobytes())
+    return np.frombuffer(digest.digest(), np.uint8)
+
+
+def _described(array: Any) -> str:
+    return "nothing" if array is None else f"{tuple(array.shape)} {array.dtype}"
 
 
 def _no_space(error: BaseException) -> bool:
@@ -137,10 +256,12 @@ def _no_space(error: BaseException) -> bool:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Orbax logs what it then raises; a person needs it once."""
-    before = logging.root.manager.disable
+    """Orbax logs what it then raises, and its threads complain of it; a person needs it once."""
+    before, hook = logging.root.manager.disable, sys.unraisablehook
     logging.disable(logging.CRITICAL)
+    sys.unraisablehook = lambda unraisable: None
     try:
         yield
     finally:
         logging.disable(before)
+        sys.unraisablehook = hook
