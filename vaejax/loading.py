@@ -4,18 +4,16 @@ import functools
 from pathlib import Path
 
 import jax
-import numpy as np
 
 from vaejax import data as data_sets
 from vaejax.data import Dataset
 from vaejax.errors import UserError
-from vaejax.evaluation.run import Run, stream
-from vaejax.evaluation.streams import TRAIN
+from vaejax.evaluation.run import Run
 from vaejax.experiment import Config, Experiment, ExperimentFile, from_json
 from vaejax.experiment import load as load_experiment
 from vaejax.run_directory import RunDirectory
+from vaejax.training import init_params
 from vaejax.training.checkpoint import Checkpoints
-from vaejax.types import Params
 
 
 def load(run: str | Path) -> Run:
@@ -61,7 +59,9 @@ def run_of(
         corrupt=experiment.corrupt,
         load_dataset=load_dataset,
         build=build,
-        load_params=lambda: _params(directory, experiment, config, load_dataset(), seed),
+        load_params=lambda: Checkpoints(directory.file("checkpoints")).restore_params(
+            jax.eval_shape(lambda: init_params(jax.random.key(seed), *experiment[:2])[0])
+        ),
     )
 
 
@@ -81,15 +81,3 @@ def check_fingerprint(directory: RunDirectory, dataset: Dataset) -> None:
             f"has {dataset.fingerprint}: its numbers would not be comparable. Point at the data it "
             "was trained on, or give another --out"
         )
-
-
-def _params(
-    directory: RunDirectory, experiment: Experiment, config: Config, dataset: Dataset, seed: int
-) -> tuple[Params, int, str]:
-    trainer = experiment.trainer(dataset, config.train)
-    states, best = jax.eval_shape(lambda: trainer.start([stream(seed, TRAIN)]))
-    shapes = jax.tree.map(lambda s: jax.ShapeDtypeStruct(s.shape[1:], s.dtype), (states, best))
-    state, best = Checkpoints(directory.file("checkpoints")).restore(*shapes)
-    if np.isfinite(best.value):
-        return best.params, int(best.step), "best by validation"
-    return state.params, int(state.step), "last"

@@ -1,7 +1,10 @@
 """What several commands share: their arguments, a run and its page."""
 
+import contextlib
 import dataclasses
 import os
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import jax
@@ -12,6 +15,7 @@ from vaejax.errors import UserError
 from vaejax.evaluation import Run
 from vaejax.experiment import Config, ExperimentFile
 from vaejax.loading import load
+from vaejax.run_directory import RunDirectory, made_by_other_version
 
 
 def use_compilation_cache() -> None:
@@ -52,6 +56,22 @@ def run_argument(command: str, arguments: list[str]) -> tuple[Run, list[str]]:
         )
     use_compilation_cache()
     return load(arguments[0]), arguments[1:]
+
+
+@contextlib.contextmanager
+def locked(directories: list[RunDirectory]) -> Iterator[None]:
+    """Hold the folders for this process alone."""
+    with contextlib.ExitStack() as stack:
+        for directory in directories:
+            stack.enter_context(directory.lock())
+        yield
+
+
+def warn_of_version(directory: RunDirectory) -> None:
+    """Say on standard error where another vaejax made the run."""
+    sentence = made_by_other_version(directory)
+    if sentence is not None:
+        print(f"{directory.path}: {sentence}", file=sys.stderr)
 
 
 def absolute_data(config: Config) -> Config:

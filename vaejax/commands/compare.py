@@ -6,7 +6,7 @@ from pathlib import Path
 
 from vaejax import report as reports
 from vaejax.arguments import parse, parse_known
-from vaejax.commands.common import use_compilation_cache
+from vaejax.commands.common import locked, use_compilation_cache
 from vaejax.commands.measure import measure_run
 from vaejax.commands.train import finish, set_up
 from vaejax.errors import UserError
@@ -152,7 +152,8 @@ def _compare(
     """Measure what is not measured, and write and print the comparison."""
     for run in (run for member in members for run in member.runs):
         if not run.directory.is_evaluated():
-            measure_run("evaluate", run, run.config.evaluate)
+            with locked([run.directory]):
+                measure_run("evaluate", run, run.config.evaluate)
     about, pictures, log_p = compare_models(members, settings, title, tuning)
     about["findings"] = reports.findings(about["models"], log_p)
     out.mkdir(parents=True, exist_ok=True)

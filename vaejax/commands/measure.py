@@ -6,7 +6,7 @@ from typing import Any
 
 from vaejax import report as reports
 from vaejax.arguments import parse
-from vaejax.commands.common import run_argument
+from vaejax.commands.common import locked, run_argument, warn_of_version
 from vaejax.evaluation import MEASUREMENTS, Evaluate, Run, carry_out
 from vaejax.evaluation.runner import Measured
 
@@ -14,7 +14,10 @@ from vaejax.evaluation.runner import Measured
 def measure(command: str, arguments: list[str]) -> int:
     """Parse, load, carry out, render."""
     run, rest = run_argument(command, arguments)
-    measured = measure_run(command, run, _settings(command, run, rest))
+    settings = _settings(command, run, rest)
+    warn_of_version(run.directory)
+    with locked([run.directory]):
+        measured = measure_run(command, run, settings)
     print_measured(command, run, measured)
     return 128 + measured.signal if measured.signal else 0
 

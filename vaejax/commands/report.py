@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from vaejax import report as reports
+from vaejax.commands.common import warn_of_version
 from vaejax.errors import UserError
 from vaejax.run_directory import RunDirectory
 
@@ -18,5 +19,6 @@ def report(arguments: list[str]) -> int:
     directory.read_json("config.json")
     if not directory.is_evaluated():
         raise UserError(f"{directory.path} is not evaluated yet: vaejax evaluate {directory.path}")
+    warn_of_version(directory)
     print(reports.write_page(directory))
     return 0

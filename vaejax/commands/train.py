@@ -16,7 +16,13 @@ import tyro
 from vaejax import experiment as experiments_module
 from vaejax import report as reports
 from vaejax.arguments import parse
-from vaejax.commands.common import absolute_data, experiment_argument, use_compilation_cache
+from vaejax.commands.common import (
+    absolute_data,
+    experiment_argument,
+    locked,
+    use_compilation_cache,
+    warn_of_version,
+)
 from vaejax.commands.measure import measure_run, print_measured
 from vaejax.data import Dataset
 from vaejax.errors import UserError
@@ -70,7 +76,8 @@ def run(arguments: list[str]) -> int:
 def train(arguments: list[str]) -> int:
     """Train what is not trained."""
     setup = set_up("train", *experiment_argument("train", arguments))
-    code = _train(setup)
+    with locked(setup.directories):
+        code = _train(setup)
     if code == 0:
         for directory in setup.directories:
             print(f"trained: {directory.path}; measure it with vaejax evaluate {directory.path}")
@@ -133,14 +140,16 @@ def set_up(command: str, file: ExperimentFile, arguments: list[str]) -> Setup:
 
 def finish(setup: Setup) -> int:
     """Train and evaluate what is not, and write its page; 0 unless it was stopped."""
-    code = _train(setup)
-    if code:
-        return code
-    for one in setup.runs():
-        if not is_evaluated_with(one, setup.config.evaluate):
-            measure_run("evaluate", one, setup.config.evaluate)
-        elif not one.directory.is_reported():
-            reports.write_page(one.directory)
+    with locked(setup.directories):
+        code = _train(setup)
+        if code:
+            return code
+        for one in setup.runs():
+            warn_of_version(one.directory)
+            if not is_evaluated_with(one, setup.config.evaluate):
+                measure_run("evaluate", one, setup.config.evaluate)
+            elif not one.directory.is_reported():
+                reports.write_page(one.directory)
     return 0
 
 

@@ -7,7 +7,7 @@ from vaejax.evaluation import MEASUREMENTS, Section
 from vaejax.evaluation.runner import read
 from vaejax.evaluation.training_section import training_section
 from vaejax.report.render import html
-from vaejax.run_directory import RunDirectory
+from vaejax.run_directory import RunDirectory, made_by_other_version
 
 
 def sections_of(directory: RunDirectory) -> list[Section]:
@@ -39,7 +39,7 @@ def write_page(directory: RunDirectory) -> Path:
     page = html(
         "run",
         title=f"{config['experiment']}, seed {config['seed']}",
-        warning="",
+        warning=made_by_other_version(directory) or "",
         sections=sections,
         config=json.dumps(trained, indent=2),
         manifest=json.dumps(directory.read_json("manifest.json"), indent=2),
