@@ -34,6 +34,7 @@ from vaejax.distributions.kl import kl_form, kl_per_dimension, sample_and_kl
 from vaejax.distributions.markov import Markov
 from vaejax.distributions.point_mass import PointMass
 from vaejax.distributions.shapes import check_shapes
+from vaejax.distributions.vamp import Vamp
 
 __all__ = [
     "Autoregressive",
@@ -52,6 +53,7 @@ __all__ = [
     "InverseAutoregressiveLayer",
     "Markov",
     "PointMass",
+    "Vamp",
     "affine_coupling_layer",
     "can_complete",
     "check_shapes",

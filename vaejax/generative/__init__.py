@@ -3,5 +3,15 @@
 from vaejax.generative.autoregressive_decoder import autoregressive_decoder
 from vaejax.generative.latent_variable_model import latent_variable_model
 from vaejax.generative.masked_autoencoder import masked_autoencoder
+from vaejax.generative.priors import Prior, fixed_prior, flow_prior, mixture_prior, vamp_prior
 
-__all__ = ["autoregressive_decoder", "latent_variable_model", "masked_autoencoder"]
+__all__ = [
+    "Prior",
+    "autoregressive_decoder",
+    "fixed_prior",
+    "flow_prior",
+    "latent_variable_model",
+    "masked_autoencoder",
+    "mixture_prior",
+    "vamp_prior",
+]

@@ -13,6 +13,7 @@ from vaejax.inference.family_table import FAMILIES
 from vaejax.inference.fit_variational import Trace, fit_variational
 from vaejax.inference.flows import affine_coupling, inverse_autoregressive, spline_coupling
 from vaejax.inference.no_latent import no_latent
+from vaejax.inference.posterior_of_prior import posterior_of_prior
 
 __all__ = [
     "FAMILIES",
@@ -29,5 +30,6 @@ __all__ = [
     "no_latent",
     "parameter_count",
     "point_mass",
+    "posterior_of_prior",
     "spline_coupling",
 ]

@@ -1,7 +1,23 @@
 """Functions with parameters: what turns z into the parameters of p(x | z), and x into lambda."""
 
+from vaejax.networks.flows import (
+    FlowNetworks,
+    affine_coupling_flow,
+    inverse_autoregressive_flow,
+    spline_coupling_flow,
+)
 from vaejax.networks.masked import MaskedMLP, Masks, draw_masks
 from vaejax.networks.mlp import MLP
 from vaejax.networks.spectral import SpectralDense
 
-__all__ = ["MLP", "MaskedMLP", "Masks", "SpectralDense", "draw_masks"]
+__all__ = [
+    "MLP",
+    "FlowNetworks",
+    "MaskedMLP",
+    "Masks",
+    "SpectralDense",
+    "affine_coupling_flow",
+    "draw_masks",
+    "inverse_autoregressive_flow",
+    "spline_coupling_flow",
+]
