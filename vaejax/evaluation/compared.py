@@ -204,7 +204,7 @@ def _training(runs: list[Run]) -> dict[str, Any]:
                 before = line["step"]
         manifest = run.directory.read_json("manifest.json")
         together = json.dumps([manifest.get(name) for name in ("started", "command", "process")])
-        seconds[together] = spent
+        seconds[together] = max(spent, seconds.get(together, 0.0))
     return {
         "steps": runs[0].config.train.total_steps(len(runs[0].dataset.train)),
         "seeds": len(runs),

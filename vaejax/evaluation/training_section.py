@@ -63,7 +63,9 @@ def _latents(metrics):
     ):
         # Metrics of before these were kept have not all of them.
         if all(f"{name}_upper" in line for line in lines):
-            low, high = ([line[f"{name}_{side}"] for line in lines] for side in ("lower", "upper"))
+            low, high = (
+                [max(line[f"{name}_{side}"], 0.0) for line in lines] for side in ("lower", "upper")
+            )
             axes.fill_between(steps, low, high, color=colour, alpha=0.4, label=label)
     axes.set_xlabel("step")
     axes.set_ylabel("nats, between its bounds")

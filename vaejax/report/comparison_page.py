@@ -18,7 +18,10 @@ def comparison_page(about: dict[str, Any], pictures: Pictures) -> str:
     models = about["models"]
     figures: dict[str, list[Figure]] = {"log_p": [], "samples": [], "modes": []}
     if any(g["log_p"]["kind"] != "not defined" for m in models for g in m["generators"].values()):
-        caption = "-log p(x) of the models that define it, in nats."
+        caption = (
+            "-log p(x) of the models that define it, in nats. The models share their examples: a "
+            "difference between two is known better than the bars say; the sentences above have it."
+        )
         figures["log_p"] = [drawn("log_p", caption, _log_p_figure(models))]
     if any(is_image(p["predictive/originals"]) for p in pictures.values()):
         caption = (
@@ -40,12 +43,12 @@ def comparison_page(about: dict[str, Any], pictures: Pictures) -> str:
     )
 
 
-_BARS = "bars: standard errors of estimation, over examples and over seeds, in squares"
+_BARS = "bars: standard errors over examples and over seeds, in squares"
 
 
 def error_bar(found: dict[str, Any]) -> float:
     """All that a number of `log_p_over_seeds` is uncertain by, as its figure says."""
-    names = ("std_error_monte_carlo", "std_error_data", "std_error_seeds")
+    names = ("std_error_data", "std_error_seeds")  # the spread over examples holds the estimation's
     return float(np.sqrt(sum((found[name] or 0.0) ** 2 for name in names)))
 
 

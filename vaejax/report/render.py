@@ -24,8 +24,7 @@ def text_table(table: Table) -> str:
     middle = ["right"] * (len(table.header) - 2)
     alignment = ["left", *middle, "left"][: len(table.header)]
     lines = tabulate(
-        table.rows,
-        table.header,
+        [table.header, *table.rows],
         tablefmt="plain",
         colalign=alignment,
         disable_numparse=True,
