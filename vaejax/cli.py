@@ -2,6 +2,7 @@
 needed, so that `vaejax --help` answers at once."""
 
 import importlib
+import os
 import sys
 
 USAGE = """usage: vaejax COMMAND ...
@@ -82,6 +83,44 @@ def main(arguments: list[str] | None = None) -> int:
             f"{error.filename or 'the disk'}: {error.strerror or error}; what was saved before is "
             "whole: mend that and run the same command to go on"
         )
+    except Exception as error:
+        if not _is_of_jax_at_start(error):
+            raise
+        return _fail(_why_jax_does_not_start(error))
+
+
+def _is_of_jax_at_start(error: Exception) -> bool:
+    """Whether JAX refuses to start on this machine or with these environment variables."""
+    try:
+        import jax
+    except Exception:
+        return True
+    if "Unable to initialize backend" in str(error):
+        return True
+    if not isinstance(error, (RuntimeError, AssertionError)):
+        return False
+    try:
+        jax.devices()
+    except Exception as again:
+        return (type(again), str(again)) == (type(error), str(error))
+    return False
+
+
+def _why_jax_does_not_start(error: Exception) -> str:
+    reason = str(error).split(" (set JAX_PLATFORMS", 1)[0].split(" (you may need", 1)[0]
+    reason = reason.rstrip(". ")
+    platforms = os.environ.get("JAX_PLATFORMS")
+    if isinstance(error, (RuntimeError, AssertionError)) and platforms:
+        return (
+            f"JAX does not start with JAX_PLATFORMS={platforms}: "
+            f"{reason or 'this machine has no such device, or no plugin for it'}; expected one of "
+            "cpu, cuda, tpu that is here: set JAX_PLATFORMS=cpu, or unset it"
+        )
+    return (
+        f"JAX does not start: {reason or type(error).__name__}; correct or unset the environment "
+        "variable that is named, set JAX_PLATFORMS=cpu to do without an accelerator, or install "
+        "vaejax anew"
+    )
 
 
 def _fail(message: str) -> int:
