@@ -2,6 +2,8 @@
 
 import contextlib
 import errno
+import functools
+import gc
 import hashlib
 import logging
 import os
@@ -44,7 +46,6 @@ class Checkpoints:
 
     def __init__(self, folder: Path):
         self.folder = folder.resolve()
-        self._has_named_damaged = False  # once is enough
 
     def save(self, state: TrainState, best: Best) -> None:
         """Write the checkpoint of `state.step`, unless a whole one of that step is there.
@@ -146,9 +147,8 @@ class Checkpoints:
             except DamagedCheckpoint as error:
                 damaged.append(f"the checkpoint {self._path(step)} is damaged ({error})")
                 continue
-            if damaged and not self._has_named_damaged:
-                self._has_named_damaged = True
-                print(f"vaejax: {'; '.join(damaged)}; using that of step {step}", file=sys.stderr)
+            if damaged:
+                _say_once(f"vaejax: {'; '.join(damaged)}; using that of step {step}")
             return step, arrays
         raise UserError(
             f"no whole checkpoint: {'; '.join(damaged)}; delete {self.folder} to train from the "
@@ -161,15 +161,20 @@ class Checkpoints:
         Raises:
           DamagedCheckpoint: they cannot be read, or do not have the digest written with them.
         """
+        reason = None
         with _quiet():
             try:
                 with _checkpointer() as checkpointer:
                     arrays = _by_name(checkpointer.restore(self._path(step)))
                 written = arrays.pop("digest", None)
             except Exception as error:
-                time.sleep(0.1)  # Orbax's other reads still end, each with a complaint
                 reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
-                raise DamagedCheckpoint(reason) from error
+            if reason is not None:
+                # Orbax's other reads still end, each with a complaint when it is collected.
+                time.sleep(0.1)
+                gc.collect()
+        if reason is not None:
+            raise DamagedCheckpoint(reason)
         if written is None:
             raise DamagedCheckpoint("it has no digest: written before vaejax 0.2.0, or incomplete")
         if not np.array_equal(written, _digest(arrays)):
@@ -204,6 +209,11 @@ class Checkpoints:
         """Newest first."""
         names = [path.name for path in self.folder.glob("*") if path.is_dir()]
         return sorted((int(name) for name in names if name.isdigit()), reverse=True)
+
+
+@functools.cache
+def _say_once(line: str) -> None:
+    print(line, file=sys.stderr)
 
 
 def _checkpointer() -> ocp.Checkpointer:
