@@ -71,7 +71,9 @@ def main(arguments: list[str] | None = None) -> int:
         module = importlib.import_module(f"vaejax.commands.{COMMANDS[arguments[0]]}")
         return getattr(module, arguments[0].replace("-", "_"))(arguments[1:]) or 0
     except UserError as error:
-        return _fail(str(error))
+        from vaejax.arguments import in_options
+
+        return _fail(in_options(error))
     except KeyboardInterrupt:
         print("vaejax: stopped; what was saved before is whole", file=sys.stderr)
         return 130

@@ -10,7 +10,7 @@ import jax
 import numpy as np
 
 from vaejax.distributions import structure_of
-from vaejax.errors import UserError
+from vaejax.errors import SettingError, require
 from vaejax.evaluation.chain import denoising_chain
 from vaejax.evaluation.features import Features
 from vaejax.evaluation.fitted_log_likelihood import fitted_log_likelihood
@@ -63,11 +63,12 @@ class Compare:
             ("chain_steps", 20),
             ("seed", 0),
         ):
-            if getattr(self, name) < least:
-                option = name.replace("_", "-")
-                raise UserError(f"--{option} must be at least {least}; got {getattr(self, name)}")
+            value = getattr(self, name)
+            require(value >= least, name, f"at least {least}", value)
         if len(set(self.ex_post)) != len(self.ex_post):
-            raise UserError(f"--ex-post expects different ones; got {' '.join(self.ex_post)}")
+            raise SettingError(
+                f"ex_post expects different ones; got {' '.join(self.ex_post)}", "ex_post"
+            )
 
     def identity(self, step: int) -> str:
         """Eight digits that change with whatever changes a measurement."""

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vaejax.errors import UserError
+from vaejax.errors import require
 from vaejax.evaluation.cost_section import cost_section
 from vaejax.evaluation.gaps import family_over, own_family, start_of
 from vaejax.evaluation.measurement import Arrays, Measurement, Part, any_in, once
@@ -47,11 +47,9 @@ class Cost:
             ("num_bound_samples", 2),
             ("seed", 0),
         ):
-            if getattr(self, name) < least:
-                option = name.replace("_", "-")
-                raise UserError(f"--{option} must be at least {least}; got {getattr(self, name)}")
-        if self.max_steps % 100:
-            raise UserError(f"--max-steps must be a multiple of 100; got {self.max_steps}")
+            value = getattr(self, name)
+            require(value >= least, name, f"at least {least}", value)
+        require(self.max_steps % 100 == 0, "max_steps", "a multiple of 100", self.max_steps)
 
 
 def _undefined(run: Run, settings: Cost) -> str | None:

@@ -17,7 +17,7 @@ from vaejax.distributions import (
     kl_per_dimension,
     mean_and_noise,
 )
-from vaejax.errors import UserError
+from vaejax.errors import UserError, require
 from vaejax.evaluation.evaluation_section import evaluation_section
 from vaejax.evaluation.kind import first_of
 from vaejax.evaluation.latent_use import latent_use
@@ -54,10 +54,9 @@ class Evaluate:
     """K of the importance-weighted bound."""
 
     def __post_init__(self):
-        if self.num_samples < 1:
-            raise UserError(f"--evaluate.num-samples must be at least 1; got {self.num_samples}")
-        if self.examples is not None and self.examples < 1:
-            raise UserError(f"--evaluate.examples must be at least 1; got {self.examples}")
+        require(self.num_samples >= 1, "num_samples", "at least 1", self.num_samples)
+        enough = self.examples is None or self.examples >= 1
+        require(enough, "examples", "at least 1", self.examples)
 
 
 def evaluate(run: Run, settings: Evaluate) -> list[Part]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from vaejax import inference as families
 from vaejax.distributions import has_mean, structure_of
-from vaejax.errors import UserError
+from vaejax.errors import SettingError, UserError, require
 from vaejax.evaluation.gap_arithmetic import better_estimator, out_of_order, with_log_p
 from vaejax.evaluation.gaps_section import gaps_section
 from vaejax.evaluation.measurement import Arrays, MaySpend, Measurement, Part
@@ -71,13 +71,11 @@ class Gaps:
             ("num_bound_samples", 2),
             ("seed", 0),
         ):
-            if getattr(self, name) < least:
-                option = name.replace("_", "-")
-                raise UserError(f"--{option} must be at least {least}; got {getattr(self, name)}")
-        if self.max_steps % 100:
-            raise UserError(f"--max-steps must be a multiple of 100; got {self.max_steps}")
+            value = getattr(self, name)
+            require(value >= least, name, f"at least {least}", value)
+        require(self.max_steps % 100 == 0, "max_steps", "a multiple of 100", self.max_steps)
         if not self.families or len(set(self.families)) != len(self.families):
-            raise UserError("--families expects one or more different ones")
+            raise SettingError("families expects one or more different ones", "families")
         check_families(self.families)
 
     def parts(self) -> tuple[str, ...]:
@@ -92,12 +90,13 @@ class Gaps:
 
 
 def check_families(names: tuple[str, ...]) -> None:
-    """Raises UserError for a name that is not in the table."""
+    """Raises SettingError for a name that is not in the table."""
     for name in names:
         if name not in families.FAMILIES:
-            raise UserError(
-                f"--families must be of {', '.join(families.FAMILIES)}; got {name}: choose among "
-                "those"
+            raise SettingError(
+                f"families must be of {', '.join(families.FAMILIES)}; got {name}: choose among "
+                "those",
+                "families",
             )
 
 

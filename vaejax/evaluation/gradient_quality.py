@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.flatten_util import ravel_pytree
 
-from vaejax.errors import UserError
+from vaejax.errors import require
 from vaejax.evaluation.gradient_section import gradients_section
 from vaejax.evaluation.measurement import Arrays, Measurement, Part, any_in, once
 from vaejax.evaluation.progress import progress_bar
@@ -38,18 +38,12 @@ class GradientQuality:
     """Plain gradients of each bound, other draws, whose mean is the reference."""
 
     def __post_init__(self):
-        if self.examples < 1:
-            raise UserError(f"--examples must be at least 1; got {self.examples}")
-        if not self.num_samples or min(self.num_samples) < 1:
-            raise UserError(
-                f"--num-samples must be one or more, at least 1; got {self.num_samples}"
-            )
+        require(self.examples >= 1, "examples", "at least 1", self.examples)
+        some = min(self.num_samples, default=0) >= 1
+        require(some, "num_samples", "one or more, at least 1", self.num_samples)
         for name in ("replicates", "reference_samples"):
-            if getattr(self, name) < 2 * GROUPS:
-                option = name.replace("_", "-")
-                raise UserError(
-                    f"--{option} must be at least {2 * GROUPS}; got {getattr(self, name)}"
-                )
+            value = getattr(self, name)
+            require(value >= 2 * GROUPS, name, f"at least {2 * GROUPS}", value)
 
 
 class Moments(NamedTuple):

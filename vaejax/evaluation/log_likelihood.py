@@ -8,7 +8,7 @@ import jax
 import numpy as np
 
 from vaejax import marginal_likelihood as ml
-from vaejax.errors import UserError
+from vaejax.errors import SettingError, require
 from vaejax.evaluation.log_likelihood_section import log_likelihood_section
 from vaejax.evaluation.measurement import Arrays, MaySpend, Measurement, Part, rows_in
 from vaejax.evaluation.run import Run, missing_examples
@@ -64,26 +64,25 @@ class LogLikelihood:
     def __post_init__(self):
         counts = ("examples", "num_samples", "num_chains", "num_leapfrog", "num_temperatures")
         for name, least in (*((name, 1) for name in counts), ("seed", 0)):
-            if getattr(self, name) < least:
-                option = name.replace("_", "-")
-                raise UserError(f"--{option} must be at least {least}; got {getattr(self, name)}")
-        if not 0 <= self.defensive < 1:
-            raise UserError(f"--defensive must be at least 0 and below 1; got {self.defensive}")
+            value = getattr(self, name)
+            require(value >= least, name, f"at least {least}", value)
+        share = self.defensive
+        require(0 <= share < 1, "defensive", "at least 0 and below 1", share)
         for name in ("budget", "minutes", "target_std_error"):
             value = getattr(self, name)
-            if value is not None and not value > 0:
-                option = name.replace("_", "-")
-                raise UserError(f"--{option} must be above 0; got {value}")
+            require(value is None or value > 0, name, "above 0", value)
         if self.estimator == "bidirectional" and self.split is not None:
-            raise UserError(
+            raise SettingError(
                 "bidirectional Monte Carlo needs exact draws of z given x, which only data "
-                f"simulated from the model has: on the {self.split} split it would be no bound; "
-                "leave --split away, or take --estimator annealed"
+                f"simulated from the model has: on {self.split} examples it would be no bound; "
+                "give no split, or estimator annealed",
+                "split",
+                "estimator",
             )
-        if self.estimator == "bidirectional" and self.start == "both":
-            raise UserError("bidirectional starts at one place: --start posterior or prior")
-        if self.estimator == "smc" and self.start == "both":
-            raise UserError("smc starts at one place: --start posterior or prior")
+        if self.estimator in ("bidirectional", "smc") and self.start == "both":
+            raise SettingError(
+                f"{self.estimator} starts at one place: give start posterior or prior", "start"
+            )
 
     def names(self) -> tuple[Name, ...]:
         return NAMES if self.estimator == "all" else (self.estimator,)

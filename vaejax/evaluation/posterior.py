@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from vaejax.distributions import structure_of
-from vaejax.errors import UserError
+from vaejax.errors import SettingError, require
 from vaejax.evaluation.gaps import check_families, start_of
 from vaejax.evaluation.measurement import Arrays, Measurement, Part, any_in, once
 from vaejax.evaluation.posterior_section import posterior_section
@@ -49,12 +49,11 @@ class Posterior:
 
     def __post_init__(self):
         for name in ("example", "seed"):
-            if getattr(self, name) < 0:
-                raise UserError(f"--{name} must be 0 or more; got {getattr(self, name)}")
-        if self.max_steps < 100 or self.max_steps % 100:
-            raise UserError(f"--max-steps must be a multiple of 100; got {self.max_steps}")
+            require(getattr(self, name) >= 0, name, "0 or more", getattr(self, name))
+        whole = self.max_steps >= 100 and self.max_steps % 100 == 0
+        require(whole, "max_steps", "a multiple of 100", self.max_steps)
         if len(set(self.families)) != len(self.families):
-            raise UserError("--families expects different ones")
+            raise SettingError("families expects different ones", "families")
         check_families(self.families)
 
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 import optax
 
-from vaejax.errors import UserError
+from vaejax.errors import SettingError, require
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,16 +40,15 @@ class Train:
             ("adam_epsilon", 0 < self.adam_epsilon < math.inf, "above 0 and finite"),
             ("validations", self.validations >= 0, "0 or more"),
         ):
-            if not valid:
-                option = name.replace("_", "-")
-                raise UserError(f"--train.{option} must be {expected}; got {getattr(self, name)}")
+            require(valid, name, expected, getattr(self, name))
 
     def steps_per_epoch(self, num_examples: int) -> int:
         """Whole batches in one pass."""
         if num_examples < self.batch_size:
-            raise UserError(
-                f"--train.batch-size {self.batch_size} is more than the {num_examples} training "
-                "examples: lower it"
+            raise SettingError(
+                f"batch_size {self.batch_size} is more than the {num_examples} training examples: "
+                "lower it",
+                "batch_size",
             )
         return num_examples // self.batch_size
 
