@@ -43,8 +43,8 @@ config = Config(
 )
 
 
-def build(config, dataset):
-    model, q = mlp_pair(config.model, dataset, point_mass)
+def build(config, data):
+    model, q = mlp_pair(config.model, data, point_mass)
 
     def objective(key, q, joint, x, step):
         return reconstruction(key, q, joint, x)

@@ -29,8 +29,8 @@ config = Config(
 )
 
 
-def build(config, dataset):
-    model, q = mlp_pair(config.model, dataset, diagonal_gaussian)
+def build(config, data):
+    model, q = mlp_pair(config.model, data, diagonal_gaussian)
 
     def objective(key, q, joint, x, step):
         return elbo(key, q, joint, x)

@@ -18,20 +18,21 @@ inverse autoregressive flow 0.070 +- 0.003, 0.175 +- 0.015; a hidden layer of 10
 """
 
 import dataclasses
+from typing import Literal
 
 from vaejax import experiment
-from vaejax.evaluation.gaps import Family, family
 from vaejax.experiment import Data, Experiment, encoder_noise, mlp_pair
+from vaejax.inference import FAMILIES
 from vaejax.objectives import elbo
 from vaejax.training import Train
 
 
 @dataclasses.dataclass(frozen=True)
 class Config(experiment.Config):
-    family: Family = "diagonal"
-    """Of the encoder's q."""
+    family: Literal[tuple(FAMILIES)] = "diagonal"
+    """Family of the encoder's q."""
     encoder_hidden: tuple[int, ...] = (100, 100)
-    """Widths of the encoder's hidden layers; --model.hidden are the decoder's."""
+    """Widths of the encoder's hidden layers; model.hidden are the decoder's."""
     noise: float = 0.0
     """Standard deviation of Gaussian noise on what the encoder sees in training."""
 
@@ -43,11 +44,9 @@ config = Config(
 )
 
 
-def build(config, dataset):
-    def chosen(*shape):
-        return family(config.family, shape)
-
-    model, q = mlp_pair(config.model, dataset, chosen, encoder_hidden=config.encoder_hidden)
+def build(config, data):
+    family = FAMILIES[config.family]
+    model, q = mlp_pair(config.model, data, family, encoder_hidden=config.encoder_hidden)
 
     def objective(key, q, joint, x, step):
         return elbo(key, q, joint, x)

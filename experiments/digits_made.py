@@ -27,8 +27,8 @@ class Config(experiment.Config):
 config = Config(data=Data("digits"), model=MaskedMLP(hidden=(200,)), train=Train(epochs=300))
 
 
-def build(config, dataset):
-    model = masked_density(config.model, dataset)
+def build(config, data):
+    model = masked_density(config.model, data)
     members = config.model.orders * config.model.masks
 
     def objective(key, q, joint, x, step):

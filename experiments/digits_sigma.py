@@ -17,7 +17,7 @@ import math
 from functools import partial
 
 from vaejax import experiment
-from vaejax.errors import UserError
+from vaejax.errors import require
 from vaejax.experiment import MLP, Data, Experiment, mlp_pair
 from vaejax.inference import fixed_scale_gaussian, point_mass
 from vaejax.objectives import elbo, maximum_a_posteriori
@@ -30,8 +30,7 @@ class Config(experiment.Config):
     """Standard deviation of q in every dimension; at 0 q is a point mass."""
 
     def __post_init__(self):
-        if not 0 <= self.sigma < math.inf:
-            raise UserError(f"--sigma must be 0 or more and finite; got {self.sigma}")
+        require(0 <= self.sigma < math.inf, "sigma", "0 or more and finite", self.sigma)
 
 
 config = Config(
@@ -41,9 +40,9 @@ config = Config(
 )
 
 
-def build(config, dataset):
+def build(config, data):
     fixed = partial(fixed_scale_gaussian, scale=config.sigma) if config.sigma > 0 else point_mass
-    model, q = mlp_pair(config.model, dataset, fixed)
+    model, q = mlp_pair(config.model, data, fixed)
 
     def objective(key, q, joint, x, step):
         bound = elbo if config.sigma > 0 else maximum_a_posteriori

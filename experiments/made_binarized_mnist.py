@@ -32,8 +32,8 @@ config = Config(
 )
 
 
-def build(config, dataset):
-    model = masked_density(config.model, dataset)
+def build(config, data):
+    model = masked_density(config.model, data)
     members = config.model.orders * config.model.masks
 
     def objective(key, q, joint, x, step):

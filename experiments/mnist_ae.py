@@ -12,8 +12,8 @@ from vaejax.objectives import reconstruction
 config = Config(data=Data("mnist", validation=0))
 
 
-def build(config, dataset):
-    model, q = mlp_pair(config.model, dataset, point_mass)
+def build(config, data):
+    model, q = mlp_pair(config.model, data, point_mass)
 
     def objective(key, q, joint, x, step):
         return reconstruction(key, q, joint, x)

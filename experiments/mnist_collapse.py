@@ -28,7 +28,7 @@ class Config(experiment.Config):
     objective: Bound = dataclasses.field(default_factory=Bound)
     update: EncoderFirst = dataclasses.field(default_factory=EncoderFirst)
     encoder_hidden: tuple[int, ...] = (100, 100)
-    """Widths of the encoder's hidden layers; --model.hidden are the decoder's."""
+    """Widths of the encoder's hidden layers; model.hidden are the decoder's."""
     context_scale: float = 0.001
     """Standard deviation of the decoder's weights on z at the start: small, so that the decoder
     starts by modelling x without z."""
@@ -41,12 +41,12 @@ config = Config(
 )
 
 
-def build(config, dataset):
-    model, q = masked_pair(config.model, dataset, config.encoder_hidden, config.context_scale)
+def build(config, data):
+    model, q = masked_pair(config.model, data, config.encoder_hidden, config.context_scale)
     return Experiment(
         model,
         q,
         config.objective.function(),
         terms_of=config.objective.terms_of(model, q),
-        make_update=config.update.make_update(config.train, len(dataset.train)),
+        make_update=config.update.make_update(config.train, data.num_train),
     )

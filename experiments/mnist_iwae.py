@@ -11,7 +11,7 @@ Measured: 87.734 +- 0.003 (MC) +- 0.230 (data) after 200 epochs, K = 5; see mnis
 import dataclasses
 
 from vaejax import experiment
-from vaejax.errors import UserError
+from vaejax.errors import require
 from vaejax.experiment import Data, Experiment, mlp_pair
 from vaejax.inference import diagonal_gaussian
 from vaejax.objectives import iwae
@@ -25,8 +25,7 @@ class Iwae:
     """K."""
 
     def __post_init__(self):
-        if self.num_samples < 1:
-            raise UserError(f"--objective.num-samples must be at least 1; got {self.num_samples}")
+        require(self.num_samples >= 1, "num_samples", "at least 1", self.num_samples)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,8 +36,8 @@ class Config(experiment.Config):
 config = Config(data=Data("mnist", validation=0))
 
 
-def build(config, dataset):
-    model, q = mlp_pair(config.model, dataset, diagonal_gaussian)
+def build(config, data):
+    model, q = mlp_pair(config.model, data, diagonal_gaussian)
 
     def objective(key, q, joint, x, step):
         return iwae(key, q, joint, x, num_samples=config.objective.num_samples)

@@ -24,9 +24,9 @@ class Config(experiment.Config):
 config = Config(data=Data("mnist", validation=0), train=Train(epochs=50))
 
 
-def build(config, dataset):
+def build(config, data):
     settings = config.objective
-    model, q = mlp_pair(config.model, dataset, point_mass, decoder=settings.decoder())
+    model, q = mlp_pair(config.model, data, point_mass, decoder=settings.decoder())
 
     def objective(key, q, joint, x, step):
         return regularized_reconstruction(
@@ -38,5 +38,5 @@ def build(config, dataset):
             gradient_penalty=settings.gradient_penalty,
         )
 
-    optimizer = settings.optimizer(config.train, len(dataset.train))
+    optimizer = settings.optimizer(config.train, data.num_train)
     return Experiment(model, q, objective, optimizer=optimizer)

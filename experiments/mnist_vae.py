@@ -13,9 +13,10 @@ Measured: 88.826 +- 0.003 (Monte Carlo) +- 0.232 (data); see mnist_vae.json
 """
 
 import dataclasses
+import math
 
 from vaejax import experiment
-from vaejax.errors import UserError
+from vaejax.errors import require
 from vaejax.experiment import Data, Experiment, mlp_pair
 from vaejax.inference import diagonal_gaussian
 from vaejax.objectives import elbo, linear_warmup
@@ -31,11 +32,8 @@ class Elbo:
     """Steps over which the weight rises from 0."""
 
     def __post_init__(self):
-        if not 0 <= self.beta < float("inf") or self.warmup_steps < 0:
-            raise UserError(
-                "--objective.beta and --objective.warmup-steps must be finite and 0 or more; got "
-                f"{self.beta} and {self.warmup_steps}"
-            )
+        require(0 <= self.beta < math.inf, "beta", "finite and 0 or more", self.beta)
+        require(self.warmup_steps >= 0, "warmup_steps", "0 or more", self.warmup_steps)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,8 +44,8 @@ class Config(experiment.Config):
 config = Config(data=Data("mnist", validation=0))
 
 
-def build(config, dataset):
-    model, q = mlp_pair(config.model, dataset, diagonal_gaussian)
+def build(config, data):
+    model, q = mlp_pair(config.model, data, diagonal_gaussian)
 
     def objective(key, q, joint, x, step):
         beta = config.objective.beta * linear_warmup(step, config.objective.warmup_steps)

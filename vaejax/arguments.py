@@ -44,7 +44,7 @@ def in_options(error: UserError) -> str:
         return f"--{path.replace('_', '-')}"
 
     names = "|".join(map(re.escape, sorted(error.fields, key=len, reverse=True)))
-    return re.sub(rf"(?<![\w.-])(?:{names})(?![\w-]|\.\w)", option, message)
+    return re.sub(rf"(?<![\w./-])(?:{names})(?![\w/-]|\.\w)", option, message)
 
 
 @contextlib.contextmanager

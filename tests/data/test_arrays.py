@@ -91,7 +91,7 @@ def test_a_chosen_number_of_validation_examples(save, validation):
 
 
 def test_a_single_array_is_divided_once_and_for_all(save):
-    rows = np.arange(95 * 2).reshape(95, 2)
+    rows = np.arange(95 * 2).reshape(95, 2) - 0.5
     from_npy, from_npz = load(save(rows)), load(save(anything=rows))
     assert [len(from_npy.split(s)) for s in ("train", "validation", "test")] == [77, 9, 9]
     assert from_npy.fingerprint == from_npz.fingerprint
@@ -258,20 +258,20 @@ def test_names_of_arrays(save, names, found):
 @pytest.mark.parametrize("validation", [-1, 40, 1000])
 def test_validation_out_of_range(save, validation):
     line = refusal(save(train=BINARY, test=BINARY), validation=validation)
-    assert "--data.validation must be from 0 to 39 (of 40 training examples)" in line
+    assert "validation must be from 0 to 39 (of 40 training examples)" in line
     assert f"got {validation}" in line
 
 
 def test_validation_against_an_own_split(save):
     line = refusal(save(train=BINARY, validation=BINARY, test=BINARY), validation=10)
-    assert "has its own validation split of 40 examples; got --data.validation 10" in line
+    assert "holds out 40 examples itself; got validation 10" in line
 
 
 def test_binarization_that_does_not_fit(save):
     grey, real, binary = ({"train": x, "test": x} for x in (GREY, REAL, BINARY))
     assert "dynamic or threshold" in refusal(save(**grey), binarization="static")
-    assert "--data.binarization none" in refusal(save(**real), binarization="dynamic")
-    assert "use --data.binarization static" in refusal(save(**binary), binarization="dynamic")
+    assert "binarization none" in refusal(save(**real), binarization="dynamic")
+    assert "use binarization static" in refusal(save(**binary), binarization="dynamic")
 
 
 def test_whole_numbers_of_an_unknown_scale_are_not_guessed(tmp_path):

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vaejax.data import builders, catalogue, download, load
+from vaejax.data import binarized_mnist, builders, catalogue, download, load, mnist
 from vaejax.errors import UserError
 
 PREPARING = "preparing {} (once)…\n"
@@ -81,11 +81,10 @@ def served(bare, tmp_path, monkeypatch):
         (folder / name).write_bytes(gzip.compress(content) if name in idx else content)
     md5 = {name: hashlib.md5(content).hexdigest() for name, content in idx.items()}
     sha256 = {name: hashlib.sha256(content).hexdigest() for name, content in amat.items()}
-    monkeypatch.setattr(catalogue, "MNIST_FILES", md5)
-    monkeypatch.setattr(catalogue, "BINARIZED_FILES", sha256)
     with server(folder) as url:
-        monkeypatch.setattr(catalogue, "MNIST_URL", url)
-        monkeypatch.setattr(catalogue, "BINARIZED_URL", url)
+        for module, checksums in ((mnist, md5), (binarized_mnist, sha256)):
+            changed = module.PUBLISHED._replace(url=url, checksums=checksums)
+            monkeypatch.setattr(module, "PUBLISHED", changed)
         yield folder
 
 
@@ -123,10 +122,10 @@ def assert_equal(a, b):
         np.testing.assert_array_equal(a[name], b[name])
 
 
-def refusal(name="mnist"):
+def refusal(module=mnist):
     """The one line that a person sees."""
     with pytest.raises(UserError) as caught:
-        catalogue.load(name)
+        catalogue.load(module.PUBLISHED)
     line = str(caught.value)
     assert "\n" not in line
     assert len(line) < 600
@@ -146,13 +145,13 @@ def prepared(real_data, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TFDS_DATA_DIR", str(real_data / "tfds"))
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
-        yield catalogue.load("mnist")
+        yield catalogue.load(mnist.PUBLISHED)
 
 
 def test_prepared_mnist_holds_the_published_files(prepared, real_data, monkeypatch, capfd):
     assert_same_examples(prepared, real_data / "raw" / "mnist")
     monkeypatch.setattr(catalogue, "_decode", refuse_to_decode)
-    assert_equal(catalogue.load("mnist"), prepared)
+    assert_equal(catalogue.load(mnist.PUBLISHED), prepared)
     data = load("mnist")
     assert [len(x) for x in (data.train, data.validation, data.test)] == [50000, 10000, 10000]
     assert data.fingerprint == "8440d7cfd6e78f75"
@@ -165,10 +164,12 @@ def test_own_preparation_of_mnist_is_that_of_tfds(prepared, real_data, bare, mon
     """From the published files over HTTP: the same images in the same order, so that the
     validation split and the fingerprint do not depend on who prepared them."""
     with server(real_data / "raw" / "mnist") as url:
-        monkeypatch.setattr(catalogue, "MNIST_URL", url)
-        assert_equal(catalogue.load("mnist"), prepared)
+        monkeypatch.setattr(mnist, "PUBLISHED", mnist.PUBLISHED._replace(url=url))
+        assert_equal(catalogue.load(mnist.PUBLISHED), prepared)
     assert capfd.readouterr() == ("", PREPARING.format("mnist"))
-    assert catalogue.whereabouts("mnist") == f"prepared in {bare / 'vaejax_mnist' / '1.0.0'}"
+    assert (
+        catalogue.whereabouts(mnist.PUBLISHED) == f"prepared in {bare / 'vaejax_mnist' / '1.0.0'}"
+    )
 
 
 def test_prepared_binarized_mnist(real_data, tmp_path, monkeypatch, capfd):
@@ -193,13 +194,15 @@ def test_prepared_binarized_mnist(real_data, tmp_path, monkeypatch, capfd):
 
 def test_prepares_and_caches(served, monkeypatch, capfd):
     """One line on stderr; afterwards neither the network nor the prepared files are read."""
-    assert "not here: would fetch 4 files from http://127.0.0.1" in catalogue.whereabouts("mnist")
-    first = catalogue.load("mnist")
+    assert "not here: would fetch 4 files from http://127.0.0.1" in catalogue.whereabouts(
+        mnist.PUBLISHED
+    )
+    first = catalogue.load(mnist.PUBLISHED)
     assert capfd.readouterr() == ("", PREPARING.format("mnist"))
     assert_same_examples(first, served)
     monkeypatch.setattr(catalogue, "_decode", refuse_to_decode)
     monkeypatch.setattr(catalogue, "_prepare", refuse_to_decode)
-    assert_equal(catalogue.load("mnist"), first)
+    assert_equal(catalogue.load(mnist.PUBLISHED), first)
     assert capfd.readouterr() == ("", "")
     assert len(load("mnist", validation=40).train) == 260
     with pytest.raises(UserError, match=r"from 0 to 299 \(of 300 training examples\); got 10000"):
@@ -212,8 +215,10 @@ def test_binarized_mnist_from_its_text_files(served, capfd):
     for stem, split in (("train", "train"), ("valid", "validation"), ("test", "test")):
         rows = np.loadtxt(served / f"binarized_mnist_{stem}.amat", dtype=np.uint8)
         assert data.split(split).shape == (len(rows), 28, 28)
-        assert sorted(x.tobytes() for x in data.split(split)) == sorted(x.tobytes() for x in rows)
-    with pytest.raises(UserError, match="published validation split of 20 images"):
+        assert sorted(x.astype(np.uint8).tobytes() for x in data.split(split)) == sorted(
+            x.tobytes() for x in rows
+        )
+    with pytest.raises(UserError, match="20 images that were published for it"):
         load("binarized_mnist", validation=10)
     with pytest.raises(UserError, match="binary already"):
         load("binarized_mnist", validation=20, binarization="dynamic")
@@ -223,10 +228,10 @@ def test_binarized_mnist_from_its_text_files(served, capfd):
 def test_without_a_cache_it_is_only_slower(served, tmp_path, cache):
     if cache == "not writable":
         (tmp_path / "cache").write_text("a file where the folder would be")
-    first = catalogue.load("mnist")
+    first = catalogue.load(mnist.PUBLISHED)
     for file in (tmp_path / "cache").rglob("*.npz"):
         file.write_bytes(file.read_bytes()[:1000])
-    assert_equal(catalogue.load("mnist"), first)
+    assert_equal(catalogue.load(mnist.PUBLISHED), first)
 
 
 def test_another_process_prepares_meanwhile(served, monkeypatch):
@@ -234,11 +239,11 @@ def test_another_process_prepares_meanwhile(served, monkeypatch):
 
     def first_in_another_process(url, checksum):
         monkeypatch.setattr(builders, "fetch", fetch)
-        catalogue._prepare("mnist")
+        catalogue._prepare(mnist.PUBLISHED)
         return fetch(url, checksum)
 
     monkeypatch.setattr(builders, "fetch", first_in_another_process)
-    assert_same_examples(catalogue.load("mnist"), served)
+    assert_same_examples(catalogue.load(mnist.PUBLISHED), served)
 
 
 # Answers that are not the files
@@ -255,7 +260,7 @@ def test_another_process_prepares_meanwhile(served, monkeypatch):
     ],
 )
 def test_a_wrong_file_is_refused_and_not_kept(served, bare, name, wrong, capfd):
-    data_set = "binarized_mnist" if name.endswith(".amat") else "mnist"
+    module = binarized_mnist if name.endswith(".amat") else mnist
     right = (served / name).read_bytes()
     content = {
         "damaged": right[:2000] + bytes(100) + right[2100:],
@@ -264,14 +269,14 @@ def test_a_wrong_file_is_refused_and_not_kept(served, bare, name, wrong, capfd):
         "a page of a proxy": b"<html>Please log in</html>",
     }[wrong]
     (served / name).write_bytes(content)
-    line = refusal(data_set)
+    line = refusal(module)
     assert f"/{name} has the wrong checksum: expected " in line
     assert "try again, or check for a proxy" in line
-    assert capfd.readouterr() == ("", PREPARING.format(data_set))
+    assert capfd.readouterr() == ("", PREPARING.format(module.PUBLISHED.name))
     assert [f for f in bare.rglob("*") if f.is_file()] == []
-    assert "not here" in catalogue.whereabouts(data_set)
+    assert "not here" in catalogue.whereabouts(module.PUBLISHED)
     (served / name).write_bytes(right)
-    assert len(catalogue.load(data_set)["train"]) in (50, 300)
+    assert len(catalogue.load(module.PUBLISHED)["train"]) in (50, 300)
 
 
 def test_not_found(served, bare, capfd):
@@ -291,7 +296,7 @@ def test_no_answer(bare, tmp_path, monkeypatch, handler, reason, capfd):
     monkeypatch.setattr(download, "_TIMEOUT", 0.2)
     start = time.monotonic()
     with server(tmp_path, handler or Files) as url:
-        monkeypatch.setattr(catalogue, "MNIST_URL", url)
+        monkeypatch.setattr(mnist, "PUBLISHED", mnist.PUBLISHED._replace(url=url))
         line = refusal() if handler else ""
     line = line or refusal()
     assert time.monotonic() - start < 10
@@ -308,8 +313,8 @@ def test_nothing_half_prepared_is_believed(served, bare):
     left = bare / "vaejax_mnist" / "incomplete.ABCDEF_1.0.0"
     left.mkdir(parents=True)
     (left / "dataset_info.json").write_text(json.dumps({"fileFormat": "array_record"}))
-    assert "not here" in catalogue.whereabouts("mnist")
-    assert_same_examples(catalogue.load("mnist"), served)
+    assert "not here" in catalogue.whereabouts(mnist.PUBLISHED)
+    assert_same_examples(catalogue.load(mnist.PUBLISHED), served)
 
 
 @pytest.mark.parametrize("content", ['{"fileFormat": "tfrecord"}', "{}", "not JSON"])
@@ -317,25 +322,25 @@ def test_what_is_not_array_record_is_ignored(served, bare, content):
     other = bare / "mnist" / "3.0.1"
     other.mkdir(parents=True)
     (other / "dataset_info.json").write_text(content)
-    assert "not here" in catalogue.whereabouts("mnist")
-    assert_same_examples(catalogue.load("mnist"), served)
+    assert "not here" in catalogue.whereabouts(mnist.PUBLISHED)
+    assert_same_examples(catalogue.load(mnist.PUBLISHED), served)
 
 
 def test_a_folder_without_its_description(served, bare):
-    catalogue.load("mnist")
+    catalogue.load(mnist.PUBLISHED)
     folder = bare / "vaejax_mnist" / "1.0.0"
     (folder / "dataset_info.json").unlink()
     line = refusal()
     assert f"cannot read the data set prepared in {folder}" in line
     assert "delete that folder to have it prepared again" in line
     shutil.rmtree(folder)
-    assert_same_examples(catalogue.load("mnist"), served)
+    assert_same_examples(catalogue.load(mnist.PUBLISHED), served)
 
 
 @pytest.mark.parametrize("damage", ["emptied", "truncated", "overwritten", "removed"])
 def test_damaged_records(served, bare, damage, capfd):
     """Refused though the cache has the images: it belongs to the files as they were."""
-    catalogue.load("mnist")
+    catalogue.load(mnist.PUBLISHED)
     folder = bare / "vaejax_mnist" / "1.0.0"
     (records,) = folder.glob("*train.array_record*")
     content = records.read_bytes()

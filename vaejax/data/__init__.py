@@ -1,7 +1,17 @@
 """Named data sets with their protocol: splits, binarization, fingerprint."""
 
 from vaejax.data.binarize import binarize
-from vaejax.data.dataset import Binarization, Dataset
+from vaejax.data.dataset import Dataset
 from vaejax.data.load import available, load
+from vaejax.data.summary import Binarization, DataSummary, load_summary, save_summary
 
-__all__ = ["Binarization", "Dataset", "available", "binarize", "load"]
+__all__ = [
+    "Binarization",
+    "DataSummary",
+    "Dataset",
+    "available",
+    "binarize",
+    "load",
+    "load_summary",
+    "save_summary",
+]

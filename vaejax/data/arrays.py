@@ -4,30 +4,38 @@ from pathlib import Path
 
 import numpy as np
 
-from vaejax.data.dataset import Binarization, Dataset, held_out
-from vaejax.errors import UserError
+from vaejax.data.dataset import Dataset, held_out
+from vaejax.data.summary import Binarization
+from vaejax.errors import SettingError, UserError
 
 
-def load(path: Path, binarization: Binarization | None, validation: int | None) -> Dataset:
+def load(
+    path: Path, binarization: Binarization | None, validation: int | None, binarize: bool = True
+) -> Dataset:
     """`.npz` with `train`, `test` and perhaps `validation` (by default the last tenth of `train`);
     or one array (`.npy`, or the only entry of an `.npz`, under any other name), of which a fixed
     shuffle gives 80 % train, 10 % validation, 10 % test.
 
     Arrays are (n, ...), with shapes that agree after the first axis. Values: 0/1; whole numbers
     0..255 (intensity = value / 255); fractions in [0, 1] (intensities); or any real numbers, for a
-    Gaussian likelihood.
+    Gaussian likelihood. The data set's `note` says what was made of them.
+
+    Where `binarization` is not given, intensities are binarized if `binarize` allows it and they
+    are images of one channel, (height, width) or one more axis of length 1.
 
     Raises:
       UserError: no such file, or one that cannot be used: it says why.
+      SettingError: intensities that may be binarized but are no images of one channel.
     """
     splits, tenth = _splits(path)
     train, test = splits["train"], splits["test"]
     if "validation" in splits:
         held = splits["validation"]
         if validation is not None and validation != len(held):
-            raise UserError(
-                f"{path} has its own validation split of {len(held)} examples; got "
-                f"--data.validation {validation}: leave it out"
+            raise SettingError(
+                f"{path} holds out {len(held)} examples itself; got validation {validation}: "
+                "leave it out",
+                "validation",
             )
     else:
         cut = held_out(len(train), tenth if validation is None else validation)
@@ -40,10 +48,56 @@ def load(path: Path, binarization: Binarization | None, validation: int | None) 
             )
     levels, dtype = _scale(np.concatenate([s.reshape(-1) for s in (train, held, test)]))
     if binarization is None:
-        binarization = "static" if levels == 1 and dtype == np.uint8 else "dynamic"
-        binarization = "none" if levels is None else binarization
+        binarization = _usual_binarization(path, train.shape[1:], levels, dtype, binarize)
     train, held, test = (s.astype(dtype) for s in (train, held, test))
-    return Dataset(path.stem, train, held, test, levels, binarization)
+    note = _note(path, train.shape[1:], levels, dtype, binarization)
+    return Dataset(path.stem, train, held, test, levels, binarization, note=note)
+
+
+def _usual_binarization(
+    path: Path, shape: tuple[int, ...], levels: float | None, dtype: type, binarize: bool
+) -> Binarization:
+    if levels == 1 and dtype == np.uint8:
+        return "static"
+    if levels is None or not binarize:
+        return "none"
+    if len(shape) == 2 or (len(shape) == 3 and 1 in (shape[0], shape[-1])):
+        return "dynamic"
+    what = "features" if len(shape) == 1 else "no images of one channel"
+    likelihood = "discretized_logistic" if dtype == np.uint8 else "gaussian"
+    raise SettingError(
+        f"{path}: examples of shape {shape} are {what}, so {_values(levels, dtype)} are not made "
+        f"0 or 1 unasked: keep them with model.likelihood {likelihood} (binarization none), or "
+        "draw 0 or 1 from them with binarization dynamic",
+        "binarization",
+        "model.likelihood",
+    )
+
+
+def _values(levels: float | None, dtype: type) -> str:
+    """What values a file has, in words."""
+    if levels is None:
+        return "real numbers"
+    if dtype == np.float32:
+        return "fractions in [0, 1]"
+    return "0 and 1" if levels == 1 else f"whole numbers 0..{levels:g}"
+
+
+def _note(
+    path: Path,
+    shape: tuple[int, ...],
+    levels: float | None,
+    dtype: type,
+    binarization: Binarization,
+) -> str:
+    fraction = "value / 255" if levels == 255 else "the value"
+    done = {
+        "static": "taken as they are",
+        "none": "taken as they are" if levels in (1.0, None) else f"x = {fraction}",
+        "threshold": f"x = 1 where {fraction} is above 1/2, else 0",
+        "dynamic": f"x drawn as 1 with probability {fraction}, else 0, anew at each step",
+    }[binarization]
+    return f"{path.stem}: {_values(levels, dtype)} of shape {shape}, {done}"
 
 
 def _splits(path: Path) -> tuple[dict[str, np.ndarray], int]:

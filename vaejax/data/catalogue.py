@@ -1,7 +1,7 @@
-"""MNIST through TensorFlow Datasets, without TensorFlow.
+"""Published image files through TensorFlow Datasets, without TensorFlow.
 
 A directory prepared by anyone (`TFDS_DATA_DIR`, array_record) is read as it is. Where there is
-none, the builders of `vaejax.data.builders` fetch the published files, verify them and prepare
+none, a builder of `vaejax.data.builders` fetches the published files, verifies them and prepares
 one. Either way the rows come in the order of TFDS, which is shuffled, not that of the files.
 """
 
@@ -11,8 +11,9 @@ import io
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import PIL.Image
@@ -20,23 +21,24 @@ import PIL.Image
 from vaejax.cache import cache_folder
 from vaejax.errors import UserError
 
-MNIST_URL = "https://storage.googleapis.com/cvdf-datasets/mnist/"
-MNIST_FILES = {  # MD5 of the uncompressed files, as published
-    "train-images-idx3-ubyte.gz": "6bbc9ace898e44ae57da46a324031adb",
-    "train-labels-idx1-ubyte.gz": "a25bea736e30d166cdddb491f175f624",
-    "t10k-images-idx3-ubyte.gz": "2646ac647ad5339dbf082846283269ea",
-    "t10k-labels-idx1-ubyte.gz": "27ae3e4e09519cfbb04c329615203637",
-}
-BINARIZED_URL = "http://www.cs.toronto.edu/~larocheh/public/datasets/binarized_mnist/"
-BINARIZED_FILES = {  # SHA-256, as TensorFlow Datasets records them
-    f"binarized_mnist_{split}.amat": checksum
-    for split, checksum in (
-        ("train", "ad693b29f94c14277b095f5238ddefbbdaaae0939789dd2f4f0205278cee3e4d"),
-        ("valid", "1de3d397c40fe8eeb33dafd4099a1f665ec01e96d9be234aaeeac8a34930e2e2"),
-        ("test", "e6687bfea3f820c174f33b7865140b2a2dd2930ef786f35d45795fc193b5ab2c"),
-    )
-}
-SPLITS = {"mnist": ("train", "test"), "binarized_mnist": ("train", "validation", "test")}
+
+class Published(NamedTuple):
+    """Published files of images.
+
+    Attributes:
+      checksums: file name -> MD5 or SHA-256 of the uncompressed content.
+      labelled: whether an example has a label.
+      examples: (content by file name, split) -> examples {"image": uint8 (shape), "label": int}.
+      shape: of one image.
+    """
+
+    name: str
+    url: str
+    checksums: dict[str, str]
+    splits: tuple[str, ...]
+    labelled: bool
+    examples: Callable[[dict[str, bytes], str], Iterable[dict]]
+    shape: tuple[int, ...] = (28, 28)
 
 
 def data_dir() -> Path:
@@ -45,29 +47,32 @@ def data_dir() -> Path:
     return Path(folder).expanduser()
 
 
-def whereabouts(name: str) -> str:
+def whereabouts(published: Published) -> str:
     """Where a data set is, or what would be fetched."""
-    prepared = _prepared(name)
+    prepared = _prepared(published.name)
     if prepared:
         return f"prepared in {prepared}"
-    url, files = (MNIST_URL, MNIST_FILES) if name == "mnist" else (BINARIZED_URL, BINARIZED_FILES)
-    return f"not here: would fetch {len(files)} files from {url} into {data_dir()}"
+    return (
+        f"not here: would fetch {len(published.checksums)} files from {published.url} into "
+        f"{data_dir()}"
+    )
 
 
-def load(name: str) -> dict[str, np.ndarray]:
-    """Images uint8 (n, 28, 28) by split, and `<split>_labels` int32 (n,) where there are labels.
+def load(published: Published) -> dict[str, np.ndarray]:
+    """Images uint8 (n, *shape) by split, and `<split>_labels` int32 (n,) where there are labels.
 
     Raises:
       UserError: the files cannot be fetched, are not the published ones, or the prepared folder
         cannot be written or read.
     """
+    name = published.name
     folder = _prepared(name)
     arrays = _read_cache(_cached(name, folder)) if folder else None
     if arrays is None:
         print(f"preparing {name} (once)…", file=sys.stderr, flush=True)
         with _quiet():
-            folder = folder or _prepare(name)
-            arrays = _decode(name, folder)
+            folder = folder or _prepare(published)
+            arrays = _decode(published, folder)
         _write_cache(_cached(name, folder), arrays)
     return arrays
 
@@ -127,26 +132,25 @@ def _write_cache(path: Path, arrays: dict[str, np.ndarray]) -> None:
             temporary.unlink(missing_ok=True)
 
 
-def _prepare(name: str) -> Path:
-    from vaejax.data.builders import VaejaxBinarizedMnist, VaejaxMnist
+def _prepare(published: Published) -> Path:
+    from vaejax.data.builders import builder_class
 
-    builder_class = VaejaxMnist if name == "mnist" else VaejaxBinarizedMnist
     try:
-        builder = builder_class(data_dir=str(data_dir()), file_format="array_record")
+        builder = builder_class(published)(data_dir=str(data_dir()), file_format="array_record")
         builder.download_and_prepare()
     except UserError:
         raise
     except Exception as error:
-        if folder := _prepared(name):  # by another process, meanwhile
+        if folder := _prepared(published.name):  # by another process, meanwhile
             return folder
         raise UserError(
-            f"cannot prepare {name} in {data_dir()}: {_first_line(error)}; check that the folder "
-            "can be written and has room, or point TFDS_DATA_DIR elsewhere"
+            f"cannot prepare {published.name} in {data_dir()}: {_first_line(error)}; check that "
+            "the folder can be written and has room, or point TFDS_DATA_DIR elsewhere"
         ) from error
     return Path(builder.data_dir)
 
 
-def _decode(name: str, folder: Path) -> dict[str, np.ndarray]:
+def _decode(published: Published, folder: Path) -> dict[str, np.ndarray]:
     import tensorflow_datasets as tfds
 
     arrays = {}
@@ -154,11 +158,11 @@ def _decode(name: str, folder: Path) -> dict[str, np.ndarray]:
         builder = tfds.builder_from_directory(folder)
         png = isinstance(builder.info.features["image"], tfds.features.Image)
         decoders = {"image": tfds.decode.SkipDecoding()} if png else None
-        for split in SPLITS[name]:
+        for split in published.splits:
             source = builder.as_data_source(split=split, decoders=decoders)
             rows = source.__getitems__(list(range(len(source))))
             images = [_open_png(row["image"]) if png else row["image"] for row in rows]
-            arrays[split] = np.stack(images).reshape(-1, 28, 28)
+            arrays[split] = np.stack(images).reshape(-1, *published.shape)
             if "label" in rows[0]:
                 arrays[f"{split}_labels"] = np.array([row["label"] for row in rows], np.int32)
     except Exception as error:

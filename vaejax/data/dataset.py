@@ -11,10 +11,10 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from vaejax.data.binarize import binarize
-from vaejax.errors import UserError
+from vaejax.data.summary import Binarization, DataSummary, Support, moments
+from vaejax.errors import SettingError
 from vaejax.types import Example, Key
 
-Binarization = Literal["dynamic", "static", "threshold", "none"]
 Split = Literal["train", "validation", "test"]
 
 # Part of the protocol, not of a run: every run evaluates on the same binary images.
@@ -32,6 +32,7 @@ class Dataset:
         `static`: the stored values are 0 and 1; `none`: intensities or real values as they are.
       labels: per split, where the source has them.
       given: per split, what the examples are conditioned on, along the first axis.
+      note: what was made of a person's own file, in one sentence.
     """
 
     name: str
@@ -42,29 +43,34 @@ class Dataset:
     binarization: Binarization
     labels: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
     given: dict[str, Any] = dataclasses.field(default_factory=dict)
+    note: str = ""
 
     def __post_init__(self):
         if self.binarization not in get_args(Binarization):
-            raise UserError(
+            raise SettingError(
                 f"binarization must be one of {', '.join(get_args(Binarization))}; got "
-                f"{self.binarization!r}"
+                f"{self.binarization!r}",
+                "binarization",
             )
         stored_binary = self.levels == 1 and self.train.dtype == np.uint8
         if self.binarization == "static" and not stored_binary:
-            raise UserError(
-                f"binarization static expects stored values 0 and 1; {self.name} has grey or real "
-                "values: use --data.binarization dynamic or threshold"
+            raise SettingError(
+                f"static expects stored values 0 and 1; {self.name} has grey or real "
+                "values: use binarization dynamic or threshold",
+                "binarization",
             )
         if self.binarization != "static" and stored_binary:
-            raise UserError(
-                f"{self.name} is binary already, so binarization {self.binarization} has nothing "
-                "to do: use --data.binarization static"
+            raise SettingError(
+                f"{self.name} is binary already, so {self.binarization} has nothing to do: use "
+                "binarization static",
+                "binarization",
             )
         if self.binarization in ("dynamic", "threshold") and self.levels is None:
-            raise UserError(
-                f"binarization {self.binarization} expects intensities in [0, 1] or 0..255; "
-                f"{self.name} has values outside: use --data.binarization none and "
-                "--model.likelihood gaussian"
+            raise SettingError(
+                f"{self.binarization} expects intensities in [0, 1] or 0..255; "
+                f"{self.name} has values outside: use binarization none, and a gaussian "
+                "likelihood",
+                "binarization",
             )
 
     @property
@@ -73,7 +79,7 @@ class Dataset:
         return self.train.shape[1:]
 
     @property
-    def support(self) -> Literal["binary", "grey", "unit", "real"]:
+    def support(self) -> Support:
         """What values x takes: {0, 1}, {0, 1/levels, ..., 1}, [0, 1] or the reals."""
         if self.binarization != "none":
             return "binary"
@@ -131,29 +137,44 @@ class Dataset:
             digest.update(np.ascontiguousarray(stored).tobytes())
         return digest.hexdigest()[:16]
 
+    @functools.cached_property
+    def summary(self) -> DataSummary:
+        """What a model needs of these data."""
+        mean, std = self._moments()
+        return DataSummary(
+            name=self.name,
+            shape=self.shape,
+            levels=self.levels,
+            binarization=self.binarization,
+            support=self.support,
+            mean=mean,
+            std=std,
+            num_train=len(self.train),
+            num_validation=len(self.validation),
+            num_test=len(self.test),
+            fingerprint=self.fingerprint,
+            note=self.note,
+        )
+
+    def _moments(self) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and standard deviation of each element of x over the training split."""
+        if self.support == "binary":
+            mean = self.mean()
+            return mean, np.sqrt(mean * (1 - mean))
+        return moments(self.train, self.levels)
+
     def protocol(self) -> dict[str, object]:
         """What must agree for two numbers to be comparable."""
-        return {
-            "data": self.name,
-            "train": len(self.train),
-            "validation": len(self.validation),
-            "test": len(self.test),
-            "shape": list(self.shape),
-            "levels": self.levels,
-            "binarization": self.binarization,
-            "fingerprint": self.fingerprint,
-        }
+        return self.summary.protocol()
 
 
 def held_out(num_train: int, validation: int) -> int:
     """Where the validation examples begin, counted from the end of the training split.
 
     Raises:
-      UserError: they would be fewer than none, or all.
+      SettingError: they would be fewer than none, or all.
     """
     if not 0 <= validation < num_train:
-        raise UserError(
-            f"--data.validation must be from 0 to {num_train - 1} (of {num_train} training "
-            f"examples); got {validation}"
-        )
+        expected = f"from 0 to {num_train - 1} (of {num_train} training examples)"
+        raise SettingError(f"validation must be {expected}; got {validation}", "validation")
     return num_train - validation

@@ -1,91 +1,67 @@
 """A data set by its name, or a person's own arrays by their path."""
 
-import dataclasses
 from pathlib import Path
 
-import numpy as np
+from vaejax.data import arrays, binarized_mnist, digits, mnist
+from vaejax.data.dataset import Dataset, held_out
+from vaejax.data.source import Source
+from vaejax.data.summary import Binarization
+from vaejax.errors import SettingError, UserError
 
-from vaejax.data import arrays, catalogue
-from vaejax.data.dataset import Binarization, Dataset, held_out
-from vaejax.errors import UserError
-
-
-@dataclasses.dataclass(frozen=True)
-class Source:
-    """What `vaejax data` says of a data set before it is loaded."""
-
-    name: str
-    binarization: Binarization
-    validation: int
-    description: str
-
-
-SOURCES = (
-    Source("digits", "dynamic", 200, "1,797 8x8 grey digits that scikit-learn carries"),
-    Source("mnist", "dynamic", 10_000, "70,000 28x28 grey digits (LeCun et al. 1998)"),
-    Source("binarized_mnist", "static", 10_000, "MNIST binarized once (Larochelle & Murray 2011)"),
-)
+SOURCES = {module.SOURCE.name: module.SOURCE for module in (digits, mnist, binarized_mnist)}
 
 
 def available() -> list[tuple[Source, str]]:
     """Each named data set with where it is, or what would be fetched."""
-    return [(source, _whereabouts(source.name)) for source in SOURCES]
-
-
-def _whereabouts(name: str) -> str:
-    return "inside scikit-learn" if name == "digits" else catalogue.whereabouts(name)
+    return [(source, source.whereabouts()) for source in SOURCES.values()]
 
 
 def load(
-    name: str, *, binarization: Binarization | None = None, validation: int | None = None
+    name: str,
+    *,
+    binarization: Binarization | None = None,
+    validation: int | None = None,
+    binarize: bool = True,
 ) -> Dataset:
     """Load a data set.
 
     Args:
       name: `digits`, `mnist`, `binarized_mnist`, or the path of an `.npz` or `.npy` file.
       binarization: by default the data set's usual one; for files `static` for 0/1 values,
-        `dynamic` for intensities, `none` for other real values.
+        `dynamic` for images of one channel, `none` for real values. Other intensities (colour
+        images, features) have no default.
       validation: how many training examples are held out: the last ones of the training split
         (for `mnist` in the order of TensorFlow Datasets, which is shuffled). `binarized_mnist`
         has a published validation split, and takes only its size.
+      binarize: False to keep intensities as they are where `binarization` is not given.
 
     Raises:
       UserError: no such data set; or values, shapes or sizes that cannot be used.
     """
     if name.endswith((".npz", ".npy")):
-        return arrays.load(Path(name), binarization, validation)
-    source = next((s for s in SOURCES if s.name == name), None)
-    if source is None:
-        names = ", ".join(s.name for s in SOURCES)
+        return arrays.load(Path(name), binarization, validation, binarize)
+    if name not in SOURCES:
+        names = ", ".join(SOURCES)
         raise UserError(f"unknown data set {name!r}: expected {names}, or a .npz or .npy file")
-    binarization = binarization or source.binarization
-    validation = source.validation if validation is None else validation
-    if name == "binarized_mnist":
-        splits = catalogue.load(name)
-        if validation != len(splits["validation"]):
-            raise UserError(
-                f"binarized_mnist has a published validation split of {len(splits['validation'])} "
-                f"images; --data.validation {validation} would change it"
-            )
-        return Dataset(name, splits["train"], splits["validation"], splits["test"], 1, binarization)
-    if name == "digits":
-        from sklearn.datasets import load_digits
-
-        digits = load_digits()
-        images, labels = digits.images.astype(np.uint8), digits.target
-        # The last 297 are the test split: no shuffle, so that writers are not shared by chance.
-        train, test, levels = (images[:1500], labels[:1500]), (images[1500:], labels[1500:]), 16
-    else:
-        splits = catalogue.load(name)
-        train = splits["train"], splits["train_labels"]
-        test, levels = (splits["test"], splits["test_labels"]), 255
-    cut = held_out(len(train[0]), validation)
-    return Dataset(
-        name,
-        train[0][:cut],
-        train[0][cut:],
-        test[0],
-        levels,
-        binarization,
-        {"train": train[1][:cut], "validation": train[1][cut:], "test": test[1]},
+    source = SOURCES[name]
+    usual: Binarization = (
+        source.binarization if binarize or source.binarization == "static" else "none"
     )
+    return _load_source(source, binarization or usual, validation)
+
+
+def _load_source(source: Source, binarization: Binarization, validation: int | None) -> Dataset:
+    stored = source.load()
+    train, held, labels = stored.train, stored.validation, dict(stored.labels or {})
+    if held is not None and validation not in (None, len(held)):
+        raise SettingError(
+            f"{source.name} holds out the {len(held)} images that were published for it; "
+            f"validation {validation} would change that: leave it out",
+            "validation",
+        )
+    if held is None:
+        cut = held_out(len(train), source.num_validation if validation is None else validation)
+        train, held = train[:cut], train[cut:]
+        if labels:
+            labels |= {"train": labels["train"][:cut], "validation": labels["train"][cut:]}
+    return Dataset(source.name, train, held, stored.test, stored.levels, binarization, labels)

@@ -49,6 +49,7 @@ class Train:
                 f"batch_size {self.batch_size} is more than the {num_examples} training examples: "
                 "lower it",
                 "batch_size",
+                section="train",
             )
         return num_examples // self.batch_size
 

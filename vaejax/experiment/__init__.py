@@ -1,0 +1,60 @@
+"""The configuration of a run, models built from it, experiment files, and a run's identity."""
+
+from vaejax.experiment.configuration import (
+    MLP,
+    Bound,
+    Config,
+    Corruption,
+    Data,
+    EncoderFirst,
+    MaskedMLP,
+    Regularization,
+    decoder_weights,
+)
+from vaejax.experiment.files import (
+    Comparison,
+    Experiment,
+    ExperimentFile,
+    Member,
+    find,
+    folders,
+    load,
+)
+from vaejax.experiment.identity import from_json, identity, to_json
+from vaejax.experiment.likelihoods import LIKELIHOODS, LikelihoodKind
+from vaejax.experiment.load_data import load_data
+from vaejax.experiment.presets import (
+    encoder_noise,
+    masked_density,
+    masked_pair,
+    mlp_pair,
+)
+
+__all__ = [
+    "LIKELIHOODS",
+    "MLP",
+    "Bound",
+    "Comparison",
+    "Config",
+    "Corruption",
+    "Data",
+    "EncoderFirst",
+    "Experiment",
+    "ExperimentFile",
+    "LikelihoodKind",
+    "MaskedMLP",
+    "Member",
+    "Regularization",
+    "decoder_weights",
+    "encoder_noise",
+    "find",
+    "folders",
+    "from_json",
+    "identity",
+    "load",
+    "load_data",
+    "masked_density",
+    "masked_pair",
+    "mlp_pair",
+    "to_json",
+]

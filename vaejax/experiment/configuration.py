@@ -1,0 +1,239 @@
+"""The typed configuration of one run."""
+
+import dataclasses
+import functools
+import math
+from collections.abc import Callable
+from typing import Any, Literal
+
+import jax
+import optax
+
+from vaejax import networks
+from vaejax.data import Binarization
+from vaejax.errors import SettingError, require
+from vaejax.evaluation import Evaluate
+from vaejax.experiment.likelihoods import Likelihood
+from vaejax.objectives import (
+    elbo,
+    free_bits,
+    gaussian_noise,
+    linear_warmup,
+    masking_noise,
+    salt_and_pepper,
+)
+from vaejax.training import Train, encoder_first, semi_amortized_terms
+from vaejax.training.update import Update, gradient_update
+from vaejax.types import GenerativeModel, InferenceNetwork, Params
+
+
+@dataclasses.dataclass(frozen=True)
+class Data:
+    """Data and protocol."""
+
+    name: str = "digits"
+    """digits, mnist, binarized_mnist, or the path of an .npz or .npy file."""
+    binarization: Binarization | None = None
+    """How grey values become binary; unless given the one that fits the likelihood, else the data
+    set's usual one."""
+    validation: int | None = None
+    """Training examples held out for validation; the data set's usual number unless given."""
+
+
+@dataclasses.dataclass(frozen=True)
+class MLP:
+    """Two multilayer perceptrons, the decoder mirroring the encoder."""
+
+    latent_dim: int = 50
+    """Dimensions of z."""
+    hidden: tuple[int, ...] = (200, 200)
+    """Widths of the encoder's hidden layers; reversed in the decoder."""
+    activation: Literal["tanh", "relu", "elu", "softplus"] = "tanh"
+    """Nonlinearity."""
+    likelihood: Likelihood = "bernoulli"
+    """p(x | z): for binary data; for grey values; for real values. Scales are learned."""
+
+    def __post_init__(self):
+        require(self.latent_dim >= 1, "latent_dim", "at least 1", self.latent_dim)
+        require_widths("hidden", self.hidden)
+
+
+@dataclasses.dataclass(frozen=True)
+class MaskedMLP:
+    """A masked network (MADE) with direct connections, as p(x) of binary data."""
+
+    hidden: tuple[int, ...] = (500,)
+    """Widths of the hidden layers."""
+    activation: Literal["tanh", "relu", "elu", "softplus"] = "relu"
+    """Nonlinearity."""
+    orders: int = 1
+    """Orders of the elements of x: the first as they lie, the others drawn."""
+    masks: int = 1
+    """Sets of hidden degrees an order; p(x) is the mean over orders x masks."""
+    masks_seed: int = 0
+    """Seed of the drawn orders and degrees."""
+
+    def __post_init__(self):
+        require_widths("hidden", self.hidden)
+        require(self.orders >= 1, "orders", "at least 1", self.orders)
+        require(self.masks >= 1, "masks", "at least 1", self.masks)
+
+
+@dataclasses.dataclass(frozen=True)
+class Corruption:
+    """What is done to x before the encoder sees it, in training and in the chain."""
+
+    kind: Literal["masking", "salt_and_pepper", "gaussian"] = "salt_and_pepper"
+    """Elements set to 0; to 0 or 1, half each; noise added to all."""
+    level: float = 0.2
+    """The fraction of elements; of Gaussian noise, its standard deviation."""
+    walkback: int = 0
+    """Most further rounds of the model's own chain in training (Bengio et al. 2013)."""
+
+    def __post_init__(self):
+        most = float("inf") if self.kind == "gaussian" else 1.0
+        valid = 0 < self.level <= most and self.level < math.inf
+        require(valid, "level", f"above 0 and at most {most:g}, and finite", self.level)
+        require(self.walkback >= 0, "walkback", "0 or more", self.walkback)
+
+    def function(self) -> Callable:
+        """corrupt(key, x)."""
+        kinds = {
+            "masking": masking_noise,
+            "salt_and_pepper": salt_and_pepper,
+            "gaussian": gaussian_noise,
+        }
+        return kinds[self.kind](self.level)
+
+
+@dataclasses.dataclass(frozen=True)
+class Regularization:
+    """What keeps an autoencoder smooth (Ghosh et al. 2020)."""
+
+    code_penalty: float = 0.1
+    """Half of this times ||z||^2 is taken from the objective."""
+    gradient_penalty: float = 0.1
+    """This times ||d E[x | z] / dz||_F^2 is taken from the objective."""
+    spectral_norm: bool = False
+    """Whether each layer of the decoder has its weights divided by their largest singular value."""
+    decoder_l2: float = 0.0
+    """Half of this times the sum of the decoder's squared weights (biases aside) is taken from the
+    objective."""
+
+    def __post_init__(self):
+        for name in ("code_penalty", "gradient_penalty", "decoder_l2"):
+            value = getattr(self, name)
+            require(0 <= value < math.inf, name, "finite and 0 or more", value)
+
+    def decoder(self) -> Callable[..., Any]:
+        """What makes the decoder's network, for `mlp_pair`."""
+        dense = networks.SpectralDense if self.spectral_norm else networks.MLP.dense
+        return functools.partial(networks.MLP, dense=dense)
+
+    def optimizer(self, train: Train, num_examples: int) -> optax.GradientTransformation:
+        """Adam of the objective with its L2 penalty, whose gradient is added before Adam."""
+        adam = train.optimizer(num_examples)
+        if self.decoder_l2 == 0:
+            return adam
+        return optax.chain(optax.add_decayed_weights(self.decoder_l2, decoder_weights), adam)
+
+
+def decoder_weights(params: Params) -> Params:
+    """True at each matrix of the decoder, else False."""
+    return Params(
+        jax.tree.map(lambda leaf: leaf.ndim > 1, params.generative),
+        jax.tree.map(lambda leaf: False, params.inference),
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Bound:
+    """The ELBO, or one of its variants against unused latents."""
+
+    warmup_steps: int = 0
+    """Steps over which the KL's weight rises from 0."""
+    free_bits: float = 0.0
+    """Nats below which a dimension's KL costs no less."""
+    refine_steps: int = 0
+    """Gradient steps on q for each x, from the encoder's."""
+    refine_learning_rate: float = 0.1
+    """Learning rate of the refining steps."""
+    through: bool = True
+    """Whether the gradient passes through the refining steps."""
+
+    def __post_init__(self):
+        for name in ("warmup_steps", "free_bits", "refine_steps", "refine_learning_rate"):
+            value = getattr(self, name)
+            require(0 <= value < math.inf, name, "finite and 0 or more", value)
+        if (self.warmup_steps > 0) + (self.free_bits > 0) + (self.refine_steps > 0) > 1:
+            names = ("warmup_steps", "free_bits", "refine_steps")
+            raise SettingError(f"{', '.join(names)} exclude each other: give one", *names)
+
+    def function(self) -> Callable:
+        """objective(key, q, joint, x, step) -> Terms."""
+
+        def objective(key, q, joint, x, step):
+            if self.free_bits > 0:
+                return free_bits(key, q, joint, x, minimum=self.free_bits)
+            return elbo(key, q, joint, x, beta=linear_warmup(step, self.warmup_steps))
+
+        return objective
+
+    def terms_of(self, model: GenerativeModel, q: InferenceNetwork) -> Callable | None:
+        """What training maximizes where q is refined for each x, else None."""
+        if self.refine_steps == 0:
+            return None
+        return semi_amortized_terms(
+            model,
+            q,
+            num_steps=self.refine_steps,
+            learning_rate=self.refine_learning_rate,
+            through=self.through,
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class EncoderFirst:
+    """Encoder-only updates before each step, in the first passes (He et al. 2019)."""
+
+    encoder_steps: int = 0
+    """How many before each step, on batches of their own; 0 for none."""
+    epochs: int = 0
+    """The first passes over the data, in which they are made."""
+
+    def __post_init__(self):
+        require(self.encoder_steps >= 0, "encoder_steps", "0 or more", self.encoder_steps)
+        require(self.epochs >= 0, "epochs", "0 or more", self.epochs)
+        if (self.encoder_steps == 0) != (self.epochs == 0):
+            raise SettingError(
+                "encoder_steps and epochs go together: give both or neither; got "
+                f"{self.encoder_steps} and {self.epochs}",
+                "encoder_steps",
+                "epochs",
+            )
+
+    def make_update(self, train: Train, num_examples: int) -> Callable[..., Update]:
+        """(loss, optimizer) -> Update."""
+        if self.encoder_steps == 0:
+            return gradient_update
+        return functools.partial(
+            encoder_first,
+            encoder_optimizer=train.optimizer(num_examples, updates_per_step=self.encoder_steps),
+            encoder_steps=self.encoder_steps,
+            first_steps=self.epochs * train.steps_per_epoch(num_examples),
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """The base of every experiment's configuration."""
+
+    data: Data = dataclasses.field(default_factory=Data)
+    model: MLP = dataclasses.field(default_factory=MLP)
+    train: Train = dataclasses.field(default_factory=Train)
+    evaluate: Evaluate = dataclasses.field(default_factory=Evaluate)
+
+
+def require_widths(field: str, widths: tuple[int, ...]) -> None:
+    """Raises SettingError for a layer without a unit."""
+    require(all(width >= 1 for width in widths), field, "widths of at least 1", widths)

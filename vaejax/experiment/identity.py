@@ -1,0 +1,65 @@
+"""A configuration as JSON and back, and the identity of what it trains."""
+
+import ast
+import dataclasses
+import hashlib
+import json
+import typing
+from typing import Any
+
+from vaejax.errors import UserError
+from vaejax.experiment.configuration import Config
+from vaejax.experiment.files import ExperimentFile
+
+
+def to_json(config: Config) -> dict[str, Any]:
+    return json.loads(json.dumps(dataclasses.asdict(config)))
+
+
+def from_json(kind: type, values: dict[str, Any]) -> Any:
+    """A configuration dataclass from `to_json`'s output, also of an earlier version: a field that
+    it lacks takes its default. So the default of a field that is added later must mean what was
+    done before there was one.
+
+    Runs from before are read in this way (`vaejax evaluate`, `gaps`, `report` ...). `vaejax run`
+    trains anew, since `identity` counts the new field.
+
+    Raises:
+      UserError: a field that this configuration does not have, or a missing one without default.
+    """
+    hints = typing.get_type_hints(kind)
+    fields = dataclasses.fields(kind)
+    names = {field.name for field in fields}
+    required = {
+        field.name
+        for field in fields
+        if field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+    }
+    if not isinstance(values, dict) or not required <= set(values) <= names:
+        raise UserError(
+            f"the saved configuration of {kind.__name__} has fields "
+            f"{sorted(values) if isinstance(values, dict) else values}; expected {sorted(names)}: "
+            "it was made by another version of the experiment"
+        )
+    converted = {}
+    for name, value in values.items():
+        if dataclasses.is_dataclass(hints[name]):
+            value = from_json(hints[name], value)
+        elif isinstance(value, list):
+            value = tuple(value)
+        converted[name] = value
+    try:
+        return kind(**converted)
+    except TypeError as error:
+        raise UserError(f"the saved configuration is damaged: {error}") from None
+
+
+def identity(file: ExperimentFile, config: Config) -> str:
+    """Eight hex digits that change with whatever changes the trained model: the configuration
+    (evaluation aside) and the experiment's code (docstring aside)."""
+    tree = ast.parse(file.path.read_text())
+    if ast.get_docstring(tree) is not None:
+        tree.body = tree.body[1:]
+    trained = {k: v for k, v in to_json(config).items() if k != "evaluate"}
+    content = json.dumps([file.name, trained, ast.dump(tree)], sort_keys=True)
+    return hashlib.sha256(content.encode()).hexdigest()[:8]

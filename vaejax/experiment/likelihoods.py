@@ -1,0 +1,141 @@
+"""The likelihoods p(x | z) that a configuration can name."""
+
+from collections.abc import Callable
+from typing import Any, Literal, NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+
+from vaejax import distributions
+from vaejax.data import DataSummary
+from vaejax.errors import SettingError
+from vaejax.types import Distribution
+
+
+class LikelihoodKind(NamedTuple):
+    """How the outputs of a decoder become p(x | z).
+
+    Attributes:
+      support: the kinds of values (`DataSummary.support`) that it is defined on.
+      output_shape: data -> the shape of the decoder's output.
+      output_bias: data -> the decoder's last bias at the start.
+      distribution: data -> (outputs -> p(x | z)).
+      is_density: whether p(x | z) is a density, which depends on the units of x.
+    """
+
+    support: tuple[str, ...]
+    output_shape: Callable[[DataSummary], tuple[int, ...]]
+    output_bias: Callable[[DataSummary], Any]
+    distribution: Callable[[DataSummary], Callable[[Any], Distribution]]
+    is_density: bool = False
+
+
+def mean_logit(data: DataSummary) -> np.ndarray:
+    """log m / (1 - m) of the training mean m of each element, kept within [0.001, 0.999]."""
+    clipped = np.clip(data.mean.astype(np.float32), 0.001, 0.999)
+    return np.log(clipped / (1 - clipped))
+
+
+def _location_and_scale(data: DataSummary) -> tuple[int, ...]:
+    return (2, *data.shape)
+
+
+def _grey_bias(data: DataSummary) -> np.ndarray:
+    """The mean of each element, and the log standard deviation of all values together."""
+    mean = data.mean.astype(np.float32)
+    spread = np.sqrt(np.mean(data.std**2) + np.var(data.mean))
+    return np.stack([mean, np.full_like(mean, np.log(spread + 1e-3))])
+
+
+def _discretized_logistic(data: DataSummary) -> Callable[[Any], Distribution]:
+    assert data.levels is not None
+    levels = int(data.levels)
+
+    def likelihood(outputs):
+        # A scale below a hundredth of a grey level only makes probabilities underflow.
+        log_scale = jnp.maximum(outputs[1], -jnp.log(100.0 * levels))
+        return distributions.DiscretizedLogistic(outputs[0], log_scale, levels)
+
+    return likelihood
+
+
+def _gaussian(data: DataSummary) -> Callable[[Any], Distribution]:
+    """N(m + s outputs[0], (s exp(outputs[1]))^2), m and s the mean and standard deviation of each
+    element in training: scaling x changes nothing but the log-Jacobian."""
+    mean, std, log_std = data.mean, data.std, np.log(data.std)
+
+    def likelihood(outputs):
+        location = jnp.asarray(mean, outputs.dtype) + jnp.asarray(std, outputs.dtype) * outputs[0]
+        log_scale = jnp.asarray(log_std, outputs.dtype) + outputs[1]
+        return distributions.DiagonalGaussian(location, log_scale)
+
+    return likelihood
+
+
+LIKELIHOODS: dict[str, LikelihoodKind] = {
+    "bernoulli": LikelihoodKind(
+        support=("binary",),
+        output_shape=lambda data: data.shape,
+        output_bias=mean_logit,
+        distribution=lambda data: distributions.Bernoulli,
+    ),
+    "discretized_logistic": LikelihoodKind(
+        support=("grey",),
+        output_shape=_location_and_scale,
+        output_bias=_grey_bias,
+        distribution=_discretized_logistic,
+    ),
+    "gaussian": LikelihoodKind(
+        support=("real", "unit"),
+        output_shape=_location_and_scale,
+        output_bias=lambda data: 0.0,
+        distribution=_gaussian,
+        is_density=True,
+    ),
+}
+Likelihood = Literal[tuple(LIKELIHOODS)]  # type: ignore[valid-type]
+
+_NAMED = 5  # constant features that an error lists
+
+
+def check_data(likelihood: str, data: DataSummary) -> None:
+    """Refuse a likelihood that is no density or probability on the data's values.
+
+    Raises:
+      SettingError: the values are of another kind; or the likelihood is a density and an element is
+        constant over the training examples, so that its density grows without bound.
+    """
+    kind = LIKELIHOODS[likelihood]
+    if data.support not in kind.support:
+        raise SettingError(
+            f"the {likelihood} likelihood expects {' or '.join(kind.support)} values; {data.name} "
+            f"with binarization {data.binarization} has {data.support} values: use "
+            f"{' or '.join(_ways_out(data))}",
+            "model.likelihood",
+            "data.binarization",
+        )
+    if kind.is_density:
+        _refuse_constant_features(likelihood, data)
+
+
+def _ways_out(data: DataSummary) -> list[str]:
+    """Settings with which these data can be modelled."""
+    fitting = [name for name, kind in LIKELIHOODS.items() if data.support in kind.support]
+    ways = [f"model.likelihood {name}" for name in fitting]
+    return ways if data.support in ("binary", "real") else ["data.binarization dynamic", *ways]
+
+
+def _refuse_constant_features(likelihood: str, data: DataSummary) -> None:
+    # Within a few float32 steps of its mean a feature is constant, and its spread is rounding.
+    resolution = 8 * np.finfo(np.float32).eps * np.abs(data.mean)
+    constant = np.argwhere((data.std <= resolution) | (data.std == 0))
+    if len(constant) == 0:
+        return
+    named = [f"[{', '.join(map(str, at))}] = {data.mean[tuple(at)]:.6g}" for at in constant]
+    listed = ", ".join(named[:_NAMED]) + (", ..." if len(named) > _NAMED else "")
+    raise SettingError(
+        f"{len(constant)} of {data.mean.size} features of {data.name} are constant in the training "
+        f"examples, to float32: {listed}; their {likelihood} density has no bound: remove them, or "
+        "add noise as large as they are measured exactly, or choose another model.likelihood",
+        "model.likelihood",
+    )

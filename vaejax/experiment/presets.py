@@ -1,0 +1,129 @@
+"""Models built from a configuration and a summary of the data."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from vaejax import distributions, generative, inference, networks
+from vaejax.data import DataSummary
+from vaejax.errors import require
+from vaejax.experiment.configuration import MLP, MaskedMLP, require_widths
+from vaejax.experiment.likelihoods import LIKELIHOODS, check_data, mean_logit
+from vaejax.objectives import gaussian_noise
+from vaejax.types import GenerativeModel, InferenceNetwork, VariationalFamily
+
+_ACTIVATIONS = {
+    "tanh": jnp.tanh,
+    "relu": jax.nn.relu,
+    "elu": jax.nn.elu,
+    "softplus": jax.nn.softplus,
+}
+
+
+def masked_density(model: MaskedMLP, data: DataSummary) -> GenerativeModel:
+    """p(x) as a masked network, whose output bias starts at the data's mean; of several orders or
+    masks their uniform mixture."""
+    check_data("bernoulli", data)
+    size = math.prod(data.shape)
+    network = networks.MaskedMLP(
+        model.hidden,
+        (size,),
+        activation=_ACTIVATIONS[model.activation],
+        direct=True,
+        output_bias=jnp.asarray(mean_logit(data).reshape(-1)),
+    )
+    masks = None
+    if model.orders * model.masks > 1:
+        masks = networks.draw_masks(
+            model.masks_seed,
+            size,
+            model.hidden,
+            num_orders=model.orders,
+            num_masks=model.masks,
+        )
+    return generative.masked_autoencoder(network, data.shape, masks)
+
+
+def masked_pair(
+    model: MLP, data: DataSummary, encoder_hidden: tuple[int, ...], context_scale: float
+) -> tuple[GenerativeModel, InferenceNetwork]:
+    """p(z) = N(0, I), a masked autoencoder of `model.hidden` with z as its context for p(x | z),
+    and a diagonal Gaussian q that starts at p(z) for every x. The decoder's weights on z start
+    with standard deviation `context_scale`: with a small one it models x without z at first."""
+    check_data("bernoulli", data)
+    valid = 0 < context_scale < math.inf
+    require(valid, "context_scale", "finite and above 0", context_scale)
+    require_widths("encoder_hidden", encoder_hidden)
+    activation = _ACTIVATIONS[model.activation]
+    family = inference.diagonal_gaussian(model.latent_dim)
+    encoder = networks.MLP(
+        encoder_hidden,
+        (inference.parameter_count(family),),
+        activation,
+        output_kernel_init=jax.nn.initializers.zeros,
+    )
+    decoder = networks.MaskedMLP(
+        model.hidden,
+        (math.prod(data.shape),),
+        activation=activation,
+        context_kernel_init=jax.nn.initializers.normal(context_scale),
+    )
+    return (
+        generative.autoregressive_decoder(
+            distributions.standard_normal(model.latent_dim), decoder, data.shape
+        ),
+        inference.amortized(family, encoder, data.shape),
+    )
+
+
+def encoder_noise(noise: float) -> Callable | None:
+    """corrupt(key, x) that adds Gaussian noise of this standard deviation; None for 0."""
+    require(0 <= noise < math.inf, "noise", "finite and 0 or more", noise)
+    return gaussian_noise(noise) if noise > 0 else None
+
+
+def mlp_pair(
+    model: MLP,
+    data: DataSummary,
+    family: Callable[[int], VariationalFamily],
+    *,
+    decoder: Callable[..., Any] = networks.MLP,
+    encoder_hidden: tuple[int, ...] | None = None,
+) -> tuple[GenerativeModel, InferenceNetwork]:
+    """The one-layer model of Burda et al. (2016): p(z) = N(0, I), two MLPs, an output bias that
+    starts at the data's mean, and any q family; a point mass makes it an autoencoder.
+    `decoder` makes the decoder's network from what `networks.MLP` takes; `encoder_hidden` are the
+    encoder's widths, `model.hidden` unless given."""
+    check_data(model.likelihood, data)
+    likelihood, activation = LIKELIHOODS[model.likelihood], _ACTIVATIONS[model.activation]
+    decoder_network = decoder(
+        model.hidden[::-1], likelihood.output_shape(data), activation, likelihood.output_bias(data)
+    )
+    q_family = family(model.latent_dim)
+    widths = model.hidden if encoder_hidden is None else encoder_hidden
+    require_widths("encoder_hidden", widths)
+    encoder = networks.MLP(
+        widths,
+        (inference.parameter_count(q_family),),
+        activation,
+        **(_standardized(data) if likelihood.is_density else {}),
+    )
+    return (
+        generative.latent_variable_model(
+            distributions.standard_normal(model.latent_dim),
+            decoder_network,
+            likelihood.distribution(data),
+        ),
+        inference.amortized(q_family, encoder, data.shape),
+    )
+
+
+def _standardized(data: DataSummary) -> dict[str, Any]:
+    """What makes `networks.MLP` standardize each element of x: its units then change nothing."""
+    return {
+        "input_shift": jnp.asarray(data.mean, jnp.float32),
+        "input_scale": jnp.asarray(data.std, jnp.float32),
+    }
