@@ -1,11 +1,39 @@
-"""A saved configuration, of this version and of an earlier one."""
+"""Configurations, what they load and build, and what is said of those that cannot be used."""
 
 import dataclasses
+import math
+from functools import partial
+from pathlib import Path
 
+import jax
+import jax.numpy as jnp
+import numpy as np
 import pytest
 
-from vaejax.errors import UserError
-from vaejax.experiment import MLP, Config, from_json, to_json
+import vaejax
+from vaejax import distributions, experiment, inference
+from vaejax.arguments import in_options, parse
+from vaejax.data import Dataset, load_summary, save_summary
+from vaejax.errors import SettingError, UserError
+from vaejax.experiment import (
+    LIKELIHOODS,
+    MLP,
+    Config,
+    Data,
+    LikelihoodKind,
+    find,
+    folders,
+    from_json,
+    load,
+    load_data,
+    mlp_pair,
+    to_json,
+)
+from vaejax.objectives import elbo
+from vaejax.training import Train, fit, init_params
+
+ROOT = Path(__file__).resolve().parent.parent
+RNG = np.random.RandomState(0)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,3 +68,207 @@ def test_fields_that_came_later_take_their_defaults():
 def test_what_is_refused(saved, words):
     with pytest.raises(UserError, match=words):
         from_json(Extended, saved)
+
+
+# Errors of settings
+
+
+def test_a_setting_is_named_as_a_field_in_python_and_as_an_option_in_a_shell():
+    with pytest.raises(SettingError, match=r"^latent_dim must be at least 1; got 0$") as caught:
+        MLP(latent_dim=0)
+    assert caught.value.field == "latent_dim"
+    arguments = ["--model.latent-dim", "0"]
+    with pytest.raises(SettingError) as caught:
+        parse(Config, arguments, prog="test", default=Config())
+    assert in_options(caught.value) == "--model.latent-dim must be at least 1; got 0"
+    with pytest.raises(SettingError) as caught:
+        Train(batch_size=50).steps_per_epoch(40)
+    assert str(caught.value).startswith("batch_size 50 is more than the 40")
+    assert in_options(caught.value).startswith("--train.batch-size 50 is more than the 40")
+
+
+def test_only_the_named_fields_become_options():
+    error = SettingError("a_b of /a_b/x, c.a_b and a_b-c: give d.e 1 or a_b", "a_b", "d.e")
+    assert in_options(error) == "--a-b of /a_b/x, c.a_b and a_b-c: give --d.e 1 or --a-b"
+    assert in_options(error.within("s")).endswith("give --d.e 1 or --s.a-b")
+    assert in_options(UserError("a_b")) == "a_b"
+
+
+# Data of a configuration
+
+
+@pytest.mark.parametrize(
+    ("likelihood", "values", "binarization"),
+    [
+        ("bernoulli", RNG.randint(0, 256, (40, 4, 4)), "dynamic"),
+        ("discretized_logistic", RNG.randint(0, 256, (40, 4, 4)), "none"),
+        ("discretized_logistic", RNG.randint(0, 256, (40, 4, 4, 3)), "none"),
+        ("gaussian", RNG.uniform(size=(40, 12)), "none"),
+        ("gaussian", RNG.uniform(size=(40, 4, 4)), "none"),
+        ("bernoulli", RNG.randint(0, 2, (40, 12)), "static"),
+    ],
+)
+def test_a_likelihood_chooses_the_binarization_that_fits(
+    tmp_path, likelihood, values, binarization
+):
+    np.save(tmp_path / "own.npy", values)
+    config = Config(Data(str(tmp_path / "own.npy")), MLP(2, (8,), likelihood=likelihood))
+    dataset = load_data(config)
+    assert dataset.binarization == binarization
+    mlp_pair(config.model, dataset.summary, inference.diagonal_gaussian)
+
+
+def test_what_is_not_binarized_unasked_is_refused_with_both_options(tmp_path):
+    np.save(tmp_path / "own.npy", RNG.uniform(size=(40, 12)))
+    with pytest.raises(SettingError) as caught:
+        load_data(Config(Data(str(tmp_path / "own.npy"))))
+    line = in_options(caught.value)
+    assert "--model.likelihood gaussian" in line
+    assert "--data.binarization dynamic" in line
+
+
+@pytest.mark.parametrize(
+    ("likelihood", "name", "binarization", "ways"),
+    [
+        ("bernoulli", "digits", "none", ("data.binarization dynamic", "discretized_logistic")),
+        ("gaussian", "digits", None, ("data.binarization dynamic", "discretized_logistic")),
+        ("gaussian", "digits", "dynamic", ("model.likelihood bernoulli",)),
+    ],
+)
+def test_a_likelihood_of_other_values_is_refused(likelihood, name, binarization, ways):
+    config = Config(Data(name, binarization), MLP(likelihood=likelihood))
+    with pytest.raises(SettingError) as caught:
+        mlp_pair(config.model, load_data(config).summary, inference.diagonal_gaussian)
+    for way in ways:
+        assert way in str(caught.value)
+    assert "--model.likelihood" in in_options(caught.value)
+
+
+# Models from a summary
+
+
+@pytest.mark.parametrize(
+    "path",
+    [p for p in sorted((ROOT / "experiments").glob("*.py")) if "compare" not in p.stem],
+    ids=lambda path: path.stem,
+)
+def test_every_experiment_is_built_from_a_saved_summary(path, tmp_path):
+    """Of binary data; the model needs nothing else of them."""
+    dataset = load_data(Config(Data("digits")))
+    save_summary(tmp_path / "data.json", dataset.summary)
+    file = load(path)
+    summary = load_summary(tmp_path / "data.json")
+    shapes = []
+    for data in (dataset, summary):
+        built = file.build(file.config, data)
+        make = partial(init_params, generative=built.generative, inference=built.inference)
+        shapes.append(jax.eval_shape(make, jax.random.key(0))[0])
+    assert shapes[0] == shapes[1]
+
+
+def test_a_file_that_asks_for_examples_is_told_what_a_summary_has(tmp_path):
+    path = tmp_path / "own.py"
+    path.write_text(
+        "from vaejax.experiment import Config\nconfig = Config()\n"
+        "def build(config, dataset):\n    return len(dataset.train)\n"
+    )
+    file = load(path)
+    with pytest.raises(UserError, match="DataSummary, which has no train: use its shape"):
+        file.build(file.config, load_data(file.config))
+
+
+def test_a_new_likelihood_is_a_distribution_and_an_entry(monkeypatch):
+    """A Gaussian of fixed scale, on grey values."""
+
+    def fixed(data):
+        return lambda mean: distributions.DiagonalGaussian(mean, jnp.full_like(mean, -1.0))
+
+    kind = LikelihoodKind(("grey",), lambda data: data.shape, lambda data: data.mean, fixed)
+    monkeypatch.setitem(LIKELIHOODS, "fixed", kind)
+    config = Config(Data("digits"), MLP(2, (8,), likelihood="fixed"))
+    dataset = load_data(config)
+    assert dataset.support == "grey"
+    model, q = mlp_pair(config.model, dataset.summary, inference.diagonal_gaussian)
+    xs = dataset.split("train")
+    values = fit(jax.random.key(0), model, q, objective, xs, num_steps=3)[1]
+    assert np.isfinite(values).all()
+
+
+def objective(key, q, joint, x, step):
+    return elbo(key, q, joint, x)
+
+
+# Densities
+
+
+def gaussian_model(values):
+    """A data set of these values, and its VAE with a Gaussian likelihood."""
+    values = np.asarray(values, np.float32)
+    data = Dataset("own", values, values[:5], values[:5], None, "none")
+    return data, *mlp_pair(
+        MLP(2, (16,), likelihood="gaussian"), data.summary, inference.diagonal_gaussian
+    )
+
+
+def test_a_gaussian_likelihood_does_not_depend_on_the_units():
+    """Features of unlike scales and offsets, times 1, 10, 255 and 1e-4: after the log-Jacobian the
+    same ELBO at the start and after training."""
+    latent = RNG.normal(size=(500, 2))
+    values = latent @ RNG.normal(size=(2, 12)) + 0.3 * RNG.normal(size=(500, 12))
+    values = values * np.logspace(-2, 2, 12) + np.linspace(-5, 5, 12)
+    bounds = []
+    for factor in (1.0, 10.0, 255.0, 1e-4):
+        data, model, q = gaussian_model(values * factor)
+        trained = fit(jax.random.key(0), model, q, objective, data.split("train"), num_steps=60)[1]
+        bounds.append(np.asarray(trained, np.float64) + 12 * math.log(factor))
+    assert bounds[0][-1] > bounds[0][0] + 1
+    for other in bounds[1:]:
+        np.testing.assert_allclose(other, bounds[0], atol=1e-3)
+
+
+@pytest.mark.parametrize("spread", [0.0, 1e-8, 1e-6])
+@pytest.mark.parametrize("units", [1.0, 1e-6, 1e6])
+def test_constant_features_are_refused_for_a_density(spread, units):
+    """Also what is constant but for float32's rounding; and not what is merely small."""
+    values = RNG.normal(size=(50, 6))
+    values[:, 2] = 3.0 + spread * RNG.normal(size=50) * 0.1
+    values[:, 4] = 0.0
+    with pytest.raises(SettingError) as caught:
+        gaussian_model(values * units)
+    line = str(caught.value)
+    assert "2 of 6 features of own are constant" in line
+    assert f"[2] = {3 * units:.6g}, [4] = 0;" in line
+    assert "remove them, or add noise" in line
+    values[:, 2] = 3.0 + 1e-4 * RNG.normal(size=50)
+    values[:, 4] = 1e-20 * RNG.normal(size=50)
+    gaussian_model(values * units)
+
+
+def test_many_constant_features_are_refused_in_one_line():
+    with pytest.raises(
+        SettingError, match=r"\[0, 0\] = 1, .*\[0, 4\] = 1, \.\.\.; their"
+    ) as caught:
+        gaussian_model(np.ones((50, 8, 8)))
+    assert len(str(caught.value)) < 400
+
+
+# Files
+
+
+def test_an_installed_package_looks_in_its_own_folder_first(tmp_path, monkeypatch):
+    """Not in an `experiments` folder that another package put beside it."""
+    site = tmp_path / "site-packages"
+    for folder in (site / "experiments", site / "vaejax" / "experiments"):
+        folder.mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(
+        "vaejax.experiment.files.__file__", str(site / "vaejax" / "experiment" / "files.py")
+    )
+    assert folders() == [site / "vaejax" / "experiments"]
+    (site / "pyproject.toml").write_text("")
+    assert folders() == [site / "experiments", site / "vaejax" / "experiments"]
+
+
+def test_this_checkout_has_experiments():
+    assert find("digits_vae").samefile(ROOT / "experiments" / "digits_vae.py")
+    assert Path(vaejax.__file__).parent == Path(experiment.__file__).parent.parent

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from vaejax.data import load
-from vaejax.errors import UserError
+from vaejax.errors import SettingError, UserError
 
 RNG = np.random.RandomState(0)
 GREY = RNG.randint(0, 256, (40, 4, 4)).astype(np.uint8)
@@ -280,3 +280,53 @@ def test_whole_numbers_of_an_unknown_scale_are_not_guessed(tmp_path):
     np.save(path, np.arange(17).repeat(10).reshape(-1, 5))
     with pytest.raises(UserError, match=r"whole numbers from 0 to 16.*scale is not known"):
         load(str(path))
+
+
+COLOUR = RNG.randint(0, 256, (40, 4, 4, 3)).astype(np.uint8)
+SCALED = RNG.uniform(size=(40, 12)).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        (COLOUR, ("(4, 4, 3)", "no images of one channel", "whole numbers 0..255")),
+        (COLOUR / 255, ("(4, 4, 3)", "fractions in [0, 1]", "model.likelihood gaussian")),
+        (SCALED, ("(12,)", "features", "fractions in [0, 1]", "model.likelihood gaussian")),
+        (GREY.reshape(40, 16), ("(16,)", "features", "model.likelihood discretized_logistic")),
+    ],
+)
+def test_what_is_no_image_of_one_channel_is_not_binarized_unasked(save, values, words):
+    """Refused with both ways out; each of them works."""
+    path = save(train=values, test=values)
+    with pytest.raises(SettingError) as caught:
+        load(path)
+    assert caught.value.fields == ("binarization", "model.likelihood")
+    for word in (*words, "binarization none", "binarization dynamic"):
+        assert word in str(caught.value)
+    assert load(path, binarization="dynamic").support == "binary"
+    assert load(path, binarize=False).binarization == "none"
+
+
+@pytest.mark.parametrize("shape", [(4, 4), (4, 4, 1), (1, 4, 4)])
+def test_images_of_one_channel_are_binarized(save, shape):
+    data = load(save(train=GREY.reshape(40, *shape), test=GREY.reshape(40, *shape)))
+    assert data.binarization == "dynamic"
+
+
+@pytest.mark.parametrize(
+    ("values", "binarization", "note"),
+    [
+        (GREY, None, "whole numbers 0..255 of shape (4, 4), x drawn as 1 with probability value"),
+        (GREY, "threshold", "x = 1 where value / 255 is above 1/2, else 0"),
+        (GREY, "none", "whole numbers 0..255 of shape (4, 4), x = value / 255"),
+        (GREY / 255, "none", "fractions in [0, 1] of shape (4, 4), taken as they are"),
+        (BINARY, None, "0 and 1 of shape (4, 4), taken as they are"),
+        (REAL, None, "real numbers of shape (3,), taken as they are"),
+    ],
+)
+def test_a_sentence_says_what_was_made_of_the_values(save, values, binarization, note):
+    data = load(save(train=values, test=values), binarization=binarization)
+    assert data.note.startswith("own: ")
+    assert note in data.note
+    assert data.protocol()["note"] == data.note
+    assert load("digits").note == ""

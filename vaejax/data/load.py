@@ -2,13 +2,12 @@
 
 from pathlib import Path
 
-from vaejax.data import arrays, binarized_mnist, digits, mnist
+from vaejax.data import arrays
 from vaejax.data.dataset import Dataset, held_out
 from vaejax.data.source import Source
+from vaejax.data.sources import SOURCES
 from vaejax.data.summary import Binarization
 from vaejax.errors import SettingError, UserError
-
-SOURCES = {module.SOURCE.name: module.SOURCE for module in (digits, mnist, binarized_mnist)}
 
 
 def available() -> list[tuple[Source, str]]:
