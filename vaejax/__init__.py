@@ -30,7 +30,7 @@ _MODULES = (
     "training",
 )
 _FUNCTIONS = {
-    "load": "vaejax.loading",
+    "load": "vaejax.experiment.loading",
     "fit": "vaejax.training",
     "log_marginal_likelihood": "vaejax.marginal_likelihood",
 }

@@ -11,10 +11,11 @@ import jax
 
 from vaejax import experiment as experiments_module
 from vaejax.cache import cache_folder
+from vaejax.data import Dataset
 from vaejax.errors import UserError
 from vaejax.evaluation import Run
 from vaejax.experiment import Config, ExperimentFile
-from vaejax.loading import load
+from vaejax.experiment.loading import load
 from vaejax.run_directory import RunDirectory, made_by_other_version
 
 
@@ -72,6 +73,14 @@ def warn_of_version(directory: RunDirectory) -> None:
     sentence = made_by_other_version(directory)
     if sentence is not None:
         print(f"{directory.path}: {sentence}", file=sys.stderr)
+
+
+def load_announced(config: Config) -> Dataset:
+    """The data; what was made of a person's own file is said on standard error."""
+    dataset = experiments_module.load_data(config)
+    if dataset.summary.note:
+        print(dataset.summary.note, file=sys.stderr)
+    return dataset
 
 
 def absolute_data(config: Config) -> Config:

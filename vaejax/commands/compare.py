@@ -14,7 +14,7 @@ from vaejax.evaluation import Compare, Run
 from vaejax.evaluation.compared import Compared, by_protocol, compare_models, what_differs
 from vaejax.experiment import Comparison, ExperimentFile, find
 from vaejax.experiment import load as load_experiment
-from vaejax.loading import load
+from vaejax.experiment.loading import load
 from vaejax.run_directory import RunDirectory
 from vaejax.training.checkpoint import Checkpoints
 

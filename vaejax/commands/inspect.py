@@ -19,13 +19,13 @@ from vaejax.cache import cache_folder
 from vaejax.commands.common import (
     absolute_data,
     experiment_argument,
+    load_announced,
     no_arguments,
     use_compilation_cache,
 )
 from vaejax.data.catalogue import data_dir
 from vaejax.evaluation.run import stream
 from vaejax.evaluation.streams import SAMPLE, TRAIN
-from vaejax.loading import load_data
 from vaejax.run_directory import matmul_precision, versions
 
 _BENCH_CALLS = 7
@@ -105,7 +105,7 @@ def bench(arguments: list[str]) -> int:
     options = parse(Options, rest, prog=f"vaejax bench {file.name}", default=Options(file.config))
     config = absolute_data(options.config)
     use_compilation_cache()
-    dataset = load_data(config)
+    dataset = load_announced(config)
     trainer = file.build(config, dataset).trainer(dataset, config.train)
     count = trainer.steps_per_call(1)
     batch = config.train.batch_size

@@ -19,12 +19,13 @@ from vaejax.arguments import parse
 from vaejax.commands.common import (
     absolute_data,
     experiment_argument,
+    load_announced,
     locked,
     use_compilation_cache,
     warn_of_version,
 )
 from vaejax.commands.measure import measure_run, print_measured
-from vaejax.data import Dataset
+from vaejax.data import Dataset, save_summary
 from vaejax.errors import UserError
 from vaejax.evaluation import Evaluate, Run, Table, watch_latents
 from vaejax.evaluation.comparison import first_rows
@@ -36,7 +37,7 @@ from vaejax.evaluation.run import stream
 from vaejax.evaluation.runner import Measured, read
 from vaejax.evaluation.streams import LATENT_USE, TRAIN
 from vaejax.experiment import Config, Experiment, ExperimentFile
-from vaejax.loading import check_fingerprint, load_data, run_of
+from vaejax.experiment.loading import check_fingerprint, run_of
 from vaejax.run_directory import RunDirectory, manifest
 from vaejax.tracking import Track, Tracker, check_installed
 from vaejax.training import NonFiniteLoss, Trainer
@@ -96,7 +97,7 @@ class Setup(NamedTuple):
     def runs(self) -> list[Run]:
         """Each seed's run."""
         return [
-            run_of(directory, self.file, self.config, seed, self.dataset)
+            run_of(directory, self.file, self.config, seed, self.dataset.summary, self.dataset)
             for directory, seed in zip(self.directories, self.seeds, strict=True)
         ]
 
@@ -123,7 +124,7 @@ def set_up(command: str, file: ExperimentFile, arguments: list[str]) -> Setup:
         raise UserError(f"--seeds expects whole numbers from 0 to 2^32 - 1; got {options.seeds}")
     config = absolute_data(options.config)
     use_compilation_cache()
-    dataset = load_data(config)
+    dataset = load_announced(config)
     experiment = file.build(config, dataset)
     config.train.steps_per_epoch(len(dataset.train))
     check_examples(config.evaluate, dataset)
@@ -133,8 +134,10 @@ def set_up(command: str, file: ExperimentFile, arguments: list[str]) -> Setup:
     saved = experiments_module.to_json(config)
     for directory, seed in zip(directories, options.seeds, strict=True):
         directory.create(file.path, saved, seed)
-        if directory.file("manifest.json").exists():
+        if directory.file("data.json").exists():
             check_fingerprint(directory, dataset)
+        else:
+            save_summary(directory.file("data.json"), dataset.summary)
     return Setup(file, config, options.seeds, options.track, dataset, experiment, directories)
 
 

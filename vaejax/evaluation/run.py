@@ -8,8 +8,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from vaejax.data import Dataset
-from vaejax.evaluation.kind import Kind, first_of, kind_of
+from vaejax.data import Dataset, DataSummary
+from vaejax.evaluation.kind import Kind, kind_of
 from vaejax.run_directory import RunDirectory
 from vaejax.types import (
     Distribution,
@@ -32,6 +32,7 @@ class Run:
       config: the configuration of its experiment.
       params: theta and phi; `step` and `chosen` say which they are.
       directory: its folder.
+      data: what the model needs of its data.
       build: makes the experiment anew, in the precision in force.
     """
 
@@ -39,6 +40,7 @@ class Run:
     directory: RunDirectory
     config: Any
     seed: int
+    data: DataSummary
     generative: GenerativeModel
     inference: InferenceNetwork
     corrupt: Callable | None
@@ -89,7 +91,7 @@ class Run:
     @functools.cached_property
     def kind(self) -> Kind:
         """What it has: a latent variable, a point mass for q, or no latent variable."""
-        example = first_of(self.examples("train", 1))
+        example = Example(np.zeros(self.data.shape, np.float32))
         return kind_of(self.generative, self.inference, self.params, example)
 
     def in_float64(self) -> "Run":

@@ -40,6 +40,9 @@ class Data:
     """Training examples held out for validation; the data set's usual number unless given."""
 
 
+PriorName = Literal["normal", "mixture", "vamp", "flow"]
+
+
 @dataclasses.dataclass(frozen=True)
 class MLP:
     """Two multilayer perceptrons, the decoder mirroring the encoder."""
@@ -52,10 +55,16 @@ class MLP:
     """Nonlinearity."""
     likelihood: Likelihood = "bernoulli"
     """p(x | z): for binary data; for grey values; for real values. Scales are learned."""
+    prior: PriorName = "normal"
+    """p(z): N(0, I); or learned: a mixture of Gaussians, a VampPrior, a coupling flow."""
+    prior_components: int = 50
+    """Components of a mixture; pseudo-inputs of a VampPrior."""
 
     def __post_init__(self):
         require(self.latent_dim >= 1, "latent_dim", "at least 1", self.latent_dim)
         require_widths("hidden", self.hidden)
+        components = self.prior_components
+        require(components >= 1, "prior_components", "at least 1", components)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -9,11 +9,13 @@ import jax.numpy as jnp
 
 from vaejax import distributions, generative, inference, networks
 from vaejax.data import DataSummary
-from vaejax.errors import require
+from vaejax.errors import SettingError, require
 from vaejax.experiment.configuration import MLP, MaskedMLP, require_widths
 from vaejax.experiment.likelihoods import LIKELIHOODS, check_data, mean_logit
 from vaejax.objectives import gaussian_noise
 from vaejax.types import GenerativeModel, InferenceNetwork, VariationalFamily
+
+FLOW_LAYERS, FLOW_HIDDEN = 8, (64, 64)  # of a flow as p(z)
 
 _ACTIVATIONS = {
     "tanh": jnp.tanh,
@@ -93,10 +95,10 @@ def mlp_pair(
     decoder: Callable[..., Any] = networks.MLP,
     encoder_hidden: tuple[int, ...] | None = None,
 ) -> tuple[GenerativeModel, InferenceNetwork]:
-    """The one-layer model of Burda et al. (2016): p(z) = N(0, I), two MLPs, an output bias that
-    starts at the data's mean, and any q family; a point mass makes it an autoencoder.
-    `decoder` makes the decoder's network from what `networks.MLP` takes; `encoder_hidden` are the
-    encoder's widths, `model.hidden` unless given."""
+    """The one-layer model of Burda et al. (2016): p(z) = N(0, I) unless `model.prior` says
+    otherwise, two MLPs, an output bias that starts at the data's mean, and any q family; a point
+    mass makes it an autoencoder. `decoder` makes the decoder's network from what `networks.MLP`
+    takes; `encoder_hidden` are the encoder's widths, `model.hidden` unless given."""
     check_data(model.likelihood, data)
     likelihood, activation = LIKELIHOODS[model.likelihood], _ACTIVATIONS[model.activation]
     decoder_network = decoder(
@@ -111,14 +113,41 @@ def mlp_pair(
         activation,
         **(_standardized(data) if likelihood.is_density else {}),
     )
-    return (
-        generative.latent_variable_model(
-            distributions.standard_normal(model.latent_dim),
-            decoder_network,
-            likelihood.distribution(data),
+    q = inference.amortized(q_family, encoder, data.shape)
+    if model.prior == "vamp":
+        if q_family.name != "diagonal":
+            raise SettingError(
+                "a VampPrior is made of an encoder's diagonal Gaussians; this q is "
+                f"{q_family.name}: give another prior",
+                "model.prior",
+            )
+        q = inference.posterior_of_prior(model.latent_dim)
+    prior = _prior(model, data, encoder)
+    decode = likelihood.distribution(data)
+    return generative.latent_variable_model(prior, decoder_network, decode), q
+
+
+def _prior(model: MLP, data: DataSummary, encoder: Any) -> generative.Prior:
+    """p(z) of the name in `model.prior`."""
+    bounded = data.support != "real"
+    priors = {
+        "normal": lambda: generative.fixed_prior(distributions.standard_normal(model.latent_dim)),
+        "mixture": lambda: generative.mixture_prior(
+            model.latent_dim, num_components=model.prior_components
         ),
-        inference.amortized(q_family, encoder, data.shape),
-    )
+        "vamp": lambda: generative.vamp_prior(
+            encoder,
+            jnp.asarray(data.mean, jnp.float32),
+            jnp.asarray(data.std, jnp.float32),
+            num_components=model.prior_components,
+            lowest=0.0 if bounded else -jnp.inf,
+            highest=1.0 if bounded else jnp.inf,
+        ),
+        "flow": lambda: generative.flow_prior(
+            model.latent_dim, num_layers=FLOW_LAYERS, hidden=FLOW_HIDDEN
+        ),
+    }
+    return priors[model.prior]()
 
 
 def _standardized(data: DataSummary) -> dict[str, Any]:

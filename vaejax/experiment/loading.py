@@ -5,12 +5,14 @@ from pathlib import Path
 
 import jax
 
-from vaejax import data as data_sets
-from vaejax.data import Dataset
+from vaejax.data import Dataset, DataSummary, load_summary
 from vaejax.errors import UserError
 from vaejax.evaluation.run import Run
-from vaejax.experiment import Config, Experiment, ExperimentFile, from_json
-from vaejax.experiment import load as load_experiment
+from vaejax.experiment.configuration import Config
+from vaejax.experiment.files import Experiment, ExperimentFile
+from vaejax.experiment.files import load as load_file
+from vaejax.experiment.identity import from_json
+from vaejax.experiment.load_data import load_data
 from vaejax.run_directory import RunDirectory
 from vaejax.training import init_params
 from vaejax.training.checkpoint import Checkpoints
@@ -18,16 +20,18 @@ from vaejax.training.checkpoint import Checkpoints
 
 def load(run: str | Path) -> Run:
     """The run in a folder <out>/<experiment>/<hash>/seed-<n>, with the parameters best by
-    validation, or else the last.
+    validation, or else the last. Its data are read when they are asked for; the model can be used
+    without them.
 
     Raises:
-      UserError: it is no run, its files are damaged, or its data are not those it was trained on.
+      UserError: it is no run, or its files are damaged.
     """
     directory = RunDirectory(Path(run))
     saved = directory.read_json("config.json", "experiment", "seed", "config")
-    file = load_experiment(directory.file("experiment.py"), saved["experiment"])
+    file = load_file(directory.file("experiment.py"), saved["experiment"])
     config = from_json(type(file.config), saved["config"])
-    return run_of(directory, file, config, saved["seed"])
+    summary = load_summary(directory.file("data.json"))
+    return run_of(directory, file, config, saved["seed"], summary)
 
 
 def run_of(
@@ -35,6 +39,7 @@ def run_of(
     file: ExperimentFile,
     config: Config,
     seed: int,
+    data: DataSummary,
     dataset: Dataset | None = None,
 ) -> Run:
     """The run of this configuration and seed; its data, unless given, are loaded when asked for."""
@@ -46,7 +51,7 @@ def run_of(
         return loaded
 
     def build() -> Experiment:
-        return file.build(config, load_dataset())
+        return file.build(config, data)
 
     experiment = build()
     return Run(
@@ -54,6 +59,7 @@ def run_of(
         directory=directory,
         config=config,
         seed=seed,
+        data=data,
         generative=experiment.generative,
         inference=experiment.inference,
         corrupt=experiment.corrupt,
@@ -65,19 +71,12 @@ def run_of(
     )
 
 
-def load_data(config: Config) -> Dataset:
-    return data_sets.load(
-        config.data.name,
-        binarization=config.data.binarization,
-        validation=config.data.validation,
-    )
-
-
 def check_fingerprint(directory: RunDirectory, dataset: Dataset) -> None:
-    expected = directory.read_json("manifest.json", "data")["data"].get("fingerprint")
-    if dataset.fingerprint != expected:
+    """Raises UserError where the run was trained on other data."""
+    expected = load_summary(directory.file("data.json")).fingerprint
+    if dataset.summary.fingerprint != expected:
         raise UserError(
-            f"{directory.path} was trained on {dataset.name} with fingerprint {expected}; here it "
-            f"has {dataset.fingerprint}: its numbers would not be comparable. Point at the data it "
-            "was trained on, or give another --out"
+            f"{directory.path} was trained on data with fingerprint {expected}; here "
+            f"{dataset.name} has {dataset.summary.fingerprint}: its numbers would not be "
+            "comparable. Point at the data it was trained on, or give another --out"
         )
