@@ -2,6 +2,7 @@
 
 import jax.numpy as jnp
 import numpy as np
+from jax.tree_util import Partial
 
 from vaejax import (
     GenerativeModel,
@@ -52,12 +53,13 @@ def linear_gaussian(weights, noise):
             "log_noise": jnp.asarray(np.log(noise), jnp.float32),
         }
 
-    def joint(theta):
-        def likelihood(z):
-            mean = theta["weights"] @ z
-            return distributions.DiagonalGaussian(mean, jnp.full_like(mean, theta["log_noise"]))
+    def likelihood(theta, z):
+        mean = theta["weights"] @ z
+        return distributions.DiagonalGaussian(mean, jnp.full_like(mean, theta["log_noise"]))
 
-        return Joint(distributions.standard_normal(weights.shape[1]), likelihood)
+    def joint(theta, given=()):
+        del given
+        return Joint(distributions.standard_normal(weights.shape[1]), Partial(likelihood, theta))
 
     def log_marginal(xs):
         covariance = weights @ weights.T + noise**2 * np.eye(len(weights))

@@ -9,12 +9,11 @@ import optax
 import pytest
 
 import vaejax
-from tests.pairs import linear_gaussian
-from vaejax import objectives
-from vaejax.distributions import Autoregressive, DiagonalGaussian
+from tests.pairs import elbo_objective, linear_gaussian
+from vaejax import GenerativeModel, Joint, inference, objectives
+from vaejax.distributions import Autoregressive, DiagonalGaussian, Empty
 from vaejax.generative import masked_autoencoder
 from vaejax.networks import MaskedMLP, draw_masks
-from vaejax.types import ExplicitModel
 
 D = 6
 ALL = np.array(list(itertools.product([0.0, 1.0], repeat=D)), np.float32).reshape(-1, 2, 3)
@@ -41,7 +40,7 @@ def density(kind):
     leaves, tree = jax.tree.flatten(model.init(jax.random.key(0)))
     keys = jax.random.split(jax.random.key(1), len(leaves))
     leaves = [w + jax.random.normal(k, w.shape) for w, k in zip(leaves, keys, strict=True)]
-    return model.density(jax.tree.unflatten(tree, leaves))
+    return model.joint(jax.tree.unflatten(tree, leaves)).likelihood(())
 
 
 def agree(xs, probability):
@@ -119,7 +118,10 @@ def test_one_member_is_a_lower_bound_in_expectation():
     p, x = density("several orders"), ALL[11]
     values = [float(p.member(m).log_prob(x)) for m in range(3)]
     keys = jax.random.split(jax.random.key(4), 2000)
-    drawn = np.asarray(jax.vmap(lambda key: objectives.one_member(key, p, x).value)(keys))
+    joint = Joint(Empty(), lambda z: p)
+    drawn = np.asarray(
+        jax.vmap(lambda key: objectives.one_member(key, Empty(), joint, x).value)(keys)
+    )
     assert set(np.round(drawn, 3)) == set(np.round(np.float32(values), 3))
     assert abs(drawn.mean() - np.mean(values)) < 4 * drawn.std() / 2000**0.5
     assert np.mean(values) < p.log_prob(x)
@@ -140,10 +142,6 @@ def test_degrees_and_orders_are_drawn_as_masks_need_them():
         draw_masks(0, D, (4,), num_masks=0)
 
 
-def log_likelihood(key, p, x, step):
-    return objectives.log_likelihood(key, p, x)
-
-
 def test_training_reaches_the_maximum_likelihood_of_a_table():
     """Of two elements logits c_1 and c_2 + a x_1 hold every table, so the best log p(x) is minus
     the entropy of the data's own frequencies."""
@@ -154,14 +152,14 @@ def test_training_reaches_the_maximum_likelihood_of_a_table():
     params, trace = vaejax.fit(
         jax.random.key(0),
         model,
-        None,
-        log_likelihood,
+        inference.no_latent(),
+        elbo_objective,
         xs,
         num_steps=600,
         optimizer=optax.adam(optax.cosine_decay_schedule(0.1, 600)),
     )
     assert params.inference == ()
-    p = model.density(params.generative)
+    p = model.joint(params.generative).likelihood(())
     np.testing.assert_allclose(np.exp(p.log_prob(xs[[0, 40, 50, 70]])), counts / 100, atol=1e-3)
     assert trace[-1] == pytest.approx(best, abs=1e-4)
     assert trace[0] < best - 0.05
@@ -169,18 +167,21 @@ def test_training_reaches_the_maximum_likelihood_of_a_table():
 
 def test_a_latent_model_without_a_q_is_refused():
     model, _ = linear_gaussian(np.ones((4, 1)), 1.0)
-    with pytest.raises(TypeError, match="expects an inference network"):
-        vaejax.fit(jax.random.key(0), model, None, log_likelihood, np.ones((100, 4)), num_steps=1)
+    pair = model, inference.no_latent()
+    with pytest.raises(ValueError, match=r"fit: q\(z \| x\) draws z of no z; the prior p\(z\)"):
+        vaejax.fit(jax.random.key(0), *pair, elbo_objective, np.ones((100, 4)), num_steps=1)
 
 
 def test_any_density_is_trained():
     """Nothing in the loop asks for an autoregressive one: N(mean, 1) finds the data's mean."""
-    model = ExplicitModel(
-        init=lambda key: jnp.zeros(3), density=lambda mean: DiagonalGaussian(mean, jnp.zeros(3))
+    model = GenerativeModel(
+        lambda key: jnp.zeros(3),
+        lambda mean, given: Joint(Empty(), lambda z: DiagonalGaussian(mean, jnp.zeros(3))),
     )
     xs = np.random.default_rng(0).normal([1, 2, 3], size=(100, 3)).astype(np.float32)
+    pair, optimizer = (model, inference.no_latent()), optax.sgd(0.1)
     params, _ = vaejax.fit(
-        jax.random.key(0), model, None, log_likelihood, xs, num_steps=300, optimizer=optax.sgd(0.1)
+        jax.random.key(0), *pair, elbo_objective, xs, num_steps=300, optimizer=optimizer
     )
     np.testing.assert_allclose(params.generative, xs.mean(axis=0), atol=1e-3)
 

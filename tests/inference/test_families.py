@@ -189,7 +189,7 @@ def test_amortized(name):
     xs = np.random.default_rng(0).normal(size=(4, 5)).astype(np.float32)
 
     def one(x, key):
-        q = network.posterior(phi, x, standard_normal(*shape))
+        q = network.posterior(phi, x, None)
         return *q.sample_and_log_prob(seed=key, sample_shape=(2,)), q.log_prob(jnp.zeros(shape))
 
     z, log_q, at_zero = jax.jit(jax.vmap(one))(xs, jax.random.split(jax.random.key(1), 4))

@@ -96,7 +96,8 @@ def test_values_are_those_of_iwae():
 
     for key in keys(5):
         for ours, theirs in both(key):
-            np.testing.assert_allclose(ours, theirs, rtol=1e-5)
+            assert ours.metrics.keys() == theirs.metrics.keys()
+            jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5), ours, theirs)
 
 
 @pytest.mark.parametrize("num_samples", [2, 16])

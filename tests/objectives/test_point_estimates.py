@@ -39,10 +39,13 @@ def exact_log_prior(z):
 def test_values_at_a_point_mass():
     z = np.array([0.3, -1.1])
     terms = reconstruction(KEY, PointMass(jnp.asarray(z)), joint(), X)
-    np.testing.assert_allclose(terms, [exact_log_likelihood(z)] * 2 + [0.0], rtol=1e-5)
+    assert set(terms.metrics) == {"reconstruction"}
+    for found in (terms.value, terms.metrics["reconstruction"]):
+        np.testing.assert_allclose(found, exact_log_likelihood(z), rtol=1e-5)
     terms = maximum_a_posteriori(KEY, PointMass(jnp.asarray(z)), joint(), X)
     truth = exact_log_likelihood(z), exact_log_prior(z)
-    np.testing.assert_allclose(terms, [sum(truth), truth[0], -truth[1]], rtol=1e-5)
+    found = terms.value, terms.metrics["reconstruction"], terms.metrics["log_prior"]
+    np.testing.assert_allclose(found, [sum(truth), *truth], rtol=1e-5)
 
 
 def test_means_at_a_q_with_a_density():

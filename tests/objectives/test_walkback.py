@@ -11,7 +11,9 @@ from tests.pairs import linear_gaussian
 from tests.tables import corruption_matrix, density_pair, place, point_mass_pair, states
 from vaejax import inference, networks, objectives
 from vaejax.objectives import reconstruction, salt_and_pepper, walkback
-from vaejax.training import batch_terms
+from vaejax.training import denoising_terms
+from vaejax.training.terms import over_batch
+from vaejax.types import Example
 
 SIZE, FRACTION, N = 2, 0.3, 20_000
 
@@ -22,11 +24,11 @@ def test_what_q_sees_is_the_mixture_of_the_rounds(make, most):
     """From one x: C, C D C, C D C D C, ... with weights 1, 1/2, 1/4, ...; D is p(x | x~)."""
     (model, q), params, denoised = make(SIZE)
     x = states(SIZE)[1]
-    joint = model.joint(params.generative)
+    joint = model.joint(params.generative, ())
 
     def one(key):
         def posterior(seen):
-            return q.posterior(params.inference, seen, joint.prior)
+            return q.posterior(params.inference, seen, joint, ())
 
         return walkback(key, posterior, joint, salt_and_pepper(FRACTION), x, most=most)
 
@@ -53,7 +55,7 @@ def test_no_gradient_passes_through_the_walk():
     def loss(moving, walking):
         def parts(params):
             joint = model.joint(params[0])
-            return joint, lambda seen: q.posterior(params[1], seen, joint.prior)
+            return joint, lambda seen: q.posterior(params[1], seen, joint)
 
         # All is smooth here, so that a gradient could pass.
         def one(key):
@@ -71,23 +73,24 @@ def test_no_gradient_passes_through_the_walk():
 
 
 def test_a_step_of_training_walks():
-    """batch_terms gives the objective the q at the walk's end, and x itself as the target."""
+    """denoising_terms gives the objective the q at the walk's end, and x itself as the target."""
     (model, q), params, _ = point_mass_pair(SIZE)
-    for most, corrupt in ((2, None), (-1, salt_and_pepper(0.5))):
-        with pytest.raises(ValueError, match="walkback"):
-            batch_terms(model, q, None, corrupt, most)
+    with pytest.raises(ValueError, match="most_walkback must be 0 or more; got -1"):
+        denoising_terms(model, q, None, salt_and_pepper(0.5), most_walkback=-1)
     xs = jnp.asarray(states(SIZE))
 
     def objective(key, q, joint, x, step):
-        return objectives.Terms(q.location, x, x)
+        return objectives.Terms(q.location, {"x": x})
 
     means = {}
     for most in (0, 3):
-        terms = batch_terms(model, q, objective, salt_and_pepper(FRACTION), most)
-        found = jax.jit(jax.vmap(lambda key, f=terms: f(params, key, xs, 0)))(
+        terms = over_batch(
+            denoising_terms(model, q, objective, salt_and_pepper(FRACTION), most_walkback=most)
+        )
+        found = jax.jit(jax.vmap(lambda key, f=terms: f(params, key, Example(xs), 0)))(
             jax.random.split(jax.random.key(0), 2000)
         )
-        np.testing.assert_array_equal(found.reconstruction[0], xs)
+        np.testing.assert_array_equal(found.metrics["x"][0], xs)
         codes = np.asarray(params.inference)
         means[most] = np.mean(np.asarray(found.value) == codes, axis=0)
     # Farther from x, and so from its code, with a walk than without.

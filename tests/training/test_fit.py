@@ -8,8 +8,16 @@ import pytest
 
 import vaejax
 from tests.pairs import elbo_objective, linear_gaussian
-from vaejax import inference
-from vaejax.training import NonFiniteLoss, Train, init_state, make_steps
+from vaejax import Example, inference
+from vaejax.training import (
+    NonFiniteLoss,
+    Train,
+    gradient_update,
+    init_state,
+    loss_of,
+    make_steps,
+    objective_terms,
+)
 from vaejax.training.settings import burda_schedule
 from vaejax.training.step import epoch_order
 
@@ -58,7 +66,7 @@ def test_training_reaches_the_maximum_likelihood_of_probabilistic_pca():
     assert abs(log_marginal(xs.astype(np.float64)).mean() - best) < 2e-3
 
     joint = model.joint(params.generative)
-    posterior = jax.vmap(lambda x: q.posterior(params.inference, x, joint.prior).mean())(xs)
+    posterior = jax.vmap(lambda x: q.posterior(params.inference, x, joint).mean())(xs)
     w = np.asarray(params.generative["weights"], np.float64)
     s2 = float(np.exp(2 * params.generative["log_noise"]))
     exact = xs @ w / (w.T @ w + s2)
@@ -71,8 +79,9 @@ def test_a_step_is_adam_on_the_mean_gradient():
     q = inference.amortized(inference.diagonal_gaussian(2), Linear(4), (4,))
     optimizer = optax.adam(1e-2)
     xs = factor_data(np.ones((4, 2)), 0.5, 8)
-    state = init_state(jax.random.key(1), model, q, optimizer)
-    steps = make_steps(model, q, elbo_objective, optimizer, lambda key, raw: raw)
+    update = gradient_update(loss_of(objective_terms(model, q, elbo_objective)), optimizer)
+    state = init_state(jax.random.key(1), model, q, update)
+    steps = make_steps(update, lambda key, stored: Example(stored))
     after, terms = jax.jit(steps)(state, jnp.arange(8).reshape(1, 8), xs)
 
     step_key = jax.random.fold_in(jax.random.split(state.key, 3)[1], 0)
@@ -82,7 +91,7 @@ def test_a_step_is_adam_on_the_mean_gradient():
         total = 0.0
         for key, x in zip(keys, xs, strict=True):
             joint = model.joint(params.generative)
-            posterior = q.posterior(params.inference, x, joint.prior)
+            posterior = q.posterior(params.inference, x, joint)
             total -= elbo_objective(key, posterior, joint, x, 0).value / 8
         return total
 

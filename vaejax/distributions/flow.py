@@ -115,7 +115,7 @@ class Flow(distrax.Distribution):
     def _layers(self) -> list[distrax.Bijector]:
         return [make(phi) for make, phi in zip(self._makers, self.parameters, strict=True)]
 
-    def _forward_and_log_det(self, noise: Float[Array, "d"]) -> tuple[Array, Float[Array, ""]]:
+    def _forward_and_log_det(self, noise: Float[Array, " d"]) -> tuple[Array, Float[Array, ""]]:
         total = jnp.sum(self.log_scale)
         for layer in self._layers:
             noise, log_det = layer.forward_and_log_det(noise)

@@ -24,7 +24,7 @@ class FullGaussian(distrax.Distribution):
         self,
         mean: Float[Array, "..."],
         log_scale: Float[Array, "..."],
-        lower: Float[Array, "entries"],
+        lower: Float[Array, " entries"],
     ):
         mean, log_scale, lower = jnp.asarray(mean), jnp.asarray(log_scale), jnp.asarray(lower)
         expected = (mean.size * (mean.size - 1) // 2,)

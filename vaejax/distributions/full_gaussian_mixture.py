@@ -20,7 +20,7 @@ class FullGaussianMixture(distrax.Distribution):
 
     def __init__(
         self,
-        logits: Float[Array, "k"],
+        logits: Float[Array, " k"],
         means: Float[Array, "k ..."],
         factors: Float[Array, "k d d"],
     ):

@@ -17,9 +17,9 @@ def _log_normal(z, mean, log_scale):
 
 def _at_its_quantile(
     z: Float[Array, ""],
-    log_weights: Float[Array, "k"],
-    means: Float[Array, "k"],
-    log_scales: Float[Array, "k"],
+    log_weights: Float[Array, " k"],
+    means: Float[Array, " k"],
+    log_scales: Float[Array, " k"],
 ) -> Float[Array, ""]:
     """z, as the u-quantile of sum_k w_k N(means_k, exp(log_scales_k)^2), where u is its cdf at z.
 
@@ -35,11 +35,11 @@ def _at_its_quantile(
 
 
 def _reparameterized(
-    z: Float[Array, "d"],
-    logits: Float[Array, "k"],
+    z: Float[Array, " d"],
+    logits: Float[Array, " k"],
     means: Float[Array, "k d"],
     log_scales: Float[Array, "k d"],
-) -> Float[Array, "d"]:
+) -> Float[Array, " d"]:
     """z with the derivatives of z_i = F^-1(u_i | z_1..z_{i-1}) for i = 1..d, u held.
 
     Given z_1..z_{i-1}, z_i is a mixture of the same components, weighted by their posterior.
@@ -69,7 +69,7 @@ class GaussianMixture(distrax.Distribution):
 
     def __init__(
         self,
-        logits: Float[Array, "k"],
+        logits: Float[Array, " k"],
         means: Float[Array, "k ..."],
         log_scales: Float[Array, "k ..."],
     ):

@@ -65,8 +65,8 @@ class _MaskedDense(nn.Module):
 
     @nn.compact
     def __call__(
-        self, h: Float[Array, "inputs"], mask: Bool[Array, "inputs outputs"]
-    ) -> Float[Array, "outputs"]:
+        self, h: Float[Array, " inputs"], mask: Bool[Array, "inputs outputs"]
+    ) -> Float[Array, " outputs"]:
         kernel = self.param("kernel", self.kernel_init, mask.shape)
         out = h @ jnp.where(mask, kernel, 0.0)
         return out + self.param("bias", self.bias_init, mask.shape[1:]) if self.use_bias else out

@@ -35,7 +35,7 @@ class SpectralDense(nn.Module):
     bias_init: nn.initializers.Initializer = nn.initializers.zeros
 
     @nn.compact
-    def __call__(self, h: Float[Array, "inputs"]) -> Float[Array, "features"]:
+    def __call__(self, h: Float[Array, " inputs"]) -> Float[Array, " features"]:
         kernel = self.param("kernel", self.kernel_init, (h.shape[-1], self.features), h.dtype)
         bias = self.param("bias", self.bias_init, (self.features,), h.dtype)
         return h @ (kernel / jnp.maximum(spectral_norm(kernel), 1e-6)) + bias
