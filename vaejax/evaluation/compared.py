@@ -87,7 +87,6 @@ def compare_models(
         "fairness": _fairness(members, tuning),
         "models": models,
     }
-    about["findings"] = findings(models, log_p)
     return about, pictures, log_p
 
 
