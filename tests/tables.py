@@ -44,9 +44,7 @@ def table_pair(q_family, likelihood):
     model = GenerativeModel(
         lambda key: (), lambda theta, given: Joint(None, lambda z: likelihood(theta[z]))
     )
-    q = InferenceNetwork(
-        lambda key: (), lambda phi, seen, joint, given: q_family(phi[place(seen)])
-    )
+    q = InferenceNetwork(lambda key: (), lambda phi, seen, joint, given: q_family(phi[place(seen)]))
     return model, q
 
 

@@ -190,9 +190,11 @@ def test_bounds_of_a_discrete_and_a_continuous_latent():
     @jax.vmap
     def bounds(key):
         of_exact = iwae(key, exact, joint, x, num_samples=3).value
-        return of_exact, iwae(key, other, joint, x, num_samples=8).value, elbo(
-            key, exact, joint, x
-        ).value
+        return (
+            of_exact,
+            iwae(key, other, joint, x, num_samples=8).value,
+            elbo(key, exact, joint, x).value,
+        )
 
     at_exact, at_other, by_layer = bounds(jax.random.split(jax.random.key(1), DRAWS))
     np.testing.assert_allclose(at_exact, MIXTURE.log_p, atol=1e-4)

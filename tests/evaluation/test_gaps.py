@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.stats
+from vaejax.report.gaps import gap_lines
 
 from vaejax import inference
 from vaejax.distributions import DiagonalGaussian, standard_normal
@@ -20,7 +21,6 @@ from vaejax.evaluation.gaps import (
     summarize_gaps,
 )
 from vaejax.networks import MLP
-from vaejax.report.gaps import gap_lines
 from vaejax.types import GenerativeModel, InferenceNetwork, Joint, Params
 
 W = np.array([[1.0, 0.9], [0.5, -0.2], [-0.7, -0.4]])

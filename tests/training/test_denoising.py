@@ -40,7 +40,12 @@ def test_only_the_encoder_sees_what_is_corrupted():
         hidden = q.posterior(state.params.inference, jnp.zeros((8, 8)), joint)
         values.append(elbo_objective(jax.random.split(k)[1], hidden, joint, x, 0).value)
     np.testing.assert_allclose(terms.value[0], np.mean(values), rtol=1e-5)
-    kernel = "network", "params", "Dense_0", "kernel"  # the gradient of weights on an input of zeros
+    kernel = (
+        "network",
+        "params",
+        "Dense_0",
+        "kernel",
+    )  # the gradient of weights on an input of zeros
     before, now = state.params.inference, after.params.inference
     for name in kernel:
         before, now = before[name], now[name]
