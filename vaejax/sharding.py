@@ -60,7 +60,19 @@ def map_examples(
     if n == 0:
         raise ValueError("expected at least one example; got none")
     size = max(1, min(batch_size or 100, n))
-    run = over_examples(function, size)
+    return in_batches(over_examples(function, size), shared, xs, size, first_index, progress)
+
+
+def in_batches(
+    run: Callable[[Any, np.ndarray, Any], Any],
+    shared: Any,
+    xs: Any,
+    size: int,
+    first_index: int,
+    progress: Callable[[int], None],
+) -> Any:
+    """`run` (of `over_examples`) of all examples, `size` at a time."""
+    n = len(jax.tree.leaves(xs)[0])
     parts = []
     for start in range(0, n, size):
         rows = np.arange(start, min(start + size, n))

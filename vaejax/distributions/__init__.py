@@ -17,9 +17,14 @@ from vaejax.distributions.capabilities import (
     structure_of,
     twice_differentiable,
 )
-from vaejax.distributions.diagonal_gaussian import DiagonalGaussian, standard_normal
+from vaejax.distributions.diagonal_gaussian import (
+    DiagonalGaussian,
+    as_diagonal_gaussian,
+    standard_normal,
+)
 from vaejax.distributions.discretized_logistic import DiscretizedLogistic
 from vaejax.distributions.empty import Empty
+from vaejax.distributions.enumeration import states_of
 from vaejax.distributions.flow import (
     Flow,
     InverseAutoregressiveLayer,
@@ -34,6 +39,7 @@ from vaejax.distributions.kl import kl_form, kl_per_dimension, sample_and_kl
 from vaejax.distributions.markov import Markov
 from vaejax.distributions.point_mass import PointMass
 from vaejax.distributions.shapes import check_shapes
+from vaejax.distributions.support import check_support, support_problem
 from vaejax.distributions.vamp import Vamp
 
 __all__ = [
@@ -55,8 +61,10 @@ __all__ = [
     "PointMass",
     "Vamp",
     "affine_coupling_layer",
+    "as_diagonal_gaussian",
     "can_complete",
     "check_shapes",
+    "check_support",
     "draws_together",
     "has_density",
     "has_latent",
@@ -69,6 +77,8 @@ __all__ = [
     "sample_and_kl",
     "spline_coupling_layer",
     "standard_normal",
+    "states_of",
     "structure_of",
+    "support_problem",
     "twice_differentiable",
 ]

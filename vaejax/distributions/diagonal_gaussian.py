@@ -67,3 +67,8 @@ class DiagonalGaussian(distrax.Distribution):
 def standard_normal(*shape: int) -> DiagonalGaussian:
     """N(0, I) over an array of the given shape."""
     return DiagonalGaussian(jnp.zeros(shape), jnp.zeros(shape))
+
+
+def as_diagonal_gaussian(p: object) -> DiagonalGaussian | None:
+    """p where it is a DiagonalGaussian, else None: for what has a closed form for these alone."""
+    return p if isinstance(p, DiagonalGaussian) else None

@@ -1,11 +1,17 @@
 """Estimates of log p(x), and what each is worth."""
 
 from vaejax.marginal_likelihood.annealed_importance_sampling import annealed_importance_sampling
-from vaejax.marginal_likelihood.bidirectional import bidirectional_monte_carlo, sandwich
+from vaejax.marginal_likelihood.bidirectional import (
+    bidirectional_check,
+    bidirectional_monte_carlo,
+    describe_check,
+    sandwich,
+)
 from vaejax.marginal_likelihood.estimate import Estimate
+from vaejax.marginal_likelihood.estimates import Estimates
 from vaejax.marginal_likelihood.exact import Exact, exact
 from vaejax.marginal_likelihood.importance_sampling import importance_sampling
-from vaejax.marginal_likelihood.log_marginal_likelihood import Estimates, log_marginal_likelihood
+from vaejax.marginal_likelihood.log_marginal_likelihood import log_marginal_likelihood
 from vaejax.marginal_likelihood.sequential_monte_carlo import sequential_monte_carlo
 
 __all__ = [
@@ -13,7 +19,9 @@ __all__ = [
     "Estimates",
     "Exact",
     "annealed_importance_sampling",
+    "bidirectional_check",
     "bidirectional_monte_carlo",
+    "describe_check",
     "exact",
     "importance_sampling",
     "log_marginal_likelihood",

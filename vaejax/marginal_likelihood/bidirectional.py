@@ -4,11 +4,13 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from vaejax.marginal_likelihood.annealed_importance_sampling import anneal
 from vaejax.marginal_likelihood.annealed_path import annealed_path, evaluate
 from vaejax.marginal_likelihood.checks import check_counts, check_latent, check_simulates
 from vaejax.marginal_likelihood.estimate import Estimate, estimate_of
+from vaejax.marginal_likelihood.estimates import MAX_GAP, Estimates
 from vaejax.marginal_likelihood.precision import highest_precision
 from vaejax.marginal_likelihood.schedule import Schedule, Tuned, evaluations, tune
 from vaejax.marginal_likelihood.weights import log_mean_exp, std_error_of_log_mean
@@ -114,3 +116,40 @@ def bidirectional_monte_carlo(
         return sandwich(chain_key, joint, z, x, q, **settings)
 
     return jax.lax.map(one, jnp.arange(num_examples), batch_size=min(num_examples, 25))
+
+
+def bidirectional_check(
+    key: Key,
+    joint: Joint,
+    posterior: Callable[[Observation], Distribution] | None = None,
+    *,
+    num_examples: int = 25,
+    num_chains: int = 4,
+    num_temperatures: int = 100,
+) -> Estimates:
+    """A cheap `bidirectional_monte_carlo` to run beside every measurement: 25 examples that the
+    model simulates, 4 chains each way, 100 temperatures. `describe_check` says how many of them have bounds more than half a nat apart: for so
+    many of real data too the sampler, started at q, is likely to miss a part of p(x)."""
+
+    @jax.jit
+    def run(key):
+        return bidirectional_monte_carlo(
+            key,
+            joint,
+            posterior,
+            num_examples=num_examples,
+            num_chains=num_chains,
+            num_temperatures=num_temperatures,
+        )
+
+    return Estimates(*jax.tree.map(np.asarray, run(key)), method="bidirectional check")
+
+
+def describe_check(check: Estimates) -> str:
+    """One line for a person."""
+    gap = check.diagnostics["gap"]
+    apart = int(np.sum(~(gap <= MAX_GAP)))
+    return (
+        f"{apart} of {len(gap)} simulated examples have bounds more than {MAX_GAP} nats apart "
+        f"(median gap {np.median(gap):.2f} nats)"
+    )

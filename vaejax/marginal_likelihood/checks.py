@@ -5,6 +5,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from vaejax.distributions import check_shapes, has_density, structure_of
 from vaejax.types import Distribution, Joint, LogJoint, Observation
 
 _KEY = jax.eval_shape(lambda: jax.random.key(0))
@@ -38,40 +39,39 @@ def check(
             f"{function}: joint must be a vaejax.Joint(prior, likelihood) or a "
             f"vaejax.LogJoint(function of x and z); got {type(joint).__name__}"
         )
+    if q is not None and not has_density(q):
+        raise TypeError(
+            f"{function}: q(z | x) is a point mass, which has no density: give a q that has one"
+        )
     z = _sampled(function, "q(z | x)", q) if q is not None else None
-    if q is not None:
-        # A point mass says here that it has none.
-        _scalar(function, "q.log_prob(z)", q.log_prob, z)
     if isinstance(joint, LogJoint):
         if needs_prior or q is None:
             raise TypeError(
                 f"{function} starts from p(z) here and a LogJoint has none: give a posterior q to "
                 "start from, or a Joint(prior, likelihood)"
             )
-        _scalar(function, "joint.log_prob(x, z)", joint.log_prob, x, z)
+        shape = jax.eval_shape(joint.log_prob, x, z).shape
+        if shape != ():
+            raise ValueError(
+                f"{function}: joint.log_prob(x, z) has shape {shape}; the log density of one "
+                "example is one number: sum over the event"
+            )
         return z
-    try:
-        z_prior = _sampled(function, "the prior p(z)", joint.prior)
-    except TypeError:
-        if needs_prior or q is None:
-            raise
-        z_prior = z
-    if z is not None and _shapes(z) != _shapes(z_prior):
-        raise ValueError(
-            f"{function}: the posterior q draws z of shape {_shapes(z)}; the prior p(z) of this "
-            f"joint has {_shapes(z_prior)}: they must agree"
-        )
-    z = z_prior
-    shape = _observation_shape(joint, z)
-    if shape is not None and shape != _shapes(x):
-        raise ValueError(
-            f"{function}: x has shape {_shapes(x)}; this model's p(x | z) is over {shape}: give "
-            "one x of that shape (log_marginal_likelihood takes many, along the first axis)"
-        )
-    _scalar(function, "joint.prior.log_prob(z)", joint.prior.log_prob, z)
-    name = "joint.likelihood(z).log_prob(x)"
-    _scalar(function, name, lambda x, z: joint.likelihood(z).log_prob(x), x, z)
+    if z is None or needs_prior or has_prior_draws(joint):
+        z = _sampled(function, "the prior p(z)", joint.prior)
+        check_shapes(function, joint, joint.prior if q is None else q, x)
     return z
+
+
+def has_prior_draws(joint: Joint | LogJoint) -> bool:
+    """Whether there is a prior that can be sampled."""
+    if isinstance(joint, LogJoint):
+        return False
+    try:
+        structure_of(joint.prior)
+    except Exception:  # whatever another library raises
+        return False
+    return True
 
 
 def check_latent(function: str, joint: Joint, z: Any, x: Observation, q) -> None:
@@ -95,18 +95,9 @@ def check_simulates(function: str, joint: Joint) -> None:
         ) from error
 
 
-def _scalar(function: str, name: str, log_density, *arguments) -> None:
-    shape = jax.eval_shape(log_density, *arguments).shape
-    if shape != ():
-        raise ValueError(
-            f"{function}: {name} has shape {shape}; the log density of one example is one "
-            "number: sum over the event (distrax.Independent, or .sum())"
-        )
-
-
 def _sampled(function: str, name: str, distribution: Distribution):
     try:
-        return jax.eval_shape(lambda key: distribution.sample(seed=key), _KEY)
+        return structure_of(distribution)
     except Exception as error:
         raise TypeError(
             f"{function} draws from {name}, which cannot be sampled ({_reason(error)}): give it a "
@@ -116,14 +107,6 @@ def _sampled(function: str, name: str, distribution: Distribution):
 
 def _reason(error: Exception) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0]
-
-
-def _observation_shape(joint: Joint, z):
-    """Of a draw of p(x | z); None where that cannot be drawn, and so not be checked."""
-    try:
-        return _shapes(jax.eval_shape(lambda z, k: joint.likelihood(z).sample(seed=k), z, _KEY))
-    except (NotImplementedError, AttributeError):
-        return None
 
 
 def _shapes(tree):

@@ -31,7 +31,8 @@ class Estimate(NamedTuple):
 
 def estimate_of(key: Key, log_w: Float[Array, " n"], **diagnostics: Array) -> Estimate:
     """log mean w of independent unbiased estimates w of p(x); also in `diagnostics`: the
-    `log_weights` themselves and their `bootstrap_std_error`, for which the key is."""
+    `log_weights` themselves, their `bootstrap_std_error`, for which the key is, and their
+    `interval_factor` (`weights.interval_factor`)."""
     return Estimate(
         value=weights.log_mean_exp(log_w),
         std_error=weights.std_error_of_log_mean(log_w),
@@ -40,6 +41,7 @@ def estimate_of(key: Key, log_w: Float[Array, " n"], **diagnostics: Array) -> Es
         diagnostics={
             "log_weights": log_w,
             "bootstrap_std_error": weights.bootstrap_std_error(key, log_w),
+            "interval_factor": weights.interval_factor(jnp.sort(log_w)[::-1], log_w.shape[0]),
             **diagnostics,
         },
     )
@@ -50,8 +52,9 @@ def combine(first: Estimate, second: Estimate, weight: Float[Array, ""]) -> Esti
     average of `weight` such; the error and effective sample size that follow, and the worst
     k-hat.
 
-    Of the `diagnostics`, the bootstrap's error and the starts' estimates are averaged alike and
-    the evaluations added; the others are the first's.
+    Of the `diagnostics`, the bootstrap's error, the starts' estimates and the prior's check are
+    averaged alike, the evaluations added, the larger interval factor kept; the others are the
+    first's.
     """
 
     def average(pair, errors):
@@ -72,6 +75,13 @@ def combine(first: Estimate, second: Estimate, weight: Float[Array, ""]) -> Esti
     if "gradient_evaluations" in one:
         diagnostics["gradient_evaluations"] = (
             one["gradient_evaluations"] + two["gradient_evaluations"]
+        )
+    if "interval_factor" in one:
+        diagnostics["interval_factor"] = jnp.maximum(one["interval_factor"], two["interval_factor"])
+    if "prior_check" in one:
+        checks = ("prior_check", "prior_check_std_error")
+        diagnostics[checks[0]], diagnostics[checks[1]], _ = average(
+            *((one[name], two[name]) for name in checks)
         )
     if "disagreement" in one:
         for start in ("from_posterior", "from_prior"):

@@ -12,6 +12,8 @@ from vaejax.marginal_likelihood.estimate import Estimate
 from vaejax.marginal_likelihood.precision import highest_precision
 from vaejax.marginal_likelihood.weights import (
     bootstrap_std_error,
+    half_size,
+    interval_factor,
     moments,
     summarize,
     tail_index,
@@ -52,7 +54,8 @@ def importance_sampling(
     `_std_error`; `bootstrap_std_error` of the value, resampling parts of the samples; `cubo` =
     1/2 log 1/K sum_k w_k^2, whose limit in K is an upper bound on log p(x) (Dieng et al. 2017, eq.
     3). At a finite K it lies below that limit in expectation: no bound, and far off where k-hat
-    is above 1/2.
+    is above 1/2. `interval_factor`: what an interval is widened by, for the tail that has not been
+    drawn; `num_draws` = K, of which below 100 no interval is stated.
 
     Raises:
       TypeError: q is a point mass; a mixture with the prior of a LogJoint.
@@ -70,7 +73,7 @@ def importance_sampling(
     propose = _mixture(joint, q, defensive) if defensive else _from(q)
     chunk_size = min(chunk_size, num_samples)
     chunks = math.ceil(num_samples / chunk_size)
-    num_largest = tail_size(num_samples) + 1
+    num_largest = max(tail_size(num_samples) + 1, half_size(num_samples))
     blocks = math.ceil(chunks * chunk_size / max(_BLOCK, num_largest))
     block_size = math.ceil(chunks / blocks) * chunk_size
     part = max(
@@ -112,14 +115,16 @@ def importance_sampling(
     errors = [f"{name}_std_error" for name in names]
     return Estimate(
         value=weights.log_mean_exp(),
-        std_error=weights.std_error(),
+        std_error=weights.std_error(num_samples),
         ess=weights.effective_sample_size(),
-        khat=tail_index(weights.largest),
+        khat=tail_index(weights.largest[: tail_size(num_samples) + 1]),
         diagnostics={
             **dict(zip(names, means.mean, strict=True)),
             **dict(zip(errors, means.std_error(), strict=True)),
             "bootstrap_std_error": bootstrap_std_error(jax.random.fold_in(key, _BOOTSTRAP), parts),
             "cubo": weights.log_root_mean_square(),
+            "interval_factor": interval_factor(weights.largest, num_samples),
+            "num_draws": jnp.asarray(num_samples, jnp.int32),
         },
     )
 

@@ -1,0 +1,85 @@
+"""Whether x can come from p(x) at all. A log density would give a number for it all the same."""
+
+from typing import Any
+
+import jax
+import numpy as np
+from distrax import Categorical
+
+from vaejax.distributions.autoregressive import Autoregressive
+from vaejax.distributions.autoregressive_ensemble import AutoregressiveEnsemble
+from vaejax.distributions.bernoulli import Bernoulli
+from vaejax.distributions.discretized_logistic import DiscretizedLogistic
+from vaejax.types import Distribution, Joint, Observation
+
+_BINARY = (Bernoulli, Autoregressive, AutoregressiveEnsemble)
+_ROUNDING = 1e-4  # of a bin's width
+
+
+def support_problem(p: Distribution, x: Any) -> str | None:
+    """What is wrong with x as values of p, in one line; None where nothing is, or where p is over
+    all real numbers or of a kind that is not known.
+
+    Args:
+      p: its structure is enough: its arrays may be abstract.
+      x: arrays of numbers, one x or many.
+    """
+    values = np.concatenate([np.asarray(leaf).reshape(-1) for leaf in jax.tree.leaves(x)] or [[]])
+    if not values.size:
+        return None
+    got = f"got values from {values.min():g} to {values.max():g}"
+    if not np.isfinite(values.astype(np.float64)).all():
+        return "x has values that are not finite: leave those examples out, or fill them in"
+    if isinstance(p, _BINARY):
+        if np.all((values == 0) | (values == 1)):
+            return None
+        return (
+            f"{type(p).__name__} is over values 0 and 1; {got}: binarize x, or take a likelihood "
+            "of grey values (DiscretizedLogistic) or of real numbers (DiagonalGaussian)"
+        )
+    if isinstance(p, Categorical):
+        if np.all((values == np.round(values)) & (values >= 0) & (values < p.num_categories)):
+            return None
+        return (
+            f"Categorical is over whole numbers from 0 to {p.num_categories - 1}; {got}: recode x"
+        )
+    if isinstance(p, DiscretizedLogistic):
+        bins = values.astype(np.float64) * p.levels
+        if np.all(np.abs(bins - np.round(bins)) <= _ROUNDING * p.levels) and (
+            -0.5 < bins.min() and bins.max() < p.levels + 0.5
+        ):
+            return None
+        return (
+            f"DiscretizedLogistic is over k / {p.levels}, k = 0..{p.levels}, in [0, 1]; {got}: "
+            "divide x by its largest possible value, and give its number of levels"
+        )
+    return None
+
+
+def check_support(function: str, joint: Joint, z: Any, xs: Observation) -> bool:
+    """Whether p(x | z) is over values that are counted, so that log p(x) is at most 0.
+
+    Args:
+      function: the name that a complaint starts with.
+      z: one latent: its shapes and dtypes are enough.
+      xs: one x or many, concrete. It may be called inside `jax.eval_shape`.
+
+    Raises:
+      ValueError: xs outside the support of p(x | z).
+    """
+    found = []
+
+    def look(z):
+        likelihood = joint.likelihood(z)
+        found.append((_is_discrete(likelihood), support_problem(likelihood, xs)))
+        return ()
+
+    jax.eval_shape(look, z)
+    discrete, problem = found[0]
+    if problem is not None:
+        raise ValueError(f"{function}: p(x | z) = {problem}")
+    return discrete
+
+
+def _is_discrete(p: Distribution) -> bool:
+    return isinstance(p, (*_BINARY, Categorical, DiscretizedLogistic))

@@ -1,0 +1,115 @@
+"""Estimates of many examples: intervals, what is not to be believed, a summary."""
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy import stats
+
+from vaejax.marginal_likelihood.averages import mean_and_errors
+from vaejax.marginal_likelihood.weights import TAIL_KNOWN
+
+# Above these an example is flagged, with its figures: it is never averaged away in silence. A
+# standard error of half a nat is that of log weights spread by more than one: not known from few.
+MAX_KHAT = 0.7
+MAX_STD_ERROR = 0.5
+MAX_GAP = 0.5
+# Where the check from the prior exceeds the estimate by so many nats and so many of its errors.
+MIN_EXCESS = 0.35
+EXCESS_ERRORS = 2.0
+MISSED = "start at the prior finds more than start at q: q misses a mode"
+_ROUNDING = 1e-3  # nats
+
+
+class Estimates(NamedTuple):
+    """`Estimate`, with a leading axis of examples, and how it was made."""
+
+    value: np.ndarray
+    std_error: np.ndarray
+    ess: np.ndarray
+    khat: np.ndarray
+    diagnostics: dict[str, np.ndarray]
+    method: str
+    discrete: bool = False  # x is: log p(x) is at most 0
+
+    def interval(self, level: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
+        """(low, high): value -+ t std_error, with Student's t at ess - 1 degrees of freedom.
+
+        Uneven weights count for fewer, so the interval widens as they do; and by the
+        `interval_factor`, for the tail that has not been drawn. There is no honest interval, and
+        it is infinite, where anything is flagged, where widened it is that of an error above
+        half a nat, and for fewer than 100 draws of q.
+        """
+        freedom = np.clip(self.ess.astype(np.float64) - 1.0, 1e-3, 1e9)
+        error = self.std_error * self.diagnostics.get("interval_factor", 1.0)
+        unknown = ~(error <= MAX_STD_ERROR)
+        if "num_draws" in self.diagnostics:
+            unknown |= self.diagnostics["num_draws"] < TAIL_KNOWN
+        for mask in self._reasons().values():
+            unknown |= mask
+        half = np.where(unknown, np.inf, stats.t.ppf(0.5 + level / 2, freedom) * error)
+        return self.value - half, self.value + half
+
+    def flags(self) -> dict[str, np.ndarray]:
+        """Indices of the examples not to be believed, by reason."""
+        return {reason: np.flatnonzero(m) for reason, m in self._reasons().items() if m.any()}
+
+    def _reasons(self) -> dict[str, np.ndarray]:
+        d = self.diagnostics
+        names = ("from_prior_std_error", "from_posterior_std_error", "upper_std_error")
+        errors = [self.std_error, *(d[name] for name in names if name in d)]
+        found = {
+            "not finite": ~np.isfinite(self.value),
+            f"Pareto k-hat above {MAX_KHAT}": self.khat > MAX_KHAT,
+            f"standard error above {MAX_STD_ERROR} nats": ~(
+                np.max(errors, axis=0) <= MAX_STD_ERROR
+            ),
+        }
+        if self.discrete:
+            found["probability of a discrete x above 1"] = self.value > _ROUNDING
+        if "gap" in d:
+            found[f"bounds more than {MAX_GAP} nats apart"] = ~(d["gap"] <= MAX_GAP)
+        if "prior_check" in d:
+            found[MISSED] = self._missed()
+        if "disagreement" in d:
+            error = np.hypot(d["from_prior_std_error"], d["from_posterior_std_error"])
+            apart = np.abs(d["disagreement"]) > np.maximum(MAX_GAP, 3 * error)
+            found[MISSED] = apart & (d["disagreement"] < 0)
+            found["start at q finds more than start at the prior"] = apart & (d["disagreement"] > 0)
+        return found
+
+    def _missed(self) -> np.ndarray:
+        """Where the check from the prior is above the estimate by more than noise. It is a lower
+        bound in expectation: above log p(x) by a nats with a probability below exp(-a)."""
+        error = self.diagnostics["prior_check_std_error"]
+        error = np.where(np.isfinite(error), np.hypot(error, self.std_error), 0.0)
+        excess = self.diagnostics["prior_check"] - self.value
+        return excess > np.maximum(MIN_EXCESS, EXCESS_ERRORS * error)
+
+    def summary(self) -> dict:
+        """Means over the finite values in float64, the two standard errors apart, flags with the
+        indices that they are about; of both bounds where there are two."""
+        finite = np.isfinite(self.value)
+        flags = self.flags()
+        n = int(finite.sum())
+        summary = {
+            "method": self.method,
+            "n": n,
+            "not_finite": np.flatnonzero(~finite).tolist(),
+            "log_p": mean_and_errors(self.value[finite], self.std_error[finite]),
+            "ess_median": _median(self.ess),
+            "khat_median": _median(self.khat),
+            "flagged": len(set().union(*(set(i.tolist()) for i in flags.values()))),
+            "flags": {reason: indices.tolist() for reason, indices in flags.items()},
+        }
+        if "gap" in self.diagnostics:
+            d = {name: values[finite] for name, values in self.diagnostics.items()}
+            # No Monte Carlo error: that of `upper` is given z. The spread over examples has it.
+            summary["upper"] = mean_and_errors(d["upper"])
+            summary["gap"] = mean_and_errors(d["gap"])
+            summary["gap_median"] = float(np.median(d["gap"])) if n else None
+        return summary
+
+
+def _median(values: np.ndarray) -> float | None:
+    finite = values[np.isfinite(values)]
+    return float(np.median(finite)) if len(finite) else None
