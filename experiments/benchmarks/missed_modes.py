@@ -29,7 +29,7 @@ from jax.tree_util import Partial
 from scipy import special
 
 import vaejax
-from vaejax import Joint, distributions, generative, inference, networks, objectives
+from vaejax import Joint, distributions, inference, networks, objectives
 from vaejax import marginal_likelihood as ml
 from vaejax.training import fit
 

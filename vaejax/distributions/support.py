@@ -40,9 +40,7 @@ def support_problem(p: Distribution, x: Any) -> str | None:
     if isinstance(p, Categorical):
         if np.all((values == np.round(values)) & (values >= 0) & (values < p.num_categories)):
             return None
-        return (
-            f"Categorical is over whole numbers from 0 to {p.num_categories - 1}; {got}: recode x"
-        )
+        return f"Categorical is over whole numbers from 0 to {p.num_categories - 1}; {got}"
     if isinstance(p, DiscretizedLogistic):
         bins = values.astype(np.float64) * p.levels
         if np.all(np.abs(bins - np.round(bins)) <= _ROUNDING * p.levels) and (

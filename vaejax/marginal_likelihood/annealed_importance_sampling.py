@@ -104,11 +104,11 @@ def annealed_importance_sampling(
         each, averaged together, with their disagreement in `diagnostics`.
       betas: temperatures from 0 to 1 of one's own, in place of num_temperatures and schedule.
 
-    `diagnostics`: `log_weights` (chains,) and their `bootstrap_std_error`; `acceptance`,
-    `log_weight_variance`, `ess_along` and `betas` along the temperatures;
-    `gradient_evaluations`; from q of a model whose prior can be drawn from, `prior_check` and its `prior_check_std_error`. With
-    `both` those are of the chains from q (the evaluations of all),
-    and there are `from_prior`, `from_posterior`, their `_std_error`s, and `disagreement`,
+    `diagnostics`: `log_weights` (chains,), their `bootstrap_std_error` and `interval_factor`;
+    `acceptance`, `log_weight_variance`, `ess_along` and `betas` along the temperatures;
+    `gradient_evaluations`, of all chains. From q, where the prior can be drawn from: `prior_check`
+    and its `prior_check_std_error`. With `both` those along the temperatures are of the chains from
+    q, and there are `from_prior`, `from_posterior`, their `_std_error`s, and `disagreement`,
     posterior minus prior.
 
     Raises:

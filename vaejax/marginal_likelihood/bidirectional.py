@@ -127,9 +127,10 @@ def bidirectional_check(
     num_chains: int = 4,
     num_temperatures: int = 100,
 ) -> Estimates:
-    """A cheap `bidirectional_monte_carlo` to run beside every measurement: 25 examples that the
-    model simulates, 4 chains each way, 100 temperatures. `describe_check` says how many of them have bounds more than half a nat apart: for so
-    many of real data too the sampler, started at q, is likely to miss a part of p(x)."""
+    """A cheap `bidirectional_monte_carlo` to run beside a measurement: 25 examples that the model
+    simulates, 4 chains each way, 100 temperatures. `describe_check` says how many have bounds more
+    than half a nat apart: there the sampler, started at q, misses a part of p(x) or anneals too
+    fast, and so it likely does on as many of real data."""
 
     @jax.jit
     def run(key):

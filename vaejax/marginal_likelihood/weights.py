@@ -27,9 +27,10 @@ def effective_sample_size(log_w: Float[Array, " k"]) -> Float[Array, ""]:
 def std_error_of_log_mean(log_w: Float[Array, " k"]) -> Float[Array, ""]:
     """inf at K = 1. From 100 weights on the delta method: sd(w) / (mean(w) sqrt(K)), which
     `interval_factor` widens. Of fewer the larger of two, since of few and skewed weights that is
-    too small: what makes p(x) has likely not been drawn. Log-normal weights: sqrt(s^2 / K + s^4 / (2 (K - 1)))
-    (Cox's method; Zhou & Gao 1997), with s the deviation about the median of the log weights
-    above it: those below say nothing of the weights that are missing.
+    too small: what makes p(x) has likely not been drawn. Log-normal weights:
+    sqrt(s^2 / K + s^4 / (2 (K - 1))) (Cox's method; Zhou & Gao 1997), with s the deviation about
+    the median of the log weights above it: those below say nothing of the weights that are
+    missing.
     """
     k = log_w.shape[0]
     w = jnp.exp(log_w - jnp.max(log_w))
