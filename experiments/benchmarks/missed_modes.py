@@ -63,7 +63,7 @@ def two_modes(mass: float, covered: float):
     xs = np.column_stack([first, second, rest]).astype(np.float32)
 
     def posterior(x):
-        z_1 = sign * jnp.sqrt(x[0])
+        z_1 = sign * jnp.sqrt(jnp.maximum(x[0], 0.25))
         mean = jnp.concatenate([z_1[None], 0.8 * x[2:]])
         scale = jnp.concatenate([(0.15 / (2 * jnp.abs(z_1)))[None], jnp.full(REST, np.sqrt(0.2))])
         return gaussian(mean, scale)

@@ -7,21 +7,39 @@ import numpy as np
 _ESTIMATORS = ("importance", "annealed")
 
 
-def better_estimator(arrays: Mapping[str, np.ndarray]) -> str:
-    """`importance` or `annealed`, whichever is higher on average where both are finite. One for
-    all examples: the larger of two noisy estimates, example by example, would be no lower bound in
-    expectation."""
-    both = np.all([np.isfinite(arrays[name]) for name in _ESTIMATORS], axis=0)
+def better_estimator(arrays: Mapping[str, np.ndarray], rows: np.ndarray) -> str:
+    """`importance` or `annealed`, whichever is higher on average over those examples where both
+    are finite."""
+    both = rows & np.all([np.isfinite(arrays[name]) for name in _ESTIMATORS], axis=0)
     means = {name: arrays[name][both].sum(dtype=np.float64) for name in _ESTIMATORS}
     return max(means, key=lambda name: means[name])
 
 
+def chosen_estimators(arrays: Mapping[str, np.ndarray]) -> tuple[str, str]:
+    """Of the examples of even and of odd index: each half's is chosen by the other half.
+
+    So the choice is independent of what it is averaged over, and the average stays a lower bound
+    on log p(x) in expectation. The larger of two noisy estimates, of each example or of all, is
+    none.
+    """
+    odd = np.arange(len(arrays["importance"])) % 2 == 1
+    return better_estimator(arrays, odd), better_estimator(arrays, ~odd)
+
+
+def describe_choice(arrays: Mapping[str, np.ndarray]) -> str:
+    """`chosen_estimators` in words."""
+    even, odd = chosen_estimators(arrays)
+    return even if even == odd else f"{even} (examples of even index), {odd} (odd)"
+
+
 def with_log_p(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The arrays, and `log_p` of the better estimator where there are any."""
+    """The arrays, and `log_p` of the chosen estimators where there are any."""
     if "importance" not in arrays:
         return dict(arrays)
-    name = better_estimator(arrays)
-    return dict(arrays) | {"log_p": arrays[name], "log_p_std_error": arrays[f"{name}_std_error"]}
+    even, odd = chosen_estimators(arrays)
+    log_p, error = (np.array(arrays[f"{even}{suffix}"]) for suffix in ("", "_std_error"))
+    log_p[1::2], error[1::2] = arrays[odd][1::2], arrays[f"{odd}_std_error"][1::2]
+    return dict(arrays) | {"log_p": log_p, "log_p_std_error": error}
 
 
 def out_of_order(arrays: Mapping[str, np.ndarray], name: str) -> list[int]:

@@ -13,6 +13,7 @@ from vaejax.evaluation.log_likelihood_section import log_likelihood_section
 from vaejax.evaluation.measurement import Arrays, MaySpend, Measurement, Part, rows_in
 from vaejax.evaluation.run import Run, missing_examples
 from vaejax.evaluation.streams import LOG_LIKELIHOOD
+from vaejax.marginal_likelihood.annealed_importance_sampling import check_chains
 from vaejax.marginal_likelihood.estimate import combine
 from vaejax.marginal_likelihood.schedule import Schedule, evaluations
 from vaejax.marginal_likelihood.sequential_monte_carlo import PILOT_PARTICLES
@@ -121,7 +122,10 @@ def cost(name: Name, settings: dict[str, Any]) -> int:
     annealings = 2 if name == "bidirectional" else 1
     starts = 2 if settings["start"] == "both" else 1
     chains = settings["num_chains"]
-    return starts * evaluations(chains, temperatures, leapfrog, annealings=annealings)
+    spent = starts * evaluations(chains, temperatures, leapfrog, annealings=annealings)
+    if name == "annealed" and settings["start"] == "posterior":
+        spent += evaluations(check_chains(chains), temperatures, leapfrog)
+    return spent
 
 
 def log_likelihood(run: Run, settings: LogLikelihood) -> list[Part]:

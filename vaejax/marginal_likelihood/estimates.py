@@ -1,7 +1,8 @@
 """Estimates of many examples: intervals, what is not to be believed, a summary."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import jax.numpy as jnp
 import numpy as np
 from scipy import stats
 
@@ -13,11 +14,26 @@ from vaejax.marginal_likelihood.weights import TAIL_KNOWN
 MAX_KHAT = 0.7
 MAX_STD_ERROR = 0.5
 MAX_GAP = 0.5
-# Where the check from the prior exceeds the estimate by so many nats and so many of its errors.
-MIN_EXCESS = 0.35
+# Where the check from the prior exceeds the estimate by so many nats and so many errors; above one
+# nat whatever the error, which few chains in two modes overstate (missed_modes.json).
+MIN_EXCESS = 0.45
 EXCESS_ERRORS = 2.0
+MAX_EXCESS = 1.0
 MISSED = "start at the prior finds more than start at q: q misses a mode"
 _ROUNDING = 1e-3  # nats
+
+
+def missed_by(estimate: Any) -> Any:
+    """Whether the check from the prior is above the estimate (one, or many) by more than noise;
+    False where there was none. The check is a lower bound in expectation, above log p(x) by a nats
+    with a probability below exp(-a)."""
+    d = estimate.diagnostics
+    if "prior_check" not in d:
+        return jnp.zeros(jnp.shape(estimate.value), bool)
+    error = d["prior_check_std_error"]  # infinite for a single chain
+    error = jnp.where(jnp.isfinite(error), jnp.hypot(error, estimate.std_error), 0.0)
+    excess = d["prior_check"] - estimate.value
+    return excess > jnp.clip(EXCESS_ERRORS * error, MIN_EXCESS, MAX_EXCESS)
 
 
 class Estimates(NamedTuple):
@@ -69,21 +85,13 @@ class Estimates(NamedTuple):
         if "gap" in d:
             found[f"bounds more than {MAX_GAP} nats apart"] = ~(d["gap"] <= MAX_GAP)
         if "prior_check" in d:
-            found[MISSED] = self._missed()
+            found[MISSED] = np.asarray(missed_by(self))
         if "disagreement" in d:
             error = np.hypot(d["from_prior_std_error"], d["from_posterior_std_error"])
             apart = np.abs(d["disagreement"]) > np.maximum(MAX_GAP, 3 * error)
             found[MISSED] = apart & (d["disagreement"] < 0)
             found["start at q finds more than start at the prior"] = apart & (d["disagreement"] > 0)
         return found
-
-    def _missed(self) -> np.ndarray:
-        """Where the check from the prior is above the estimate by more than noise. It is a lower
-        bound in expectation: above log p(x) by a nats with a probability below exp(-a)."""
-        error = self.diagnostics["prior_check_std_error"]
-        error = np.where(np.isfinite(error), np.hypot(error, self.std_error), 0.0)
-        excess = self.diagnostics["prior_check"] - self.value
-        return excess > np.maximum(MIN_EXCESS, EXCESS_ERRORS * error)
 
     def summary(self) -> dict:
         """Means over the finite values in float64, the two standard errors apart, flags with the

@@ -12,7 +12,6 @@ from vaejax.marginal_likelihood.estimate import Estimate
 from vaejax.marginal_likelihood.precision import highest_precision
 from vaejax.marginal_likelihood.weights import (
     bootstrap_std_error,
-    half_size,
     interval_factor,
     moments,
     summarize,
@@ -73,7 +72,7 @@ def importance_sampling(
     propose = _mixture(joint, q, defensive) if defensive else _from(q)
     chunk_size = min(chunk_size, num_samples)
     chunks = math.ceil(num_samples / chunk_size)
-    num_largest = max(tail_size(num_samples) + 1, half_size(num_samples))
+    num_largest = tail_size(num_samples) + 1
     blocks = math.ceil(chunks * chunk_size / max(_BLOCK, num_largest))
     block_size = math.ceil(chunks / blocks) * chunk_size
     part = max(
@@ -115,9 +114,9 @@ def importance_sampling(
     errors = [f"{name}_std_error" for name in names]
     return Estimate(
         value=weights.log_mean_exp(),
-        std_error=weights.std_error(num_samples),
+        std_error=weights.std_error(),
         ess=weights.effective_sample_size(),
-        khat=tail_index(weights.largest[: tail_size(num_samples) + 1]),
+        khat=tail_index(weights.largest),
         diagnostics={
             **dict(zip(names, means.mean, strict=True)),
             **dict(zip(errors, means.std_error(), strict=True)),

@@ -33,24 +33,13 @@ def std_error_of_log_mean(log_w: Float[Array, " k"]) -> Float[Array, ""]:
     missing.
     """
     k = log_w.shape[0]
-    w = jnp.exp(log_w - jnp.max(log_w))
-    delta = jnp.std(w) / (jnp.mean(w) * math.sqrt(max(k - 1, 1)))
-    return _with_log_normal(delta, jax.lax.top_k(log_w, min(half_size(k), k))[0], k)
-
-
-def half_size(k: int) -> int:
-    """How many of the largest weights the log-normal error asks for: half, and the median."""
-    return k // 2 + 1 if k < TAIL_KNOWN else 0
-
-
-def _with_log_normal(delta: Float[Array, ""], largest: Float[Array, " m"], k: int):
-    """The error from the delta method's and the largest log weights, descending."""
     if k == 1:
         return jnp.full((), jnp.inf)
+    w = jnp.exp(log_w - jnp.max(log_w))
+    delta = jnp.std(w) / (jnp.mean(w) * math.sqrt(k - 1))
     if k >= TAIL_KNOWN:
         return delta
-    upper = largest[: k // 2]
-    median = largest[k // 2] if k % 2 else jnp.mean(largest[k // 2 - 1 : k // 2 + 1])
+    upper, median = jnp.sort(log_w)[(k + 1) // 2 :], jnp.median(log_w)
     variance = jnp.mean((upper - median) ** 2)
     log_normal = jnp.sqrt(variance / k + variance**2 / (2 * (k - 1)))
     # One weight that is all of the sum has delta = 1: more than that is not said of any.
@@ -162,9 +151,9 @@ class Summary(NamedTuple):
         count, mean, deviations = self.scaled
         return count / (1.0 + deviations / count / mean**2)
 
-    def std_error(self, k: int) -> Float[Array, ""]:
-        """`std_error_of_log_mean` of the k weights that this is a summary of."""
-        return _with_log_normal(self.scaled.std_error() / self.scaled.mean, self.largest, k)
+    def std_error(self) -> Float[Array, ""]:
+        """Of log_mean_exp: the delta method."""
+        return self.scaled.std_error() / self.scaled.mean
 
     def log_root_mean_square(self) -> Float[Array, ""]:
         """1/2 log 1/K sum_k w_k^2."""

@@ -8,7 +8,7 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float
 
-from vaejax.distributions import check_shapes
+from vaejax.distributions import check_shapes, check_support, structure_of
 from vaejax.training.loop import NonFiniteLoss
 from vaejax.training.state import init_params, init_state
 from vaejax.training.step import epoch_order, loss_of, make_steps
@@ -44,7 +44,7 @@ def fit(
     Raises:
       NonFiniteLoss: the loss became NaN or infinite.
       ValueError: num_steps or batch_size out of range; shapes of p, q, x or of the objective that
-        do not fit together.
+        do not fit together; x outside the support of p(x | z).
     """
     examples = data if isinstance(data, Example) else Example(data)
     examples = jax.tree.map(jnp.asarray, examples)
@@ -55,6 +55,7 @@ def fit(
             f"{num_steps} and {batch_size}"
         )
     check_model("fit", generative, inference, objective, jax.tree.map(lambda a: a[0], examples))
+    _check_support(generative, inference, examples)
     loss = loss_of(objective_terms(generative, inference, objective))
     update = gradient_update(loss, optimizer or optax.adam(1e-3))
     state = init_state(key, generative, inference, update)
@@ -68,6 +69,20 @@ def fit(
     if not finite.all():
         raise NonFiniteLoss(0, int(np.argmin(finite)))
     return state.params, terms.value
+
+
+def _check_support(
+    generative: GenerativeModel, inference: InferenceNetwork, examples: Example
+) -> None:
+    """Whether all x are values of p(x | z): all at once, with nothing computed but that."""
+
+    def trace(key, given):
+        params, _ = init_params(key, generative, inference)
+        joint = generative.joint(params.generative, given)
+        check_support("fit", joint, structure_of(joint.prior), examples.x)
+        return ()
+
+    jax.eval_shape(trace, jax.random.key(0), jax.tree.map(lambda a: a[0], examples.given))
 
 
 def check_model(
