@@ -293,7 +293,7 @@ def test_what_cannot_be_annealed(problem):
         ais(distributions.standard_normal(2))
     with pytest.raises(TypeError, match="no density"):
         ais(distributions.PointMass(jnp.zeros(3)))
-    with pytest.raises(ValueError, match=r"x has shape \(4,\); this model's p\(x \| z\) is over"):
+    with pytest.raises(ValueError, match=r"p\(x \| z\) is over x of shape \(5,\); the data have x"):
         ml.annealed_importance_sampling(jax.random.key(0), joint, x[:4], q)
     with pytest.raises(TypeError, match="LogJoint has none"):
         ml.annealed_importance_sampling(jax.random.key(0), LogJoint(joint.log_prob), x)

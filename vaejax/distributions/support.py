@@ -24,7 +24,9 @@ def support_problem(p: Distribution, x: Any) -> str | None:
       p: its structure is enough: its arrays may be abstract.
       x: arrays of numbers, one x or many.
     """
-    values = np.concatenate([np.asarray(leaf).reshape(-1) for leaf in jax.tree.leaves(x)] or [[]])
+    values = np.concatenate(
+        [np.zeros(0), *(np.asarray(leaf).reshape(-1) for leaf in jax.tree.leaves(x))]
+    )
     if not values.size:
         return None
     got = f"got values from {values.min():g} to {values.max():g}"

@@ -134,7 +134,7 @@ class _Adam(NamedTuple):
     variational: Any
     optimizer: Any
     mean: Any  # of lambda over the last window or, from the third halving on, over all: the result
-    averaged: Int[Array, ""]  # windows that it is the mean of
+    averaged: Int[Array, ""]  # windows since the third halving
     bound: Float[Array, ""]  # the last window's, and its variance
     variance: Float[Array, ""]
     halvings: Int[Array, ""]
@@ -161,7 +161,7 @@ def _adam(key: Key, bound, start: Variational, learning_rate: float, max_steps: 
         (variational, optimizer, total), values = jax.lax.scan(
             step, (state.variational, state.optimizer, zeros), jnp.arange(WINDOW)
         )
-        averaged = jnp.where(state.halvings >= HALVINGS // 2, state.averaged + 1, 1)
+        averaged = jnp.where(state.halvings >= HALVINGS // 2, state.averaged + 1, 0)
         finite = (
             jnp.isfinite(values).all()
             & jnp.stack([jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(variational)]).all()
@@ -176,7 +176,9 @@ def _adam(key: Key, bound, start: Variational, learning_rate: float, max_steps: 
             variational,
             optimizer,
             jax.tree.map(
-                lambda old, sum: jnp.where(finite, old + (sum / WINDOW - old) / averaged, old),
+                lambda old, sum: jnp.where(
+                    finite, old + (sum / WINDOW - old) / jnp.maximum(averaged, 1), old
+                ),
                 state.mean,
                 total,
             ),

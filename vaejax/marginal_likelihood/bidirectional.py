@@ -143,7 +143,8 @@ def bidirectional_check(
             num_temperatures=num_temperatures,
         )
 
-    return Estimates(*jax.tree.map(np.asarray, run(key)), method="bidirectional check")
+    found = jax.tree.map(np.asarray, run(key))
+    return Estimates(**found._asdict(), method="bidirectional check")
 
 
 def describe_check(check: Estimates) -> str:

@@ -104,14 +104,15 @@ def _tried(joint: Joint, prior, dtype: type) -> LinearGaussian | None:
             return z, z
         return likelihood.loc.reshape(-1), likelihood.log_scale.reshape(-1)
 
-    centre = np.asarray(prior.loc, dtype)
+    centre: np.ndarray = np.asarray(prior.loc, dtype)
     scale = np.exp(np.asarray(prior.log_scale, np.float64))
     shapes = jax.eval_shape(parameters, centre)
     if not gaussian[-1]:
         return None
     random = np.random.RandomState(0)
     reach = np.concatenate([[0.0], np.geomspace(0.03, _REACH, _PLACES - 1)])[:, None]
-    places = (centre + scale * (reach * random.randn(_PLACES, len(centre)))).astype(dtype)
+    offsets = reach * random.randn(_PLACES, len(centre))
+    places: np.ndarray = (centre + scale * offsets).astype(dtype)
     with jax.default_matmul_precision("highest"):
         found = jax.jit(jax.vmap(parameters))(places)
         slopes = jax.jit(jax.jacfwd(lambda z: parameters(z)[0]))(centre)
