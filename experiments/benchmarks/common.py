@@ -17,9 +17,10 @@ import tyro
 
 import vaejax
 from vaejax import experiment
-from vaejax.commands.common import TRAIN, stream
 from vaejax.data import Dataset
 from vaejax.errors import UserError
+from vaejax.evaluation.run import stream
+from vaejax.evaluation.streams import TRAIN
 from vaejax.training import Train, Trainer
 from vaejax.types import Params
 

@@ -162,6 +162,7 @@ def _adam(key: Key, bound, start: Variational, learning_rate: float, max_steps: 
             step, (state.variational, state.optimizer, zeros), jnp.arange(WINDOW)
         )
         averaged = jnp.where(state.halvings >= HALVINGS // 2, state.averaged + 1, 0)
+        share = 1 / jnp.maximum(averaged, 1)
         finite = (
             jnp.isfinite(values).all()
             & jnp.stack([jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(variational)]).all()
@@ -176,9 +177,7 @@ def _adam(key: Key, bound, start: Variational, learning_rate: float, max_steps: 
             variational,
             optimizer,
             jax.tree.map(
-                lambda old, sum: jnp.where(
-                    finite, old + (sum / WINDOW - old) / jnp.maximum(averaged, 1), old
-                ),
+                lambda old, sum: jnp.where(finite, old + (sum / WINDOW - old) * share, old),
                 state.mean,
                 total,
             ),

@@ -54,9 +54,7 @@ def hashable(function: Callable[..., Any]) -> Callable[..., Any]:
     """Two `functools.partial` of equal settings become equal, where these can be hashed."""
     if not isinstance(function, functools.partial):
         return function
-    bound: Callable[..., Any] = Bound(
-        function.func, function.args, tuple(sorted(function.keywords.items()))
-    )
+    bound: Any = Bound(function.func, function.args, tuple(sorted(function.keywords.items())))
     try:
         hash(bound)
     except TypeError:  # an array among them: each partial is its own
