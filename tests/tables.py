@@ -42,9 +42,11 @@ class Exactly(distributions.Distribution):
 def table_pair(q_family, likelihood):
     """z ~ q_family(rows of phi at x~), x ~ likelihood(z's row of theta)."""
     model = GenerativeModel(
-        lambda key: (), lambda theta, given: Joint(None, lambda z: likelihood(theta[z]))
+        lambda key: (), lambda theta, given=(): Joint(None, lambda z: likelihood(theta[z]))
     )
-    q = InferenceNetwork(lambda key: (), lambda phi, seen, joint, given: q_family(phi[place(seen)]))
+    q = InferenceNetwork(
+        lambda key: (), lambda phi, seen, joint, given=(): q_family(phi[place(seen)])
+    )
     return model, q
 
 

@@ -5,8 +5,9 @@ import itertools
 import jax
 import numpy as np
 
+from tests.runs import evaluated, examples
 from vaejax import distributions, generative, inference, networks
-from vaejax.evaluation import evaluate, pictures
+from vaejax.evaluation import pictures
 from vaejax.types import Params
 
 ALL = np.array(list(itertools.product([0.0, 1.0], repeat=4)), np.float32).reshape(16, 2, 2)
@@ -21,9 +22,9 @@ def test_its_pictures_are_means_of_draws_and_it_has_no_squared_error():
     params = Params(
         jax.tree.map(lambda w: 3 * w, model.init(jax.random.key(0))), q.init(jax.random.key(1))
     )
-    arrays = evaluate(jax.random.key(2), model, q, params, ALL, num_samples=1)
+    arrays = evaluated(model, q, params, ALL, num_samples=1)
     assert "squared_error" not in arrays
-    drawn = pictures(jax.random.key(3), model, q, params, ALL, arrays["code"])
+    drawn = pictures(jax.random.key(3), model, q, params, examples(ALL))
     joint = model.joint(params.generative)
 
     def exact(z):

@@ -9,6 +9,7 @@ import pytest
 import scipy.stats
 
 from tests.pairs import linear_gaussian
+from tests.runs import examples
 from vaejax.evaluation import ex_post_model, fit_code_density, fitted_log_likelihood
 
 KEY = jax.random.key(0)
@@ -106,8 +107,8 @@ def test_log_p_of_a_linear_gaussian_ex_post_model_is_exact(kind):
     model, _ = linear_gaussian(weights, noise)
     code_density = fitted(kind, "clustered")
     density = code_density.distribution
-    ex_post = ex_post_model(model, code_density.family)
-    theta = model.init(KEY), code_density.variational
+    ex_post = ex_post_model(model, code_density.density)
+    theta = model.init(KEY), code_density.parameters
     joint = ex_post.joint(theta)
     if kind == "gaussian":
         codes = clustered_codes(2000)
@@ -128,7 +129,14 @@ def test_log_p_of_a_linear_gaussian_ex_post_model_is_exact(kind):
     exact = scipy.special.logsumexp(components, axis=0)
     starts = np.linalg.lstsq(weights, xs.T, rcond=None)[0].T.astype(np.float32)
     found = fitted_log_likelihood(
-        KEY, ex_post, theta, starts, xs, num_temperatures=50, num_samples=1000, max_steps=500
+        KEY,
+        ex_post,
+        theta,
+        starts,
+        examples(xs),
+        num_temperatures=50,
+        num_samples=1000,
+        max_steps=500,
     )
     assert found["log_p_std_error"].max() < 0.2 and not found["fit_diverged"].any()
     for name in ("log_p", "importance"):
@@ -142,7 +150,7 @@ def test_ex_post_model_keeps_the_decoder():
     code_density = fitted("gaussian", "gaussian")
     density, theta = code_density.distribution, model.init(KEY)
     before = model.joint(theta)
-    after = ex_post_model(model, code_density.family).joint((theta, code_density.variational))
+    after = ex_post_model(model, code_density.density).joint((theta, code_density.parameters))
     x, z = jnp.ones(3), jnp.asarray([0.01, 90.0])
     expected = density.log_prob(z) + before.likelihood(z).log_prob(x)
     np.testing.assert_allclose(after.log_prob(x, z), expected, rtol=1e-6)
@@ -188,4 +196,5 @@ def test_codes_that_have_no_density_are_refused(kind, train, validation, message
 def test_codes_of_another_shape_than_z_are_refused():
     model, _ = linear_gaussian(np.ones((3, 2)), 0.5)
     with pytest.raises(ValueError, match=r"codes have shape \(4, 3\)"):
-        fitted_log_likelihood(KEY, model, model.init(KEY), np.ones((4, 3)), np.ones((4, 3)))
+        xs = examples(np.ones((4, 3)))
+        fitted_log_likelihood(KEY, model, model.init(KEY), np.ones((4, 3)), xs)

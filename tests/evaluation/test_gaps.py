@@ -7,21 +7,16 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.stats
-from vaejax.report.gaps import gap_lines
 
+from tests.runs import examples
 from vaejax import inference
-from vaejax.distributions import DiagonalGaussian, standard_normal
+from vaejax.distributions import Categorical, DiagonalGaussian, standard_normal
 from vaejax.evaluation import Gaps
-from vaejax.evaluation.gaps import (
-    family,
-    gap_blocks,
-    learning_rate,
-    own_family,
-    start_at,
-    summarize_gaps,
-)
+from vaejax.evaluation.gaps import family_over, gap_blocks, own_family, start_of, summarize_gaps
+from vaejax.evaluation.gaps_section import gap_lines
+from vaejax.inference import FAMILIES
 from vaejax.networks import MLP
-from vaejax.types import GenerativeModel, InferenceNetwork, Joint, Params
+from vaejax.types import Example, GenerativeModel, InferenceNetwork, Joint, Params
 
 W = np.array([[1.0, 0.9], [0.5, -0.2], [-0.7, -0.4]])
 S = 0.8
@@ -36,20 +31,22 @@ def model():
         standard_normal(2),
         lambda z: DiagonalGaussian(jnp.asarray(W, jnp.float32) @ z, jnp.full(3, np.log(S))),
     )
-    return GenerativeModel(lambda key: (), lambda theta: joint)
+    return GenerativeModel(lambda key: (), lambda theta, given=(): joint)
 
 
 def encoder():
-    """The posterior's mean with an error, and a scale of its own; lambda is a tuple."""
+    """The posterior's mean with an error, and a scale of its own."""
     to_mean = jnp.asarray(np.linalg.solve(PRECISION, W.T / S**2), jnp.float32)
 
-    def variational(phi, x):
-        return to_mean @ x + jnp.asarray(ERROR), jnp.asarray(LOG_SCALE)
+    def variational(phi, x, given=()):
+        return {"mean": to_mean @ x + jnp.asarray(ERROR), "log_scale": jnp.asarray(LOG_SCALE)}
 
+    family = inference.diagonal_gaussian(2)
     return InferenceNetwork(
         init=lambda key: (),
+        posterior=lambda phi, x, joint, given=(): family.distribution(variational(phi, x)),
+        family=family,
         variational=variational,
-        posterior=lambda phi, x, prior: DiagonalGaussian(*variational(phi, x)),
     )
 
 
@@ -66,11 +63,13 @@ def kl_to_posterior(error, covariance):
 @pytest.fixture(scope="module")
 def measured():
     """Diagonal first; full after it, as a second command would."""
-    arguments = model(), encoder(), Params((), ()), XS
+    arguments = model(), encoder(), Params((), ()), examples(XS)
+    every = lambda cost: True  # noqa: E731
     settings = {"num_temperatures": 20, "draws_per_step": 64, "num_bound_samples": 20_000}
-    *_, found = gap_blocks(jax.random.key(0), *arguments, Gaps(families=("diagonal",), **settings))
+    first = Gaps(families=("diagonal",), **settings)
+    *_, found = gap_blocks(jax.random.key(0), *arguments, first, {}, every)
     both = Gaps(families=("diagonal", "full"), **settings)
-    *_, arrays = gap_blocks(jax.random.key(0), *arguments, both, found=found)
+    *_, arrays = gap_blocks(jax.random.key(0), *arguments, both, found, every)
     assert all(arrays[name] is values for name, values in found.items())
     return arrays, summarize_gaps({"train": arrays, "test": arrays}, both.families)
 
@@ -123,7 +122,7 @@ def test_a_richer_q_comes_nearer_to_a_posterior_with_correlations(name, size, le
     decoder = jnp.asarray(w, jnp.float32)
     noise = jnp.full(size + 4, np.log(S))
     joint = Joint(standard_normal(size), lambda z: DiagonalGaussian(decoder @ z, noise))
-    chosen = family(name, (size,))
+    chosen = family_over(name, joint)
 
     @jax.jit
     @jax.vmap
@@ -133,8 +132,7 @@ def test_a_richer_q_comes_nearer_to_a_posterior_with_correlations(name, size, le
             chosen,
             joint,
             x,
-            init=start_at(chosen.init(key), DiagonalGaussian(mean, log_scale), None),
-            learning_rate=learning_rate(name),
+            init=chosen.start_at(key, mean, jnp.exp(log_scale)),
             num_samples=8,
         )[1]
 
@@ -163,9 +161,12 @@ def test_what_diverged_or_is_out_of_order_is_named_and_not_averaged(measured):
     assert found["not_finite"] == [0]
     entries = found["log_p"], found["total"], found["full"]["bound"], found["diagonal"]["bound"]
     assert [entry["n"] for entry in entries] == [2, 2, 2, 1]
-    about = {"summary": summary, "names": names, "stopped": False, "parameters": "last", "step": 1}
-    protocol = {"data": "", "fingerprint": "", "binarization": ""}
-    lines = gap_lines(about | {"settings": dataclasses.asdict(Gaps()), "protocol": protocol})
+    about = {
+        "summary": summary | {"names": names},
+        "settings": dataclasses.asdict(Gaps()),
+        "stopped_by": None,
+    }
+    lines = gap_lines(about)
     assert "test: log p(x) or the encoder's bound not finite, in none of the means: 1 (ex" in (
         "".join(lines)
     )
@@ -184,36 +185,47 @@ def test_the_generalization_gap_is_of_the_encoders_own_family(measured):
         assert found["std_error_monte_carlo"] > 0
 
 
-@pytest.mark.parametrize("name", ["diagonal", "full", "mixture", "flow", "coupling", "spline"])
-def test_the_family_of_an_encoder_is_known_by_its_lambda(name):
-    chosen = family(name, (2,))
-    size = inference.parameter_count(chosen)
-    q = inference.amortized(chosen, MLP((3,), (size,)), (3,))
-    params = Params((), q.init(jax.random.key(0)))
-    joint = model().joint(())
-    assert own_family(q, params, joint, jnp.zeros(3)) == name
-
-
-def test_the_family_of_an_encoder_with_a_lambda_of_its_own():
-    """That of its q, unless it has a part of that family only: a scale that is fixed."""
-    params, joint = Params((), ()), model().joint(())
-    assert own_family(encoder(), params, joint, XS[0]) == "diagonal"
+def test_the_family_of_an_encoder_is_known_by_its_name():
+    for name, make in FAMILIES.items():
+        chosen = make(2)
+        network = MLP((3,), (inference.parameter_count(chosen),))
+        assert own_family(inference.amortized(chosen, network, (3,))) == name
     fixed = inference.fixed_scale_gaussian(2, scale=0.5)
-    q = inference.amortized(fixed, MLP((), (2,)), (3,))
-    phi = q.init(jax.random.key(0))
-    assert own_family(q, Params((), phi), joint, jnp.asarray(XS[0])) is None
+    assert own_family(inference.amortized(fixed, MLP((), (2,)), (3,))) is None
+    assert own_family(InferenceNetwork(lambda key: (), lambda *all: None)) is None
 
 
 def test_a_fit_starts_at_what_the_encoder_knows():
-    flow, full = (family(name, (2,)).init(jax.random.key(0)) for name in ("flow", "full"))
-    predicted = jax.tree.map(lambda leaf: leaf + 1.0, flow)
-    gaussian = DiagonalGaussian(jnp.asarray([1.0, 2.0]), jnp.asarray([-1.0, -2.0]))
-    assert start_at(flow, None, predicted) is predicted  # its own family: at its q
-    for started in (
-        start_at(full, gaussian, (gaussian.loc, gaussian.log_scale)),
-        start_at(full, None, flow | {"mean": gaussian.loc, "log_scale": gaussian.log_scale}),
+    key, example, z = jax.random.key(0), Example(jnp.asarray(XS[0])), jnp.asarray([0.3, -0.4])
+    gaussian = encoder().posterior((), example.x, None)
+    full = FAMILIES["full"](2)
+
+    def of_full(started):
+        return full.distribution(started).log_prob(z)
+
+    # Its lambda has the mean and the scale; or its q has them; or nothing is known: N(0, I).
+    started = start_of(key, full, encoder(), (), gaussian, example)
+    np.testing.assert_allclose(of_full(started), gaussian.log_prob(z), rtol=1e-5)
+    other = InferenceNetwork(lambda key: (), lambda *all: gaussian)
+    started = start_of(key, full, other, (), gaussian, example)
+    np.testing.assert_allclose(of_full(started), gaussian.log_prob(z), rtol=1e-5)
+    flow = FAMILIES["flow"](2)
+    network = MLP((3,), (inference.parameter_count(flow),))
+    q = inference.amortized(flow, network, (3,))
+    phi = q.init(key)
+    bound = q.posterior(phi, example.x, None)
+    # Its own family: at its q.
+    predicted = start_of(key, flow, q, phi, bound, example)
+    for leaf, expected in zip(
+        jax.tree.leaves(predicted), jax.tree.leaves(q.variational(phi, example.x)), strict=True
     ):
-        q = family("full", (2,)).distribution(started)
-        z = jnp.asarray([0.3, -0.4])
-        np.testing.assert_allclose(q.log_prob(z), gaussian.log_prob(z), rtol=1e-5)
-    assert start_at(full, None, [jnp.zeros(3)]) is full  # nothing known: N(0, I)
+        np.testing.assert_array_equal(leaf, expected)
+    unknown = InferenceNetwork(lambda key: (), lambda *all: bound)
+    started = start_of(key, full, unknown, (), bound, example)
+    np.testing.assert_allclose(of_full(started), standard_normal(2).log_prob(z), rtol=1e-5)
+
+
+def test_a_latent_that_no_family_is_over_is_refused():
+    whole_numbers = Joint(Categorical(logits=jnp.zeros(3)), lambda z: None)
+    with pytest.raises(ValueError, match="one array of real numbers"):
+        family_over("diagonal", whole_numbers)

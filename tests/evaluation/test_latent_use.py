@@ -9,8 +9,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from tests.runs import evaluated
+from tests.runs import examples as given
 from vaejax.distributions import DiagonalGaussian, standard_normal
-from vaejax.evaluation import evaluate, latent_use, mean_and_errors, summarize, watch_latents
+from vaejax.evaluation import latent_use, mean_and_errors, summarize, watch_latents
 from vaejax.inference import amortized, inverse_autoregressive, parameter_count
 from vaejax.networks import MLP
 from vaejax.types import GenerativeModel, InferenceNetwork, Joint, Params
@@ -22,15 +24,14 @@ SCALE = np.array([0.7, 0.5])
 
 MODEL = GenerativeModel(
     init=lambda key: {},
-    joint=lambda theta: Joint(
+    joint=lambda theta, given=(): Joint(
         standard_normal(2), lambda z: DiagonalGaussian(jnp.zeros(3), jnp.zeros(3))
     ),
 )
 # phi multiplies the mean.
 ENCODER = InferenceNetwork(
     init=lambda key: jnp.ones(()),
-    variational=lambda phi, x: phi,
-    posterior=lambda phi, x, prior: DiagonalGaussian(
+    posterior=lambda phi, x, joint, given=(): DiagonalGaussian(
         phi * jnp.asarray(A, jnp.float32) @ x, jnp.asarray(np.log(SCALE), jnp.float32)
     ),
 )
@@ -56,7 +57,7 @@ RUN = latent_use(MODEL, ENCODER)
 
 @functools.cache
 def measured(n, factor=1.0, seed=0):
-    return RUN(jax.random.key(seed), Params({}, jnp.asarray(factor)), data(n, seed))
+    return RUN(jax.random.key(seed), Params({}, jnp.asarray(factor)), given(data(n, seed)))
 
 
 def mean(arrays, name):
@@ -108,7 +109,7 @@ def test_mixtures_by_a_loop_over_pairs_and_blocks(monkeypatch):
     whole = measured(n)
     module = importlib.import_module("vaejax.evaluation.latent_use")
     monkeypatch.setattr(module, "_MAX_VALUES", 3 * n * 2 * 2)
-    blocks = latent_use(MODEL, ENCODER)(key, PARAMS, xs)
+    blocks = latent_use(MODEL, ENCODER)(key, PARAMS, given(xs))
     for name, values in whole.items():
         np.testing.assert_allclose(values, blocks[name], rtol=1e-4, atol=1e-5)
     for i in range(n):
@@ -140,13 +141,14 @@ def test_lower_and_upper_add_up_to_the_kl():
 
 def test_one_example_says_nothing():
     with pytest.raises(ValueError, match="at least 2 examples; got 1"):
-        RUN(jax.random.key(0), PARAMS, data(1))
+        RUN(jax.random.key(0), PARAMS, given(data(1)))
 
 
 @pytest.mark.parametrize(("factor", "active"), [(0.0, 0), (1.0, 2)])
 def test_what_a_line_of_metrics_says(factor, active):
     xs = data(300)
-    line = watch_latents(MODEL, ENCODER, xs)(jax.random.key(0), Params({}, jnp.asarray(factor)))
+    watch = watch_latents(MODEL, ENCODER, given(xs))
+    line = watch(jax.random.key(0), Params({}, jnp.asarray(factor)))
     means = factor * xs.astype(np.float64) @ A.T
     kl = 0.5 * (SCALE**2 + means**2 - 1 - 2 * np.log(SCALE)).mean(axis=0)
     np.testing.assert_allclose(line["kl_per_dimension"], kl, atol=2e-5)
@@ -162,10 +164,10 @@ def test_no_unit_of_a_flow_is_active_where_it_ignores_x():
     size = parameter_count(flow)
     encoder = amortized(flow, MLP((), (size,)), (3,))
     joint = Joint(standard_normal(20), lambda z: DiagonalGaussian(jnp.zeros(3), jnp.zeros(3)))
-    model = GenerativeModel(lambda key: {}, lambda theta: joint)
+    model = GenerativeModel(lambda key: {}, lambda theta, given=(): joint)
     zeros = jax.tree.map(jnp.zeros_like, encoder.init(jax.random.key(0)))
-    key, params, xs = jax.random.key(1), Params({}, zeros), data(300)
-    arrays = evaluate(key, model, encoder, params, xs, num_samples=10)
+    params, xs = Params({}, zeros), data(300)
+    arrays = evaluated(model, encoder, params, xs, num_samples=10)
     assert arrays["code"].var(axis=0).max() > 0.01
     assert summarize(arrays)["active_units"] == 0
-    assert watch_latents(model, encoder, xs)(key, params)["active_units"] == 0
+    assert watch_latents(model, encoder, given(xs))(jax.random.key(1), params)["active_units"] == 0

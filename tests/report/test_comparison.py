@@ -3,13 +3,8 @@
 import numpy as np
 import pytest
 
-from vaejax.report.comparison import (
-    findings,
-    log_p_over_seeds,
-    log_p_rows,
-    over_seeds,
-    paired_difference,
-)
+from vaejax.evaluation.statistics import log_p_over_seeds, over_seeds, paired_difference
+from vaejax.report.comparison import findings, log_p_rows
 
 
 def test_over_seeds_is_the_mean_and_the_error_of_the_mean():
@@ -84,7 +79,7 @@ def test_sentences_say_who_wins_and_when_it_cannot_be_told():
     }
     models = [
         _model("AE", "point mass", **{"N(0, I)": {}}),
-        _model("VAE", "latent", prior={}),
+        _model("VAE", "latent variable", prior={}),
     ]
     sentences = findings(models, far)
     assert "VAE (prior) is ahead of AE (ex-post mixture) by 3.0" in sentences[0]
@@ -112,7 +107,7 @@ def test_the_table_says_exact_estimated_or_why_not():
     exact |= {"std_error_data": 0.3, "std_error_seeds": None}
     rows = log_p_rows(
         [
-            _model("MADE", "explicit", exact, **{"in order": {}}),
+            _model("MADE", "no latent variable", exact, **{"in order": {}}),
             _model("AE", "point mass", **{"N(0, I)": {}}),
         ],
         64,
