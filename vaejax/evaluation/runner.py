@@ -28,7 +28,9 @@ def carry_out(run: Run, measurement: Measurement, settings: Any) -> Measured:
     `settings.minutes` limit it, where there are such settings.
 
     Raises:
-      UserError: the measurement is not defined for this run, or was stopped before its first block.
+      UserError: the measurement is not defined for this run, or a limit stopped it before its first
+        block.
+      KeyboardInterrupt: a signal did.
     """
     reason = measurement.undefined(run, settings)
     if reason is not None:
@@ -50,6 +52,8 @@ def carry_out(run: Run, measurement: Measurement, settings: Any) -> Measured:
             if limits.stopped_by:
                 break
     if not arrays:
+        if stop.signal:
+            raise KeyboardInterrupt
         raise UserError(
             f"stopped by {limits.stopped_by} before the first block was measured: give more"
         )
@@ -110,7 +114,9 @@ def _measure(
 
 
 def identity(measurement: Measurement, settings: dict[str, Any], step: int) -> str:
-    """Eight digits that change with whatever changes a measurement."""
+    """Eight digits that change with whatever changes a measurement: not with how much may be
+    spent on it."""
+    settings = {k: v for k, v in settings.items() if k not in ("budget", "minutes")}
     content = json.dumps([measurement.name, measurement.version, step, settings], sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()[:8]
 
