@@ -16,9 +16,7 @@ from vaejax.types import Example, Params, bind
 
 ACCELERATORS = ["cuda", "tpu"]
 FOLDER = Path(__file__).parents[2] / "experiments"
-NAMES = sorted(
-    path.stem for path in FOLDER.glob("*.py") if "def build(" in path.read_text()
-)
+NAMES = sorted(path.stem for path in FOLDER.glob("*.py") if "def build(" in path.read_text())
 
 
 def tiny(config):
