@@ -23,6 +23,7 @@ def a_run(generative, inference, params, test, train=None, *, folder=None, seed=
         directory=RunDirectory(Path(folder or tempfile.gettempdir())),
         config=None,
         seed=seed,
+        data=dataset.summary,
         generative=generative,
         inference=inference,
         corrupt=None,

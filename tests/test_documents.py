@@ -8,6 +8,9 @@ import matplotlib
 import numpy as np
 import pytest
 
+from vaejax.cli import COMMANDS, main
+from vaejax.experiment import find, load
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -15,41 +18,33 @@ def python_of_the_readme():
     return re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
 
 
-def test_the_python_of_the_readme_runs():
-    names = {}
-    exec(python_of_the_readme()[0], names)
+def test_the_python_of_the_readme_runs(tmp_path):
+    """The blocks one after another; RUN is a tiny run."""
+    settings = "--model.latent-dim 2 --model.hidden 16 --train.epochs 2 --evaluate.num-samples 30"
+    assert main(["run", "digits_vae", *settings.split(), "--out", str(tmp_path)]) == 0
+    (run,) = tmp_path.glob("digits_vae/*/seed-0")
+    names = {"RUN": run}
+    for block in python_of_the_readme():
+        exec(block, names)
     trace = np.asarray(names["trace"])
     assert trace[-100:].mean() > trace[:100].mean() + 5
     assert names["x"].shape == (8, 8)
+    assert np.isfinite(names["estimates"].value).all()
 
 
-def test_weights_of_pytorch_are_measured_as_the_readme_says(tmp_path, monkeypatch):
-    """With the names and layout of a state_dict; log p(x) by a sum over a grid of z."""
-    random, width = np.random.RandomState(0), 5
-    sizes = {"encoder.0": (width, 6), "encoder.2": (4, width)}
-    sizes |= {"decoder.0": (width, 2), "decoder.2": (6, width)}
-    weights = {f"{name}.weight": random.randn(*size).astype("f4") for name, size in sizes.items()}
-    weights |= {f"{name}.bias": random.randn(size[0]).astype("f4") for name, size in sizes.items()}
-    for name in ("encoder.2.weight", "encoder.2.bias"):
-        weights[name] *= 0.1  # a q near the prior, which misses no mode
-    images = random.randint(0, 2, (4, 6)).astype(np.uint8)
-    np.savez(tmp_path / "vae.npz", **weights)
-    np.save(tmp_path / "images.npy", images)
-    monkeypatch.chdir(tmp_path)
-    names = {}
-    exec(python_of_the_readme()[1], names)
-
-    axis = np.linspace(-7, 7, 401)
-    z = np.stack(np.meshgrid(axis, axis), axis=-1).reshape(-1, 2)
-    hidden = np.tanh(z @ weights["decoder.0.weight"].T + weights["decoder.0.bias"])
-    logits = hidden @ weights["decoder.2.weight"].T + weights["decoder.2.bias"]
-    log_prior = -0.5 * np.sum(z**2, axis=1) - np.log(2 * np.pi) + 2 * np.log(axis[1] - axis[0])
-    for x, value, error in zip(
-        images, names["estimates"].value, names["estimates"].std_error, strict=True
-    ):
-        log_likelihood = np.sum(x * logits - np.logaddexp(0, logits), axis=1)
-        exact = np.log(np.sum(np.exp(log_prior + log_likelihood)))
-        assert abs(value - exact) < 4 * error + 1e-3
+def test_the_commands_of_the_readme_are_there():
+    """Each names a command and an experiment that exist, with settings that are known."""
+    blocks = re.findall(r"```bash\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    lines = [line.split("#")[0].split() for block in blocks for line in block.splitlines()]
+    calls = [words[1:] for words in lines if words and words[0] == "vaejax"]
+    assert len(calls) > 10
+    for command, *words in calls:
+        assert command in COMMANDS
+        if command == "run":
+            config = load(find(words[0])).module
+            for option in (word for word in words if word.startswith("--") and "." in word):
+                section, field = option.removeprefix("--").split(".")
+                assert hasattr(getattr(config.config, section), field.replace("-", "_")), option
 
 
 @pytest.mark.parametrize("path", sorted(ROOT.glob("notebooks/*.ipynb")), ids=lambda p: p.stem)
