@@ -29,7 +29,7 @@ def test_it_is_the_gradient_of_half_the_sum_of_squared_kernels():
         return sum(jax.tree.leaves(parts))
 
     def with_penalty(params):
-        layers = params.generative["params"].values()
+        layers = params.generative["decoder"]["params"].values()
         return loss(params) + 0.5 * l2 * sum(jnp.sum(layer["kernel"] ** 2) for layer in layers)
 
     found = []
@@ -52,5 +52,5 @@ def test_without_it_the_optimizer_is_what_it_was():
 
 @pytest.mark.parametrize("bad", [-1.0, float("inf"), float("nan")])
 def test_impossible_penalties_are_refused(bad):
-    with pytest.raises(UserError, match=r"--objective\.decoder-l2"):
+    with pytest.raises(UserError, match="decoder_l2"):
         Regularization(decoder_l2=bad)

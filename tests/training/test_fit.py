@@ -134,7 +134,7 @@ def test_a_loss_that_stops_being_finite_is_named():
 
 
 def test_settings_are_checked():
-    with pytest.raises(ValueError, match=r"--train.batch-size must be at least 1; got 0"):
+    with pytest.raises(ValueError, match="batch_size must be at least 1; got 0"):
         Train(batch_size=0)
     with pytest.raises(ValueError, match="500 is more than the 40 training examples"):
         Train(batch_size=500).steps_per_epoch(40)

@@ -110,7 +110,7 @@ def test_best_is_the_highest_validation(trainer):
             seen.append((report.validation[0], report.step, leaves(report.states.params)))
     assert len(seen) == 4
     value, step, params = max(seen, key=lambda entry: entry[0])
-    assert float(report.best.value[0]) == value
+    np.testing.assert_allclose(report.best.value[0], value, rtol=1e-6)
     assert int(report.best.step[0]) == step
     for kept, wanted in zip(leaves(report.best.params), params, strict=True):
         np.testing.assert_array_equal(kept, wanted)
