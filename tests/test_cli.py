@@ -427,7 +427,23 @@ def test_other_data_than_a_run_was_trained_on(tmp_path, capsys):
     arrays["test"] = 1 - arrays["test"]
     np.savez(path, **arrays)
     refused(capsys, ["evaluate", str(run)], "fingerprint", "comparable")
-    refused(capsys, arguments, "fingerprint", "--out")
+    assert main(arguments) == 0  # other data are another run
+    assert len(list((tmp_path / "digits_vae").iterdir())) == 2
+
+
+def test_a_file_of_data_that_moves_keeps_its_run(tmp_path, capsys):
+    here, there = tmp_path / "mine.npz", tmp_path / "moved.npz"
+    np.savez(here, **{name: np.eye(64).reshape(64, 8, 8) > 0 for name in ("train", "test")})
+    command = ["run", "digits_vae", *SMALL, "--out", str(tmp_path / "runs"), "--data.name"]
+    size = ["--train.batch-size", "32"]
+    assert main([*command, str(here), *size]) == 0
+    here.rename(there)
+    before = sorted((tmp_path / "runs").rglob("evaluation.json"))
+    assert main([*command, str(there), *size]) == 0
+    assert sorted((tmp_path / "runs").rglob("evaluation.json")) == before
+    run = folder(tmp_path / "runs", "digits_vae")
+    assert json.loads((run / "config.json").read_text())["config"]["data"]["name"] == str(there)
+    assert main(["evaluate", str(run)]) == 0
 
 
 def test_grey_and_real_data_with_their_own_likelihoods(tmp_path):

@@ -24,6 +24,7 @@ from vaejax.experiment import (
     find,
     folders,
     from_json,
+    identity,
     load,
     load_data,
     mlp_pair,
@@ -272,3 +273,32 @@ def test_an_installed_package_looks_in_its_own_folder_first(tmp_path, monkeypatc
 def test_this_checkout_has_experiments():
     assert find("digits_vae").samefile(ROOT / "experiments" / "digits_vae.py")
     assert Path(vaejax.__file__).parent == Path(experiment.__file__).parent.parent
+
+
+def test_a_saved_value_that_is_refused_is_named_with_its_section():
+    saved = to_json(Config())
+    saved["model"]["latent_dim"] = 0
+    with pytest.raises(SettingError) as caught:
+        from_json(Config, saved)
+    assert in_options(caught.value) == "--model.latent-dim must be at least 1; got 0"
+    assert caught.value.within("config").section == "config.model"
+
+
+def test_a_setting_that_a_file_gives_itself_is_no_option(tmp_path):
+    path = tmp_path / "mine.py"
+    path.write_text("from vaejax.experiment import MLP\nMLP(latent_dim=0)\n")
+    with pytest.raises(UserError) as caught:
+        load(path)
+    assert in_options(caught.value) == f"{path}: latent_dim must be at least 1; got 0"
+
+
+def test_a_persons_own_file_counts_by_its_fingerprint():
+    file = load(find("digits_vae"))
+
+    def digits(name, fingerprint):
+        return identity(file, Config(data=Data(name)), fingerprint)
+
+    assert digits("/a/mine.npz", "1") == digits("/b/moved.npy", "1")
+    assert digits("/a/mine.npz", "1") != digits("/a/mine.npz", "2")
+    assert digits("digits", "1") == digits("digits", "2")
+    assert digits("digits", "1") != digits("mnist", "1")

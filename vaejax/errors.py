@@ -25,8 +25,10 @@ class SettingError(UserError):
         return self.fields[0]
 
     def within(self, section: str) -> "SettingError":
-        """The same error of a setting in that section of a configuration."""
-        return SettingError(str(self), *self.fields, section=section)
+        """The same error of a setting in that section of a configuration; of one that is in a
+        section already, in that section's part of the same name."""
+        path = f"{section}.{self.section}" if self.section else section
+        return SettingError(str(self), *self.fields, section=path)
 
 
 def require(valid: bool, field: str, expected: str, given: object) -> None:

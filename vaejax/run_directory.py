@@ -60,6 +60,9 @@ class RunDirectory:
                     f"{self.path} was made by another configuration ({difference})"
                     "; give another --out, or delete that folder"
                 )
+            if found["config"].get("data") != config.get("data"):  # a file that has moved
+                found["config"]["data"] = config["data"]
+                self.write_json("config.json", found)
             return
         self.path.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(experiment_source, self.file("experiment.py"))
@@ -248,7 +251,12 @@ def _trained_by(content: dict) -> dict:
     config = content.get("config", {})
     if not isinstance(config, dict):
         return content
-    return content | {"config": {k: v for k, v in config.items() if k != "evaluate"}}
+    trained = {k: v for k, v in config.items() if k != "evaluate"}
+    data = trained.get("data")
+    # A person's own file is known by its fingerprint, which is part of the folder's name.
+    if isinstance(data, dict) and str(data.get("name")).endswith((".npz", ".npy")):
+        trained["data"] = data | {"name": "own"}
+    return content | {"config": trained}
 
 
 def _difference(found: dict, wanted: dict) -> str:

@@ -11,7 +11,7 @@ import jax
 
 from vaejax import experiment as experiments_module
 from vaejax.cache import cache_folder
-from vaejax.data import Dataset
+from vaejax.data import Dataset, is_own_file
 from vaejax.errors import UserError
 from vaejax.evaluation import Run
 from vaejax.experiment import Config, ExperimentFile
@@ -85,7 +85,7 @@ def load_announced(config: Config) -> Dataset:
 
 def absolute_data(config: Config) -> Config:
     name = config.data.name
-    if name.endswith((".npz", ".npy")):
+    if is_own_file(name):
         name = str(Path(name).expanduser().resolve())
     return dataclasses.replace(config, data=dataclasses.replace(config.data, name=name))
 

@@ -129,7 +129,7 @@ def set_up(command: str, file: ExperimentFile, arguments: list[str]) -> Setup:
     config.train.steps_per_epoch(len(dataset.train))
     check_examples(config.evaluate, dataset)
     check_installed(options.track)
-    base = options.out / file.name / experiments_module.identity(file, config)
+    base = options.out / file.name / experiments_module.identity(file, config, dataset.fingerprint)
     directories = [RunDirectory(base / f"seed-{seed}") for seed in options.seeds]
     saved = experiments_module.to_json(config)
     for directory, seed in zip(directories, options.seeds, strict=True):

@@ -2,7 +2,7 @@
 
 from vaejax.data.binarize import binarize
 from vaejax.data.dataset import Dataset
-from vaejax.data.load import available, load
+from vaejax.data.load import available, is_own_file, load
 from vaejax.data.summary import Binarization, DataSummary, load_summary, save_summary
 
 __all__ = [
@@ -11,6 +11,7 @@ __all__ = [
     "Dataset",
     "available",
     "binarize",
+    "is_own_file",
     "load",
     "load_summary",
     "save_summary",

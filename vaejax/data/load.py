@@ -15,6 +15,11 @@ def available() -> list[tuple[Source, str]]:
     return [(source, source.whereabouts()) for source in SOURCES.values()]
 
 
+def is_own_file(name: str) -> bool:
+    """Whether a data set's name is the path of a person's own file."""
+    return name.endswith((".npz", ".npy"))
+
+
 def load(
     name: str,
     *,
@@ -37,7 +42,7 @@ def load(
     Raises:
       UserError: no such data set; or values, shapes or sizes that cannot be used.
     """
-    if name.endswith((".npz", ".npy")):
+    if is_own_file(name):
         return arrays.load(Path(name), binarization, validation, binarize)
     if name not in SOURCES:
         names = ", ".join(SOURCES)

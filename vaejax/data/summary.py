@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 from pathlib import Path
 from typing import Literal
 
@@ -55,10 +56,15 @@ class DataSummary:
 
 
 def save_summary(path: Path, summary: DataSummary) -> None:
-    """As JSON; every float64 comes back as it was."""
+    """As JSON; every float64 comes back as it was. The file appears whole or not at all."""
     content = dataclasses.asdict(summary)
     content |= {"mean": summary.mean.tolist(), "std": summary.std.tolist()}
-    path.write_text(json.dumps(content) + "\n")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        temporary.write_text(json.dumps(content) + "\n")
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def load_summary(path: Path) -> DataSummary:

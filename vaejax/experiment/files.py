@@ -144,8 +144,8 @@ def load(path: Path, name: str | None = None) -> ExperimentFile:
     sys.modules[spec.name] = module  # dataclasses look their module up there
     try:
         spec.loader.exec_module(module)
-    except UserError:
-        raise
+    except UserError as error:  # a setting that the file itself gives is a field, no option
+        raise UserError(f"{path}: {error}") from None
     except Exception as error:
         raise UserError(
             f"cannot import the experiment {path}: {type(error).__name__}: {error}"

@@ -7,7 +7,8 @@ import json
 import typing
 from typing import Any
 
-from vaejax.errors import UserError
+from vaejax.data import is_own_file
+from vaejax.errors import SettingError, UserError
 from vaejax.experiment.configuration import Config
 from vaejax.experiment.files import ExperimentFile
 
@@ -44,7 +45,10 @@ def from_json(kind: type, values: dict[str, Any]) -> Any:
     converted = {}
     for name, value in values.items():
         if dataclasses.is_dataclass(hints[name]):
-            value = from_json(hints[name], value)
+            try:
+                value = from_json(hints[name], value)
+            except SettingError as error:
+                raise error.within(name) from None
         elif isinstance(value, list):
             value = tuple(value)
         converted[name] = value
@@ -54,12 +58,15 @@ def from_json(kind: type, values: dict[str, Any]) -> Any:
         raise UserError(f"the saved configuration is damaged: {error}") from None
 
 
-def identity(file: ExperimentFile, config: Config) -> str:
+def identity(file: ExperimentFile, config: Config, fingerprint: str) -> str:
     """Eight hex digits that change with whatever changes the trained model: the configuration
-    (evaluation aside) and the experiment's code (docstring aside)."""
+    (evaluation aside) and the experiment's code (docstring aside). A person's own file counts by
+    its data's fingerprint, wherever it lies."""
     tree = ast.parse(file.path.read_text())
     if ast.get_docstring(tree) is not None:
         tree.body = tree.body[1:]
     trained = {k: v for k, v in to_json(config).items() if k != "evaluate"}
+    if is_own_file(config.data.name):
+        trained["data"] |= {"name": fingerprint}
     content = json.dumps([file.name, trained, ast.dump(tree)], sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()[:8]
