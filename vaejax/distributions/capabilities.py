@@ -75,7 +75,7 @@ def held_fixed(q: Distribution) -> Distribution:
       TypeError: q keeps parameters where they cannot be held: not as leaves of a pytree.
     """
     getattr(q, "check_leaves", lambda: None)()
-    if not jax.tree.leaves(q) and has_latent(q):
+    if has_latent(q) and not any(isinstance(leaf, jax.Array) for leaf in jax.tree.leaves(q)):
         raise TypeError(
             "expected a q whose parameters are leaves of a pytree, as those of a distrax "
             f"distribution are; {type(q).__name__} has no array leaves: use elbo or iwae"
