@@ -5,6 +5,7 @@ import pytest
 
 from vaejax.evaluation.statistics import log_p_over_seeds, over_seeds, paired_difference
 from vaejax.report.comparison import findings, log_p_rows
+from vaejax.report.comparison_page import _log_p_figure, error_bar
 
 
 def test_over_seeds_is_the_mean_and_the_error_of_the_mean():
@@ -115,3 +116,40 @@ def test_the_table_says_exact_estimated_or_why_not():
     assert rows[0][1:3] == [f"{64 * np.log(2):.3f}", "0"]
     assert rows[0][5:] == ["1.0000", "exact"]
     assert rows[1][1] == "not defined" and rows[1][-1] == "no p(z)"
+
+
+def of_seeds(means, error=0.01):
+    return over_seeds([{"mean": mean, "std_error": error} for mean in means])
+
+
+def test_a_sentence_states_the_error_that_it_decides_by():
+    """Seeds in pairs: each autoencoder is 0.1 better than its partner, and seeds differ by more."""
+    models = [_model("AE", "point mass"), _model("VAE", "latent variable")]
+    for model, means in zip(models, ([4.0, 5.0, 6.01], [4.1, 5.1, 6.1]), strict=True):
+        model["squared_error"] = of_seeds(means)
+    differences = np.array([0.1, 0.1, 0.09])
+    error = differences.std(ddof=1) / 3**0.5
+    (sentence,) = findings(models, {})
+    assert "reconstructs better than VAE" in sentence and f"+- {error:.3f}" in sentence
+    # Without a partner for each seed the errors of both count, and nothing can be told.
+    models[1]["squared_error"] = of_seeds([4.1, 5.1])
+    (sentence,) = findings(models, {})
+    both = np.hypot(models[0]["squared_error"]["std_error"], models[1]["squared_error"]["std_error"])
+    assert "cannot be told from" in sentence and f"+- {both:.3f}" in sentence
+
+
+def test_bars_are_the_errors_that_the_figure_names():
+    rng = np.random.default_rng(4)
+    log_p = rng.normal(-80, 5, (3, 40)) + np.array([[0.0], [1.0], [3.0]])
+    found = log_p_over_seeds(list(log_p), [np.full(40, 0.1)] * 3) | {"kind": "estimated"}
+    over_examples = log_p.mean(axis=0).std(ddof=1) / 40**0.5
+    seeds = log_p.mean(axis=1).std(ddof=1) / 3**0.5
+    assert error_bar(found) == pytest.approx(np.hypot(over_examples, seeds))
+    assert error_bar(found | {"std_error_seeds": None}) == pytest.approx(over_examples)
+    figure = _log_p_figure([_model("VAE", "latent variable", found, prior={})])
+    (axes,) = figure.axes
+    ((bar,),) = [c.get_segments() for c in axes.collections]
+    assert bar[:, 0] == pytest.approx(
+        [-found["mean"] - error_bar(found), -found["mean"] + error_bar(found)]
+    )
+    assert "bars: standard errors over examples and over seeds" in axes.get_xlabel()

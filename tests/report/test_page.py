@@ -1,0 +1,122 @@
+"""The page of a run that has every measurement, from its files alone."""
+
+import math
+
+import jax
+import numpy as np
+import pytest
+
+from tests.pairs import linear_gaussian
+from tests.runs import a_run
+from vaejax.evaluation import (
+    MEASUREMENTS,
+    Evaluate,
+    Gaps,
+    GradientQuality,
+    LogLikelihood,
+    Posterior,
+    carry_out,
+)
+from vaejax.evaluation.cost import Cost
+from vaejax.evaluation.evaluation_section import evaluation_rows, seeds_table
+from vaejax.inference import amortized, diagonal_gaussian
+from vaejax.networks import MLP
+from vaejax.report import save_figures, sections_of, write_page
+from vaejax.types import Params
+
+SETTINGS = {
+    "evaluate": Evaluate(num_samples=30),
+    "log-likelihood": LogLikelihood(
+        estimator="all", examples=3, num_samples=50, num_chains=4, num_temperatures=16
+    ),
+    "gaps": Gaps(examples=3, num_samples=50, num_chains=4, num_temperatures=4, max_steps=100),
+    "cost": Cost(examples=3, max_steps=100, num_bound_samples=20),
+    "gradients": GradientQuality(2, (1, 2), 20, 20),
+    "posterior": Posterior(max_steps=100, families=("diagonal",)),
+}
+
+
+@pytest.fixture(scope="module")
+def directory(tmp_path_factory):
+    model, _ = linear_gaussian([[1.0, 0.6], [0.5, -0.4], [-0.7, 0.9]], 0.8)
+    q = amortized(diagonal_gaussian(2), MLP((), (4,)), (3,))
+    params = Params(model.init(jax.random.key(0)), q.init(jax.random.key(1)))
+    xs = np.random.RandomState(0).randn(6, 3).astype(np.float32)
+    run = a_run(model, q, params, xs, folder=tmp_path_factory.mktemp("run") / "seed-0")
+    run.directory.path.mkdir()
+    config = {"data": {"name": "<given>"}, "evaluate": {"num_samples": 30}}
+    run.directory.write_json("config.json", {"experiment": "toy", "seed": 0, "config": config})
+    run.directory.write_json("manifest.json", {"versions": {"vaejax": "0.0.1"}})
+    latents = {"information_lower": 0.1, "information_upper": 0.2, "active_units": 1}
+    for step in (10, 20):
+        run.directory.log({"step": step, "value": -step, "validation": -1.0} | latents)
+    for name, measurement in MEASUREMENTS.items():
+        carry_out(run, measurement, SETTINGS[name])
+    return run.directory
+
+
+def test_it_has_every_measurement(directory):
+    page = write_page(directory).read_text()
+    titles = [section.title for section in sections_of(directory)]
+    assert len(titles) == len(MEASUREMENTS) == len(set(titles))
+    places = [page.index(f"<h2>{title}</h2>") for title in ("Evaluation", "Training", *titles[1:])]
+    assert places == sorted(places)
+    for section in sections_of(directory):
+        for label in (row[0] for table in section.tables for row in table.rows):
+            assert label.replace(">", "&gt;").replace("'", "&#39;") in page
+    assert "made by vaejax 0.0.1" in page
+    assert "&lt;given&gt;" in page and "<given>" not in page
+    assert "num_samples" not in page.split("<h2>Configuration</h2>")[1]
+
+
+def test_its_figures_are_inside_it_and_beside_it(directory):
+    page = write_page(directory).read_text()
+    figures = {path.stem for path in directory.file("figures").glob("*.png")}
+    assert figures >= {"log_likelihood", "decomposition", "cost", "posterior-test-0", "training"}
+    assert page.count("data:image/png;base64") == len(figures)
+    assert "http" not in page
+
+
+def test_a_figure_of_an_earlier_drawing_goes(directory):
+    write_page(directory)
+    stale = directory.file("figures") / "stale.png"
+    stale.write_bytes(b"")
+    sections = sections_of(directory)
+    twice = [section for section in sections if section.title == "One posterior"] * 2
+    save_figures(directory, [*sections, *twice[:1]])
+    assert not stale.exists()
+    assert (directory.file("figures") / "posterior-test-0-again.png").exists()
+
+
+def test_what_another_version_measured_is_not_shown(directory):
+    file = next(directory.file("gaps").glob("*.json"))
+    name = f"gaps/{file.name}"
+    about = directory.read_json(name)
+    directory.write_json(name, about | {"version": about["version"] - 1})
+    assert "What the encoder costs" not in [s.title for s in sections_of(directory)]
+    directory.write_json(name, about)
+
+
+def summary_of(value):
+    """An evaluation whose every number is the same."""
+    entry = {"mean": value, "std_error_monte_carlo": 0.1, "std_error_data": 0.2, "n": 5}
+    names = ("kl", "information_lower", "information_upper")
+    names += ("aggregate_kl_lower", "aggregate_kl_upper")
+    return {
+        "kind": "latent variable",
+        "support": "real",
+        "settings": {"num_samples": 30},
+        "summary": {name: entry for name in names} | {"kl_form": "a sum"},
+    }
+
+
+@pytest.mark.parametrize("value", [-0.05, -1e-9, 0.3])
+def test_a_lower_bound_on_what_cannot_be_negative_is_never_below_0(value):
+    """An upper bound is printed as it was measured: it is no bound once it is moved."""
+    about = summary_of(value)
+    for rows, column in ((evaluation_rows(about), 1), (seeds_table([about, about]), 1)):
+        shown = {row[0]: float(row[column]) for row in rows if row[column]}
+        for label in ("I_q(x; z), at least", "KL(q(z) || p(z)), at least"):
+            assert shown[label] == round(max(value, 0.0), 3)
+            assert math.copysign(1, shown[label]) == 1
+        assert shown["KL(q(z) || p(z)), at most"] == round(value, 3)
