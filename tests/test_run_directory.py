@@ -9,6 +9,7 @@ import sys
 import pytest
 
 import vaejax
+from vaejax.cli import main
 from vaejax.errors import UserError
 from vaejax.run_directory import RunDirectory, made_by_other_version, versions
 
@@ -56,6 +57,23 @@ def test_the_lock_of_a_killed_process_refuses_nobody(holder, tmp_path):
         assert str(os.getpid()) in (tmp_path / "lock").read_text()
         assert str(holder.pid) not in (tmp_path / "lock").read_text()
     assert not (tmp_path / "lock").exists()
+
+
+def test_the_command_of_a_second_process_is_refused(tmp_path, monkeypatch):
+    arguments = ["train", "digits_vae", "--model.hidden", "8", "--out", str(tmp_path)]
+    second = []
+
+    def instead_of_training(setup):
+        command = [sys.executable, "-m", "vaejax.cli", *arguments]
+        second.append(subprocess.run(command, capture_output=True, text=True))
+        return 0
+
+    monkeypatch.setattr("vaejax.commands.train._train", instead_of_training)
+    assert main(arguments) == 0
+    (found,) = second
+    assert found.returncode == 2
+    assert found.stderr.count("\n") == 1 and f"in use by process {os.getpid()}" in found.stderr
+    assert not list(tmp_path.rglob("checkpoints"))
 
 
 def test_the_lock_ends_with_its_block(tmp_path):

@@ -166,6 +166,23 @@ def test_a_signal_before_the_first_block_ends_it(run):
         carry_out(run, measurement._replace(parts=parts), Toy())
 
 
+def test_a_signal_before_there_is_enough_for_a_summary_ends_it(run, tmp_path_factory):
+    """What was measured is kept."""
+
+    def too_little(run, settings, arrays):
+        raise UserError("too few")
+
+    def kill(rows):
+        if rows == 3:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with pytest.raises(KeyboardInterrupt):
+        carry_out(run, toy(kill)._replace(summarize=too_little), Toy())
+    seen = []
+    equal(carry_out(run, toy(seen.append), Toy()).arrays, uninterrupted(run, tmp_path_factory))
+    assert seen[0] == 6
+
+
 def test_what_is_not_defined_for_a_run_says_why(run):
     with pytest.raises(UserError, match="too large"):
         carry_out(run, toy(), Toy(scale=1000.0))

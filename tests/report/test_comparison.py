@@ -134,7 +134,7 @@ def test_a_sentence_states_the_error_that_it_decides_by():
     # Without a partner for each seed the errors of both count, and nothing can be told.
     models[1]["squared_error"] = of_seeds([4.1, 5.1])
     (sentence,) = findings(models, {})
-    both = np.hypot(models[0]["squared_error"]["std_error"], models[1]["squared_error"]["std_error"])
+    both = np.hypot(*(model["squared_error"]["std_error"] for model in models))
     assert "cannot be told from" in sentence and f"+- {both:.3f}" in sentence
 
 

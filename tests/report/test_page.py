@@ -106,7 +106,7 @@ def summary_of(value):
         "kind": "latent variable",
         "support": "real",
         "settings": {"num_samples": 30},
-        "summary": {name: entry for name in names} | {"kl_form": "a sum"},
+        "summary": dict.fromkeys(names, entry) | {"kl_form": "a sum"},
     }
 
 

@@ -57,6 +57,12 @@ def carry_out(run: Run, measurement: Measurement, settings: Any) -> Measured:
         raise UserError(
             f"stopped by {limits.stopped_by} before the first block was measured: give more"
         )
+    try:
+        summary = measurement.summarize(run, settings, arrays)
+    except UserError:
+        if stop.signal:  # before there was enough for a summary
+            raise KeyboardInterrupt from None
+        raise
     about = {
         "measurement": measurement.name,
         "version": measurement.version,
@@ -71,7 +77,7 @@ def carry_out(run: Run, measurement: Measurement, settings: Any) -> Measured:
         "precision": "highest",
         "seconds": round(time.monotonic() - started, 2),
         "stopped_by": limits.stopped_by,
-        "summary": measurement.summarize(run, settings, arrays),
+        "summary": summary,
     }
     stem = _write(directory, measurement, about, arrays, files)
     return Measured(about, arrays, stem, stop.signal)
