@@ -198,24 +198,6 @@ def test_log_likelihoods_come_with_protocol_errors_and_flags(measured):
     assert (run / "figures" / "log_likelihood.png").stat().st_size > 10_000
 
 
-def test_a_stopped_estimate_goes_on_to_the_same_numbers(measured, runs, tmp_path, capsys):
-    run = tmp_path / "seed-0"
-    shutil.copytree(folder(runs, "digits_vae"), run)
-    arguments = ["log-likelihood", str(run), "--estimator", "annealed", *LITTLE]
-    (file,) = (measured[0] / "log_likelihood").glob("*.json")
-    about = json.loads(file.read_text())["summary"]["annealed"]
-    block = 25 * about["evaluations_per_estimate"]
-    refused(capsys, [*arguments, "--budget", str(block - 1)], "--budget", "first block")
-    assert main([*arguments, "--budget", str(block)]) == 0
-    printed = capsys.readouterr().out
-    assert "n = 25" in printed and "stopped by --budget" in printed
-    assert main(arguments) == 0
-    (ours,) = (run / "log_likelihood").glob("annealed*.npz")
-    whole = np.load(measured[0] / "log_likelihood" / ours.name)
-    for name, values in np.load(ours).items():
-        np.testing.assert_array_equal(values, whole[name])
-
-
 def test_a_budget_ends_the_work_for_a_target_and_it_goes_on_to_the_same_numbers(
     measured, runs, tmp_path, capsys
 ):
@@ -232,20 +214,6 @@ def test_a_budget_ends_the_work_for_a_target_and_it_goes_on_to_the_same_numbers(
     whole = np.load(measured[0] / "log_likelihood" / file.name)
     for name, values in np.load(file).items():
         np.testing.assert_array_equal(values, whole[name])
-
-
-def test_double_precision_agrees_with_single(runs, tmp_path):
-    run = tmp_path / "seed-0"
-    shutil.copytree(folder(runs, "digits_vae"), run)
-    arguments = ["log-likelihood", str(run), "--estimator", "importance", *LITTLE]
-    code = f"import sys; from vaejax.cli import main; sys.exit(main({[*arguments, '--float64']!r}))"
-    subprocess.run([sys.executable, "-c", code], check=True)  # the precision is the process's
-    assert main(arguments) == 0
-    found = [np.load(f)["value"] for f in (run / "log_likelihood").glob("importance*.npz")]
-    single, double = sorted(found, key=lambda values: values.itemsize)
-    assert (single.dtype, double.dtype) == (np.float32, np.float64)
-    np.testing.assert_allclose(single, double, atol=6.0)  # other draws, few and heavy-tailed
-    assert abs(np.median(single - double)) < 0.3
 
 
 def test_log_likelihoods_that_make_no_sense(measured, runs, capsys):
