@@ -11,10 +11,15 @@ import sys
 import time
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 
+from tests.pairs import digits_pair, elbo_objective, grey_digits
 from vaejax.cli import COMMANDS, main
+from vaejax.evaluation.gap_arithmetic import with_log_p
+from vaejax.training import Train, Trainer
+from vaejax.training.checkpoint import Checkpoints
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -198,22 +203,86 @@ def test_log_likelihoods_come_with_protocol_errors_and_flags(measured):
     assert (run / "figures" / "log_likelihood.png").stat().st_size > 10_000
 
 
+def test_a_stopped_estimate_goes_on_to_the_same_numbers(measured, runs, tmp_path, capsys):
+    run = tmp_path / "seed-0"
+    shutil.copytree(folder(runs, "digits_vae"), run)
+    arguments = ["log-likelihood", str(run), "--estimator", "annealed", *LITTLE]
+    (file,) = (measured[0] / "log_likelihood").glob("*.json")
+    about = json.loads(file.read_text())["summary"]["annealed"]
+    block = 25 * about["evaluations_per_estimate"]
+    refused(capsys, [*arguments, "--budget", str(block - 1)], "--budget", "first block")
+    assert main([*arguments, "--budget", str(block)]) == 0
+    printed = capsys.readouterr().out
+    assert "n = 25" in printed and "stopped by --budget" in printed
+    assert main(arguments) == 0
+    (ours,) = (run / "log_likelihood").glob("annealed*.npz")
+    whole = np.load(measured[0] / "log_likelihood" / ours.name)
+    for name, values in np.load(ours).items():
+        np.testing.assert_array_equal(values, whole[name])
+
+
+TARGET = ["--estimator", "importance", *LITTLE, "--target-std-error", "0.05"]
+
+
+@pytest.fixture(scope="module")
+def aimed(runs, tmp_path_factory):
+    """The arrays of importance sampling that works for a target error, and what was printed."""
+    run = tmp_path_factory.mktemp("aimed") / "seed-0"
+    shutil.copytree(folder(runs, "digits_vae"), run)
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        assert main(["log-likelihood", str(run), *TARGET]) == 0
+    (file,) = (run / "log_likelihood").glob("importance*.npz")
+    return file, printed.getvalue()
+
+
+def test_a_target_error_is_worked_for(aimed, runs, tmp_path):
+    file, printed = aimed
+    more = np.load(file)
+    reached = more["std_error"] <= 0.05
+    assert more["rounds"].max() > 1
+    assert reached.mean() > 0.5
+    assert (more["rounds"][~reached] == 64).all()
+    assert f"target standard error not reached: {np.sum(~reached)} (" in printed
+    # As many draws at once, and other ones: 60 have tails too heavy to compare each example.
+    run = tmp_path / "seed-0"
+    shutil.copytree(folder(runs, "digits_vae"), run)
+    arguments = ["log-likelihood", str(run), "--estimator", "importance", *LITTLE]
+    assert main([*arguments, "--num-samples", "4000", "--seed", "1"]) == 0
+    (once,) = (run / "log_likelihood").glob("importance*.npz")
+    np.testing.assert_allclose(more["value"], np.load(once)["value"], atol=1.0)
+
+
 def test_a_budget_ends_the_work_for_a_target_and_it_goes_on_to_the_same_numbers(
-    measured, runs, tmp_path, capsys
+    aimed, runs, tmp_path, capsys
 ):
     run = tmp_path / "seed-0"
     shutil.copytree(folder(runs, "digits_vae"), run)
-    target = ["--target-std-error", "0.05"]
-    arguments = ["log-likelihood", str(run), "--estimator", "importance", *LITTLE, *target]
+    arguments = ["log-likelihood", str(run), *TARGET]
     assert main([*arguments, "--budget", str(25 * 60 + 20 * 60)]) == 0
     (file,) = (run / "log_likelihood").glob("importance*.npz")
     arrays = dict(np.load(file))
     assert arrays["rounds"].sum() <= 45 < arrays["rounds"].sum() + 25
     assert "stopped by --budget" in capsys.readouterr().out
     assert main(arguments) == 0
-    whole = np.load(measured[0] / "log_likelihood" / file.name)
+    assert file.name == aimed[0].name
+    whole = np.load(aimed[0])
     for name, values in np.load(file).items():
         np.testing.assert_array_equal(values, whole[name])
+
+
+def test_double_precision_agrees_with_single(runs, tmp_path):
+    run = tmp_path / "seed-0"
+    shutil.copytree(folder(runs, "digits_vae"), run)
+    arguments = ["log-likelihood", str(run), "--estimator", "importance", *LITTLE]
+    code = f"import sys; from vaejax.cli import main; sys.exit(main({[*arguments, '--float64']!r}))"
+    subprocess.run([sys.executable, "-c", code], check=True)  # the precision is the process's
+    assert main(arguments) == 0
+    found = [np.load(f)["value"] for f in (run / "log_likelihood").glob("importance*.npz")]
+    single, double = sorted(found, key=lambda values: values.itemsize)
+    assert (single.dtype, double.dtype) == (np.float32, np.float64)
+    np.testing.assert_allclose(single, double, atol=6.0)  # other draws, few and heavy-tailed
+    assert abs(np.median(single - double)) < 0.3
 
 
 def test_log_likelihoods_that_make_no_sense(measured, runs, capsys):
@@ -481,3 +550,326 @@ def test_stopped_and_gone_on_gives_the_same_bits(tmp_path, how):
     a, b = np.load(whole / "evaluation.npz"), np.load(cut / "evaluation.npz")
     for name in a.files:
         np.testing.assert_array_equal(a[name], b[name])
+
+
+DEVICES = """
+import sys, jax, numpy as np
+from tests.pairs import digits_pair, elbo_objective, grey_digits
+from pathlib import Path
+from vaejax.training import Train, Trainer
+from vaejax.training.checkpoint import Checkpoints
+from tests.runs import evaluated
+pair = digits_pair()
+dataset = grey_digits(validation=12)  # 12 is no multiple of 8
+trainer = Trainer(*pair, elbo_objective, dataset, Train(epochs=2, batch_size=16, validations=2))
+start = trainer.start([jax.random.key(0)])
+*_, report = trainer.run(*start)
+params = jax.tree.map(lambda leaf: leaf[0], report.states.params)
+params = jax.device_put(jax.device_get(params))
+first = lambda tree: jax.tree.map(lambda leaf: leaf[0], tree)
+Checkpoints(Path(sys.argv[1] + ".checkpoint")).save(*first((report.states, report.best)))
+arrays = evaluated(*pair, params, dataset.split("validation"))
+leaves = {f"p{i}": np.asarray(leaf) for i, leaf in enumerate(jax.tree.leaves(params))}
+np.savez(sys.argv[1], used=len(trainer.sharding.device_set), values=report.terms.value,
+         validation=report.validation, **leaves, **arrays)
+"""
+
+
+def test_one_and_eight_devices_agree(tmp_path):
+    """The same random numbers, the same results to reduction order."""
+    results = []
+    for count in (1, 8):
+        path = tmp_path / f"{count}.npz"
+        flags = f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count={count}"
+        environment = {**os.environ, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}
+        subprocess.run(
+            [sys.executable, "-c", DEVICES, str(path)], check=True, env=environment, cwd=ROOT
+        )
+        results.append(np.load(path))
+    one, eight = results
+    assert (one["used"], eight["used"]) == (1, 8)
+    # A checkpoint of eight devices is read on the one that this process has.
+    dataset, settings = grey_digits(validation=12), Train(epochs=2, batch_size=16, validations=2)
+    trainer = Trainer(*digits_pair(), elbo_objective, dataset, settings)
+    shapes = jax.tree.map(lambda leaf: leaf[0], trainer.start([jax.random.key(0)]))
+    state, _ = Checkpoints(tmp_path / "8.npz.checkpoint").restore(*shapes)
+    for i, leaf in enumerate(jax.tree.leaves(state.params)):
+        np.testing.assert_array_equal(leaf, eight[f"p{i}"])
+    for name in set(one.files) - {"used", "khat"}:
+        np.testing.assert_allclose(one[name], eight[name], rtol=2e-4, atol=2e-4, err_msg=name)
+
+
+FEW = "--examples 4 --max-steps 200".split()
+
+
+def test_gaps_are_in_order_and_go_on_where_they_stopped(runs, tmp_path, capsys):
+    run = tmp_path / "seed-0"
+    shutil.copytree(folder(runs, "digits_vae"), run)
+    # Enough steps to converge: a fit cut at the first learning rate may end below where it began.
+    # Enough temperatures that log p(x) is not short by more than its error.
+    arguments = ["gaps", str(run), "--num-temperatures", "400", "--families", "diagonal"]
+    assert main([*arguments, "--examples", "4"]) == 0
+    printed = capsys.readouterr().out
+    for words in ("approximation gap", "amortization gap", "generalization gap", "not converged"):
+        assert words in printed
+    (found,) = (run / "gaps").glob("*.json")
+    files = {split: next((run / "gaps").glob(f"{split}-*.npz")) for split in ("train", "test")}
+    before = dict(np.load(files["test"]))
+    assert main([*arguments, "full", "--examples", "6"]) == 0  # two more, and a family
+    assert json.loads(found.read_text())["summary"]["names"] == ["diagonal"]
+    (other,) = set((run / "gaps").glob("*.json")) - {found}
+    about = json.loads(other.read_text())
+    assert about["summary"]["own_family"] == "diagonal"
+    for split in ("train", "test"):
+        arrays = np.load(files[split])
+        for name in ("annealed", "diagonal", "full"):
+            assert len(arrays[name]) == 6
+        for name in ("diagonal", "full"):
+            gaps = about["summary"][split][name]
+            assert gaps["out_of_order"] == []
+            log_p = with_log_p(arrays)["log_p"]
+            for field, high, low in (
+                ("approximation", log_p, arrays[name]),
+                ("amortization", arrays[name], arrays["amortized"]),
+            ):
+                np.testing.assert_allclose(gaps[field]["mean"], np.mean(high - low), atol=1e-4)
+    after = np.load(files["test"])
+    for name, values in before.items():
+        np.testing.assert_array_equal(after[name][:4], values)
+    page = (run / "report.html").read_text()
+    assert "What the encoder costs" in page and "    approximation gap" in page
+    assert main([*arguments[:-1], "full", "--examples", "6"]) == 0  # nothing is lost
+    (last,) = set((run / "gaps").glob("*.json")) - {found, other}
+    assert json.loads(last.read_text())["summary"]["names"] == ["full", "diagonal"]
+
+
+TINY_MADE = (
+    "--model.hidden 16 --train.epochs 2 --train.validations 2 --seeds 0 1 --evaluate.examples 40"
+).split()
+
+
+@pytest.fixture(scope="module")
+def explicit(tmp_path_factory):
+    """Two seeds of a tiny MADE: p(x) without a z."""
+    out = tmp_path_factory.mktemp("explicit")
+    assert main(["run", "digits_made", *TINY_MADE, "--out", str(out)]) == 0
+    return out
+
+
+def test_an_explicit_run_has_an_exact_log_p_samples_and_completions(explicit, capsys):
+    for seed in (0, 1):
+        run = folder(explicit, "digits_made", seed)
+        evaluation = json.loads((run / "evaluation.json").read_text())
+        assert evaluation["kind"] == "no latent variable"
+        assert evaluation["parameters"] == "best by validation"
+        arrays = np.load(run / "evaluation.npz")
+        entry = evaluation["summary"]["log_p"]
+        assert abs(entry["mean"] - arrays["log_p"].mean(dtype=np.float64)) < 1e-9
+        assert (entry["n"], entry["std_error_monte_carlo"]) == (40, None)
+        known = arrays["completions_known"]
+        assert known.sum() == 32
+        np.testing.assert_array_equal(
+            arrays["completions"][:, known], arrays["originals"][:, known]
+        )
+        assert (arrays["completions"] != arrays["originals"]).any()
+        figures = {path.stem for path in (run / "figures").glob("*.png")}
+        assert figures == {"samples", "completions", "training"}
+        assert "no z" in (run / "report.html").read_text()
+        lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+        assert [line["step"] for line in lines] == [13, 26]
+        assert "active_units" not in lines[0]
+    other = [np.load(folder(explicit, "digits_made", seed) / "evaluation.npz") for seed in (0, 1)]
+    assert (other[0]["log_p"] != other[1]["log_p"]).all()
+    capsys.readouterr()
+    assert main(["run", "digits_made", *TINY_MADE, "--out", str(explicit)]) == 0  # reported
+    printed = capsys.readouterr().out
+    for words in ("-log p(x), exact", "bits/dim", "exact, no sampling", "Over 2 seeds"):
+        assert words in printed
+    assert main(["sample", str(run), "--count", "30"]) == 0
+    assert np.load(run / "samples.npz")["samples"].shape == (30, 8, 8)
+    assert main(["report", str(run)]) == 0
+
+
+def test_what_needs_a_z_is_refused_of_an_explicit_run(explicit, capsys):
+    run = str(folder(explicit, "digits_made"))
+    for command, words in (
+        ("log-likelihood", "exact, and vaejax evaluate prints it"),
+        ("gaps", "no q(z | x) and no gap"),
+        ("cost", "no q(z | x) to optimize"),
+        ("posterior", "no posterior p(z | x)"),
+        ("gradients", "exact, so there is no estimator"),
+    ):
+        refused(capsys, [command, run], words)
+    refused(capsys, ["run", "digits_made", "--model.orders", "0"], "--model.orders", "at least 1")
+
+
+def test_an_autoencoder_has_no_gap_but_a_best_code(runs, tmp_path, capsys):
+    run = tmp_path / "seed-0"
+    shutil.copytree(folder(runs, "digits_ae"), run)
+    refused(capsys, ["gaps", str(run)], "no gap is defined", "--map")
+    refused(capsys, ["cost", str(run)], "no bound to optimize", "--map")
+    assert main(["gaps", str(run), "--map", *FEW]) == 0
+    (found,) = (run / "gaps").glob("*.json")
+    summary = json.loads(found.read_text())["summary"]
+    assert summary["test"]["best"]["amortization"]["mean"] > 0
+    assert "log_p" not in summary["test"]
+    refused(capsys, ["gaps", str(folder(runs, "digits_vae")), "--map"], "--map is for a point mass")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ("digits_collapse --noise -1", ("--noise must be finite and 0 or more", "-1")),
+        ("digits_collapse --objective.free-bits nan", ("--objective.free-bits", "nan")),
+        ("digits_collapse --objective.refine-learning-rate inf", ("refine-learning-rate", "inf")),
+        ("digits_collapse --objective.free-bits 1 --objective.refine-steps 2", ("give one",)),
+        ("digits_collapse --context-scale 0", ("--context-scale must be finite and above 0",)),
+        ("digits_collapse --encoder-hidden 10 0", ("--encoder-hidden", "(10, 0)")),
+        ("digits_encoders --encoder-hidden 0", ("--encoder-hidden", "(0,)")),
+        ("digits_encoders --family box", ("family", "box")),
+    ],
+)
+def test_settings_of_encoders_that_make_no_sense(arguments, words, tmp_path, capsys):
+    refused(capsys, ["run", *arguments.split(), "--out", str(tmp_path)], *words)
+    assert not any(tmp_path.iterdir())
+
+
+def test_gaps_that_make_no_sense(runs, capsys):
+    run = str(folder(runs, "digits_vae"))
+    refused(capsys, ["gaps", run, "--examples", "100000"], "100000", "more than the")
+    refused(capsys, ["gaps", run, "--max-steps", "150"], "multiple of 100; got 150")
+    refused(capsys, ["gaps", run, "--families", "full", "full"], "different ones")
+
+
+def test_the_cost_of_optimizing_q_beside_the_encoder(runs, tmp_path, capsys):
+    run = tmp_path / "seed-0"
+    shutil.copytree(folder(runs, "digits_vae"), run)
+    assert main(["cost", str(run), *FEW]) == 0
+    assert "one forward pass" in capsys.readouterr().out
+    (file,) = (run / "cost").glob("*.json")
+    summary = json.loads(file.read_text())["summary"]
+    best = summary["encoder"]["bound"]
+    error = np.hypot(best["std_error_monte_carlo"], summary["amortized"]["std_error_monte_carlo"])
+    assert best["mean"] > summary["amortized"]["mean"] - 3 * error
+    assert min(summary["seconds"].values()) > 0
+    assert (run / "figures" / "cost.png").stat().st_size > 10_000
+
+
+def test_the_posterior_of_a_two_dimensional_model_on_a_grid(runs, tmp_path, capsys):
+    run = tmp_path / "seed-0"
+    shutil.copytree(folder(runs, "digits_vae"), run)
+    assert main(["posterior", str(run), "--example", "7", "--max-steps", "300"]) == 0
+    (file,) = (run / "posterior").glob("*.json")
+    found = json.loads(file.read_text())["summary"]
+    assert all(abs(q["mass"] - 1) < 0.01 for q in found["qs"].values())
+    gaps = {name: q["gap"] for name, q in found["qs"].items()}
+    assert min(gaps.values()) > -0.01
+    assert gaps["full"] <= gaps["diagonal"] + 0.02 <= gaps["amortized"] + 0.04
+    # Quadrature against importance sampling with the encoder's q, which the grid has nothing of.
+    assert main(["evaluate", str(run), "--evaluate.num-samples", "5000"]) == 0
+    iwae = np.load(run / "evaluation.npz")
+    assert abs(found["log_p"] - iwae["iwae"][7]) < 5 * iwae["iwae_std_error"][7] + 0.01
+    refused(capsys, ["posterior", str(run), "--example", "297"], "not in the test split")
+
+
+FEW_COMPARED = (
+    "--examples 4 --samples 40 --num-chains 4 --num-temperatures 5 --chain-steps 20 "
+    "--ex-post gaussian"
+).split()
+
+
+def test_models_side_by_side(runs, tmp_path, capsys):
+    """Two seeds of a VAE, an autoencoder: what is defined has a number with its errors, what is not
+    its reason; measured once."""
+    members = [str(folder(runs, name).parent) for name in ("digits_vae", "digits_ae")]
+    arguments = ["compare", *members, *FEW_COMPARED, "--out", str(tmp_path / "a")]
+    assert main(arguments) == 0
+    printed = capsys.readouterr().out
+    about = json.loads((tmp_path / "a" / "comparison.json").read_text())
+    vae, ae = about["models"]
+    assert list(vae["generators"]) == ["prior"]
+    assert list(ae["generators"]) == ["N(0, I)", "ex-post gaussian"]
+    assert ae["generators"]["N(0, I)"]["log_p"]["kind"] == "not defined"
+    assert "the codes need not be N(0, I)" in printed
+    for model, way in ((vae, "prior"), (ae, "ex-post gaussian")):
+        found = model["generators"][way]["log_p"]
+        assert found["kind"] == "estimated" and found["n"] == 4
+        assert found["std_error_monte_carlo"] > 0
+    assert vae["generators"]["prior"]["log_p"]["std_error_seeds"] > 0
+    for seed in (0, 1):  # by the encoder's own q, of the same images
+        arrays = np.load(next((folder(runs, "digits_vae", seed) / "compare").glob("*.npz")))
+        iwae = np.load(folder(runs, "digits_vae", seed) / "evaluation.npz")
+        error = np.hypot(arrays["prior/log_p_std_error"], iwae["iwae_std_error"][:4])
+        assert np.all(np.abs(arrays["prior/log_p"] - iwae["iwae"][:4]) < 4 * error + 0.2)
+    page = (tmp_path / "a" / "comparison.html").read_text()
+    assert page.count("data:image/png;base64") == 4
+    assert "http" not in page
+    written = {path: path.stat().st_mtime_ns for path in runs.rglob("compare/*")}
+    assert main([*arguments[:-1], str(tmp_path / "b")]) == 0
+    assert {path: path.stat().st_mtime_ns for path in runs.rglob("compare/*")} == written
+    again = json.loads((tmp_path / "b" / "comparison.json").read_text())
+    assert again == about
+
+
+def test_runs_that_cannot_be_compared_are_refused(runs, tmp_path, capsys):
+    vae, ae = (str(folder(runs, name)) for name in ("digits_vae", "digits_ae"))
+    refused(capsys, ["compare", vae], "two or more runs", "got 1")
+    refused(capsys, ["compare", vae, str(tmp_path)], "is no run")
+    refused(capsys, ["compare", vae, ae, "--examples", "1"], "--examples must be at least 2")
+    refused(capsys, ["train", "digits_compare"], "no model of its own", "vaejax run digits_compare")
+    other = ["digits_ae", *SMALL, "--data.binarization", "threshold", "--out", str(tmp_path)]
+    assert main(["run", *other]) == 0
+    other = str(folder(tmp_path, "digits_ae"))
+    refused(capsys, ["compare", vae, other], "binarization dynamic", "threshold", "--allow-differ")
+    out = tmp_path / "apart"
+    apart = ["compare", ae, other, "--allow-different", *FEW_COMPARED, "--out", str(out)]
+    assert main(apart) == 0
+    assert sorted(path.name for path in out.glob("*.html")) == [
+        "comparison-1.html",
+        "comparison-2.html",
+    ]
+
+
+COMPARISON = """\"\"\"A chain, and no z.\"\"\"
+from vaejax.experiment import Comparison, Member
+
+comparison = Comparison(
+    members=(
+        Member("DAE", "digits_dae", ("--model.hidden", "16", "--model.latent-dim", "2")),
+        Member("orders", "digits_made", ("--model.hidden", "16", "--model.orders", "2")),
+    ),
+)
+"""
+
+
+def test_a_file_that_compares_trains_its_members_once(tmp_path, capsys):
+    """Without a validation split, with a chain, and with an explicit model of several orders."""
+    path = tmp_path / "pair.py"
+    path.write_text(COMPARISON)
+    few = [word.replace("--", "--compare.", 1) for word in FEW_COMPARED]
+    shared = ["--train.epochs", "2", "--data.validation", "0", "--out", str(tmp_path / "runs")]
+    arguments = ["run", str(path), *shared, *few]
+    refused(capsys, [*arguments, "--train.epoch", "3"], "--train.epoch")
+    assert not list(tmp_path.rglob("checkpoints"))
+    assert main(arguments) == 0
+    assert "A chain, and no z." in (tmp_path / "runs" / "pair" / "comparison.html").read_text()
+    about = json.loads((tmp_path / "runs" / "pair" / "comparison.json").read_text())
+    chained, ordered = about["models"]
+    assert list(chained["generators"]) == ["chain", "N(0, I)", "ex-post gaussian"]
+    assert "1,250 training codes" in chained["generators"]["ex-post gaussian"]["how"]
+    exact = ordered["generators"]["in order"]["log_p"]
+    evaluated = np.load(folder(tmp_path / "runs", "digits_made") / "evaluation.npz")
+    assert exact["kind"] == "exact" and abs(exact["mean"] - evaluated["log_p"][:4].mean()) < 1e-3
+    assert any(line.startswith("orders, unlike that") for line in about["fairness"])
+    before = [path.stat().st_mtime_ns for path in tmp_path.rglob("metrics.jsonl")]
+    assert main(arguments) == 0
+    assert [path.stat().st_mtime_ns for path in tmp_path.rglob("metrics.jsonl")] == before
+    ordered_run = str(folder(tmp_path / "runs", "digits_made"))
+    (tmp_path / "elsewhere").mkdir()
+    copy = shutil.copytree(
+        Path(ordered_run).parent, tmp_path / "elsewhere" / "digits_made" / "copy"
+    )
+    alone = ["compare", ordered_run, str(copy), *FEW_COMPARED, "--out", str(tmp_path / "alone")]
+    assert main(alone) == 0
+    about = json.loads((tmp_path / "alone" / "comparison.json").read_text())
+    assert len({model["label"] for model in about["models"]}) == 2
