@@ -7,9 +7,10 @@ are tuples of pure functions of ONE example; batching is done once, by `vmap`, a
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import jax
+import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
 Key = PRNGKeyArray
@@ -18,6 +19,7 @@ Observation = PyTree[Array]
 Given = PyTree[Array]
 Parameters = PyTree[Array]
 Variational = Any  # a pytree of arrays
+Arrays = TypeVar("Arrays")
 
 
 class Distribution(Protocol):
@@ -47,6 +49,11 @@ class Example(NamedTuple):
 
     x: Observation
     given: Given = ()
+
+
+def rows_of(tree: Arrays, rows: int | slice | np.ndarray | Array) -> Arrays:
+    """`leaf[rows]` of each leaf: some of many examples, samples or conditions."""
+    return jax.tree.map(lambda leaf: leaf[rows], tree)
 
 
 class Joint(NamedTuple):

@@ -28,10 +28,9 @@ from vaejax.commands.measure import measure_run, print_measured
 from vaejax.data import Dataset, save_summary
 from vaejax.errors import UserError
 from vaejax.evaluation import Evaluate, Run, Table, watch_latents
-from vaejax.evaluation.comparison import first_rows
 from vaejax.evaluation.evaluate import EVALUATION
 from vaejax.evaluation.evaluation_section import protocol_line, seeds_table
-from vaejax.evaluation.kind import first_of, kind_of
+from vaejax.evaluation.kind import kind_of
 from vaejax.evaluation.progress import progress_bar, signals
 from vaejax.evaluation.run import stream
 from vaejax.evaluation.runner import Measured, read
@@ -42,6 +41,7 @@ from vaejax.run_directory import RunDirectory, manifest
 from vaejax.tracking import Track, Tracker, check_installed
 from vaejax.training import NonFiniteLoss, Trainer
 from vaejax.training.checkpoint import Checkpoints
+from vaejax.types import rows_of
 
 # Seconds between two checkpoints: a tenth of a second every twenty.
 CHECKPOINT_SECONDS = 20.0
@@ -207,7 +207,7 @@ def _train_together(setup, trainer: Trainer, checkpoints, members: list[int], st
     states, best = trainer.start([stream(setup.seeds[i], TRAIN) for i in members])
     if step > 0:
         restored = [
-            checkpoint.restore(*_member((states, best), i))
+            checkpoint.restore(*rows_of((states, best), i))
             for i, checkpoint in enumerate(checkpoints)
         ]
         states, best = jax.tree.map(lambda *leaves: jnp.stack(leaves), *restored)
@@ -223,11 +223,11 @@ def _train_together(setup, trainer: Trainer, checkpoints, members: list[int], st
 
     def save(states, best):
         for i, checkpoint in enumerate(checkpoints):
-            checkpoint.save(*_member((states, best), i))
+            checkpoint.save(*rows_of((states, best), i))
 
     if step == 0:
         save(states, best)  # so that there is always one to go back to
-    watch = _watch(setup, _member(states, 0).params)
+    watch = _watch(setup, rows_of(states, 0).params)
     saved_at = epoch_at = time.monotonic()
     collected: list = []
     with signals() as stop, progress_bar(trainer.total_steps, step) as bar:
@@ -250,7 +250,7 @@ def _train_together(setup, trainer: Trainer, checkpoints, members: list[int], st
                     for i, (directory, tracker, line) in enumerate(
                         zip(directories, trackers, lines, strict=True)
                     ):
-                        line |= watch(setup.seeds[members[i]], _member(report.states, i).params)
+                        line |= watch(setup.seeds[members[i]], rows_of(report.states, i).params)
                         directory.log(line)
                         tracker.log(line)
                     # What looking at the latents took is in no epoch.
@@ -286,16 +286,12 @@ def _watch(setup: Setup, params):
     """(seed, params) -> what the epoch's line says of the latents; nothing of a point mass, or of
     a model without latents."""
     generative, inference = setup.experiment.generative, setup.experiment.inference
-    examples = first_rows(setup.dataset.examples("train"), WATCHED)
-    kind = kind_of(generative, inference, params, first_of(examples))
+    examples = setup.dataset.examples("train", WATCHED)
+    kind = kind_of(generative, inference, params, rows_of(examples, 0))
     if kind != "latent variable" or len(examples.x) < 2:
         return lambda seed, params: {}
     watch = watch_latents(generative, inference, examples)
     return lambda seed, params: watch(stream(seed, LATENT_USE), params)
-
-
-def _member(stacked, index: int):
-    return jax.tree.map(lambda leaf: leaf[index], stacked)
 
 
 def _epoch_lines(report, collected, seconds: float) -> list[dict]:

@@ -13,7 +13,7 @@ from jaxtyping import Array, Float
 from vaejax.data.binarize import binarize
 from vaejax.data.summary import Binarization, DataSummary, Support, moments
 from vaejax.errors import SettingError
-from vaejax.types import Example, Key
+from vaejax.types import Example, Key, rows_of
 
 Split = Literal["train", "validation", "test"]
 
@@ -95,9 +95,10 @@ class Dataset:
         """A batch of examples from a batch of stored ones. Pure; runs inside the step."""
         return Example(self._observe_x(key, stored.x), stored.given)
 
-    def examples(self, name: Split) -> Example:
-        """A split for evaluation: x as `split` has it."""
-        return Example(self.split(name), self.given.get(name, ()))
+    def examples(self, name: Split, count: int | None = None) -> Example:
+        """The first examples of a split for evaluation: x as `split` has it; all unless given."""
+        given = rows_of(self.given.get(name, ()), slice(count))
+        return Example(self.split(name, count), given)
 
     def _observe_x(self, key: Key, stored: Array) -> Float[Array, "batch ..."]:
         levels = self.levels or 1.0
@@ -107,10 +108,10 @@ class Dataset:
             return (stored * 2.0 > levels).astype(jnp.float32)
         return stored.astype(jnp.float32) / levels
 
-    def split(self, name: Split) -> np.ndarray:
-        """The observations of a split for evaluation, float32: made once, the same for every
-        run."""
-        return self._splits[name].astype(np.float32)
+    def split(self, name: Split, count: int | None = None) -> np.ndarray:
+        """The first observations of a split for evaluation, all unless given; float32: made once,
+        the same for every run."""
+        return self._splits[name][:count].astype(np.float32)
 
     @functools.cached_property
     def _splits(self) -> dict[str, np.ndarray]:

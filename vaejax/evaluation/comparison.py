@@ -21,14 +21,13 @@ from vaejax.evaluation.generators import (
     encode,
     generators_of,
 )
-from vaejax.evaluation.kind import first_of
 from vaejax.evaluation.linear_probe import linear_probe
 from vaejax.evaluation.mixing import mixing
 from vaejax.evaluation.modes import interpolations, posterior_predictive
 from vaejax.evaluation.sample_quality import sample_quality
 from vaejax.evaluation.summary import mean_and_errors
 from vaejax.sharding import map_examples
-from vaejax.types import Example, Key, bind
+from vaejax.types import Key, bind, rows_of
 
 _PROBE = 10_000  # training codes that a probe is fitted to, at most
 _MIXING_CHAINS = 50
@@ -96,7 +95,7 @@ def measure_model(
     arrays: dict[str, np.ndarray] = {}
     summary: dict[str, Any] = {"kind": kind, "parts": parts_of(model), "parameters": _size(model)}
     count = min(settings.samples, len(model.test.x))
-    reference = features.apply(first_rows(model.test, count).x)
+    reference = features.apply(rows_of(model.test, slice(count)).x)
     codes = None
     if kind != "no latent variable":
         progress("codes")
@@ -106,7 +105,7 @@ def measure_model(
             if name in found:
                 summary[name] = mean_and_errors(found[name])
         if {"train", "test"} <= labels.keys():
-            train = encode(train_key, model, first_rows(model.train, _PROBE))["code"]
+            train = encode(train_key, model, rows_of(model.train, slice(_PROBE)))["code"]
             summary["probe"] = linear_probe(
                 train.reshape(len(train), -1),
                 labels["train"][: len(train)],
@@ -141,13 +140,13 @@ def measure_model(
         summary["generators"][way.name] = about
     progress("pictures")
     predictive_key = jax.random.fold_in(mode_key, len(ways))
-    shown = first_rows(model.test, _SHOWN)
+    shown = rows_of(model.test, slice(_SHOWN))
     arrays["predictive/originals"] = shown.x
     draws = posterior_predictive(predictive_key, model, shown, _SHOWN)
     if draws is not None:
         arrays["predictive/draws"] = draws
     if kind != "no latent variable":
-        even = first_rows(model.test, 2 * (len(shown.x) // 2))
+        even = rows_of(model.test, slice(2 * (len(shown.x) // 2)))
         pairs = jax.tree.map(lambda leaf: leaf.reshape(-1, 2, *leaf.shape[1:]), even)
         line_key = jax.random.fold_in(mode_key, len(ways) + 1)
         arrays["interpolation"] = interpolations(line_key, model, pairs)
@@ -177,16 +176,12 @@ def reference_line(
     return sample_quality(reference, real, seed=settings.seed)
 
 
-def first_rows(examples: Example, count: int) -> Example:
-    return jax.tree.map(lambda leaf: leaf[:count], examples)
-
-
 def parts_of(model: Model) -> dict[str, str]:
     """What of p(x, z), p(z), p(x | z), q(z | x) a model has, in words."""
     if model.kind == "no latent variable":
         none = "no z"
         return {"p(x, z)": "p(x) alone", "p(z)": none, "p(x|z)": none, "q(z|x)": none}
-    example = first_of(model.test)
+    example = rows_of(model.test, 0)
     joint, q, _ = bind(model.generative, model.inference, model.params, example)
     z = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), structure_of(q))
     prior, likelihood, name = (type(p).__name__ for p in (joint.prior, joint.likelihood(z), q))
@@ -206,7 +201,7 @@ def _log_p(
     key: Key, model: Model, way: Generator, codes: np.ndarray | None, settings: Compare
 ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """log p(x) of the first test examples: exact where the model says it, else annealed."""
-    examples = first_rows(model.test, settings.examples)
+    examples = rows_of(model.test, slice(settings.examples))
     density = way.density
     assert density is not None
     if model.kind == "no latent variable":
@@ -242,7 +237,7 @@ def _mixing(
 ) -> tuple[np.ndarray, dict[str, Any]]:
     """A few chains step by step: some to look at, and how fast they forget where they began."""
     assert model.corrupt is not None
-    starts: Any = first_rows(model.train, _MIXING_CHAINS).x
+    starts: Any = rows_of(model.train, slice(_MIXING_CHAINS)).x
     _, samples = denoising_chain(
         key,
         model.generative,

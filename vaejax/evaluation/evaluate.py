@@ -19,7 +19,6 @@ from vaejax.distributions import (
 )
 from vaejax.errors import UserError, require
 from vaejax.evaluation.evaluation_section import evaluation_section
-from vaejax.evaluation.kind import first_of
 from vaejax.evaluation.latent_use import latent_use
 from vaejax.evaluation.measurement import (
     Arrays,
@@ -35,7 +34,7 @@ from vaejax.evaluation.run import Run, missing_examples
 from vaejax.evaluation.streams import EVALUATE, LATENT_USE, PICTURES
 from vaejax.evaluation.summary import summarize
 from vaejax.marginal_likelihood import importance_sampling
-from vaejax.types import Distribution, Joint, Key, Latent, Observation, bind
+from vaejax.types import Distribution, Joint, Key, Latent, Observation, bind, rows_of
 
 # Two numbers a sample and an example are kept while a batch is measured: this many at most.
 _MAX_WEIGHTS = 20_000_000
@@ -133,9 +132,8 @@ def summarize_evaluation(run: Run, settings: Evaluate, arrays: dict[str, Arrays]
             f"(first indices {bad[:5].tolist()}): look at the scale of those examples, or train "
             "longer or at a lower rate"
         )
-    joint, q, _ = bind(
-        run.generative, run.inference, run.params, first_of(run.examples("train", 1))
-    )
+    example = rows_of(run.examples(settings.split, 1), 0)
+    joint, q, _ = bind(run.generative, run.inference, run.params, example)
     form = kl_form(q, joint.prior) if has_density(q) else None
     return summarize(whole) | {
         "n": rows_in(arrays["evaluation"]),

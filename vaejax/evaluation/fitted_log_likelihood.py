@@ -22,6 +22,7 @@ from vaejax.types import (
     Observation,
     Parameters,
     VariationalFamily,
+    rows_of,
 )
 
 START = 0.1  # of p(z)'s standard deviations: the scales of q where its fit starts
@@ -122,7 +123,7 @@ def fitted_log_likelihood(
     """
     codes = np.asarray(codes)
     count = len(jax.tree.leaves(examples)[0])
-    prior = generative.joint(theta, jax.tree.map(lambda leaf: leaf[0], examples.given)).prior
+    prior = generative.joint(theta, rows_of(examples.given, 0)).prior
     shape = structure_of(prior).shape
     if codes.shape != (count, *shape):
         raise ValueError(

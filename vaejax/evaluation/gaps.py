@@ -30,6 +30,7 @@ from vaejax.types import (
     Params,
     VariationalFamily,
     bind,
+    rows_of,
 )
 
 BLOCK = 100  # examples at a time, and between two savings
@@ -116,11 +117,6 @@ def family_over(name: str, joint: Joint) -> VariationalFamily:
             f"{len(leaves)} arrays or of whole numbers"
         )
     return families.FAMILIES[name](*leaves[0].shape)
-
-
-def rows_of(examples: Example, rows: np.ndarray | slice) -> Example:
-    """Some of many examples."""
-    return jax.tree.map(lambda leaf: leaf[rows], examples)
 
 
 def own_family(inference: InferenceNetwork) -> str | None:

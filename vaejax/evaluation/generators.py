@@ -10,10 +10,10 @@ from vaejax.evaluation.chain import chain_samples
 from vaejax.evaluation.evaluate import measure_code
 from vaejax.evaluation.ex_post import Kind as CodeKind
 from vaejax.evaluation.ex_post import ex_post_model, fit_code_density
-from vaejax.evaluation.kind import Kind, first_of, kind_of
+from vaejax.evaluation.kind import Kind, kind_of
 from vaejax.evaluation.pictures import prior_samples
 from vaejax.sharding import map_examples
-from vaejax.types import Example, GenerativeModel, InferenceNetwork, Key, Params, bind
+from vaejax.types import Example, GenerativeModel, InferenceNetwork, Key, Params, bind, rows_of
 
 Draw = Callable[[Key, int], tuple[np.ndarray | None, np.ndarray]]
 EX_POST: tuple[CodeKind, ...] = ("gaussian", "mixture", "flow")
@@ -35,7 +35,7 @@ class Model(NamedTuple):
 
     @property
     def kind(self) -> Kind:
-        return kind_of(self.generative, self.inference, self.params, first_of(self.test))
+        return kind_of(self.generative, self.inference, self.params, rows_of(self.test, 0))
 
 
 class Generator(NamedTuple):
@@ -106,10 +106,6 @@ def generators_of(
     return found
 
 
-def _rows(examples: Example, rows: slice) -> Example:
-    return jax.tree.map(lambda leaf: leaf[rows], examples)
-
-
 def _from(generative: GenerativeModel, theta: Any) -> Draw:
     return lambda key, count: prior_samples(key, generative, Params(theta, ()), count)
 
@@ -143,10 +139,10 @@ def _ex_post(key: Key, model: Model, kinds: tuple[CodeKind, ...]) -> list[Genera
     # Without a validation split training images are held out, which the encoder has seen.
     present, held_out = len(model.train.x), len(model.validation.x)
     cut = min(_CODES, present if held_out else present * 5 // 6)
-    held = model.validation if held_out else _rows(model.train, slice(cut, cut + _HELD_OUT))
+    held = model.validation if held_out else rows_of(model.train, slice(cut, cut + _HELD_OUT))
     chosen_on = "validation" if held_out else "other training"
     train_key, held_key, key = jax.random.split(key, 3)
-    train = encode(train_key, model, _rows(model.train, slice(cut)))["code"]
+    train = encode(train_key, model, rows_of(model.train, slice(cut)))["code"]
     validation = encode(held_key, model, held)["code"]
     found = []
     for index, kind in enumerate(kinds):

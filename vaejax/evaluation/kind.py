@@ -2,8 +2,6 @@
 
 from typing import Literal
 
-import jax
-
 from vaejax.distributions import has_density, has_latent
 from vaejax.types import Example, GenerativeModel, InferenceNetwork, Params, bind
 
@@ -19,8 +17,3 @@ def kind_of(
     if not has_latent(joint.prior):
         return "no latent variable"
     return "latent variable" if has_density(q) else "point mass"
-
-
-def first_of(examples: Example) -> Example:
-    """The first of many examples."""
-    return jax.tree.map(lambda leaf: leaf[0], examples)

@@ -11,7 +11,7 @@ from jaxtyping import Array, Float
 
 from vaejax.distributions import kl_per_dimension, mean_and_noise
 from vaejax.evaluation.summary import active_units, flat
-from vaejax.types import Example, GenerativeModel, InferenceNetwork, Key, Params, bind
+from vaejax.types import Example, GenerativeModel, InferenceNetwork, Key, Params, bind, rows_of
 
 _DRAWS = 2  # of z an example: as few as tell a Monte Carlo error
 _BATCH = 500
@@ -72,7 +72,7 @@ def latent_use(
 
         def add(total, block):
             rows = jnp.minimum(block, n - 1)
-            log_q = jax.vmap(log_density)(jax.tree.map(lambda leaf: leaf[rows], examples))
+            log_q = jax.vmap(log_density)(rows_of(examples, rows))
             counted = (block[:, None] < n) & (block[:, None] != own)
             log_q = jnp.where(counted, log_q, -jnp.inf)
             return jnp.logaddexp(total, jax.nn.logsumexp(log_q, axis=0)), None

@@ -18,7 +18,7 @@ from vaejax.marginal_likelihood.estimate import combine
 from vaejax.marginal_likelihood.schedule import Schedule, evaluations
 from vaejax.marginal_likelihood.sequential_monte_carlo import PILOT_PARTICLES
 from vaejax.sharding import over_examples
-from vaejax.types import Example, GenerativeModel, InferenceNetwork, Key, Params, bind
+from vaejax.types import Example, GenerativeModel, InferenceNetwork, Key, Params, bind, rows_of
 
 Name = Literal["importance", "annealed", "smc", "bidirectional"]
 NAMES: tuple[Name, ...] = ("importance", "annealed", "smc", "bidirectional")
@@ -246,8 +246,7 @@ def estimate_blocks(
         return begin + np.flatnonzero(waits[begin:])
 
     def estimate(indices, round_index):
-        rows = jax.tree.map(lambda leaf: leaf[indices], examples)
-        return run((params, np.int32(round_index)), indices, rows)
+        return run((params, np.int32(round_index)), indices, rows_of(examples, indices))
 
     done = rows_in(found)
     begin = max(done - 1, 0) // BLOCK * BLOCK

@@ -9,7 +9,7 @@ import numpy as np
 from vaejax.evaluation.run import Run
 from vaejax.evaluation.section import Section
 from vaejax.sharding import over_examples
-from vaejax.types import Example
+from vaejax.types import Example, rows_of
 
 Arrays = dict[str, np.ndarray]
 MaySpend = Callable[[int], bool]  # evaluations that come next -> whether they may be made
@@ -76,7 +76,7 @@ def per_example(
             indices = np.arange(begin, min(begin + size, count))
             if not may_spend(cost * len(indices)):
                 return
-            new = run(shared, indices, jax.tree.map(lambda leaf, i=indices: leaf[i], examples))
+            new = run(shared, indices, rows_of(examples, indices))
             found = {k: np.concatenate([found[k], v]) if found else v for k, v in new.items()}
             begin = int(indices[-1]) + 1
             yield found

@@ -7,7 +7,7 @@ import numpy as np
 from vaejax.distributions import mean_of
 from vaejax.evaluation.generators import Model
 from vaejax.evaluation.pictures import completions
-from vaejax.types import Example, Key, bind
+from vaejax.types import Example, Key, bind, rows_of
 
 STEPS = 9  # along an interpolation, both ends among them
 
@@ -41,7 +41,7 @@ def interpolations(key: Key, model: Model, pairs: Example) -> np.ndarray:
 
     def one(params, pair):
         def bound(index):
-            example = jax.tree.map(lambda leaf: leaf[index], pair)
+            example = rows_of(pair, index)
             joint, q, _ = bind(model.generative, model.inference, params, example)
             return joint, mean_of(key, q)
 

@@ -7,8 +7,16 @@ import jax
 import numpy as np
 
 from vaejax.distributions import can_complete, draws_together, has_density, has_latent, mean_of
-from vaejax.evaluation.kind import first_of
-from vaejax.types import Example, GenerativeModel, Given, InferenceNetwork, Key, Params, bind
+from vaejax.types import (
+    Example,
+    GenerativeModel,
+    Given,
+    InferenceNetwork,
+    Key,
+    Params,
+    bind,
+    rows_of,
+)
 
 MANIFOLD_SIDE = 20
 
@@ -82,8 +90,8 @@ def pictures(
     dimensions, `manifold`: E[x | z] on a square grid of z, at the normal quantiles of 0.01..0.99
     for a q with a density; for a point mass between the same percentiles of the codes."""
     every = examples
-    examples = jax.tree.map(lambda leaf: leaf[:count], examples)
-    joint, q, _ = bind(generative, inference, params, first_of(examples))
+    examples = rows_of(examples, slice(count))
+    joint, q, _ = bind(generative, inference, params, rows_of(examples, 0))
     reconstruct_key, sample_key = jax.random.split(key)
     result: dict[str, Any] = {"originals": examples.x}
     if has_latent(joint.prior):
@@ -92,7 +100,7 @@ def pictures(
         )
     if has_density(q):
         rows = np.arange(count) % len(examples.x)
-        given = jax.tree.map(lambda leaf: leaf[rows], examples.given)
+        given = rows_of(examples.given, rows)
         means, result["samples"] = prior_samples(sample_key, generative, params, count, given)
         if means is not None:
             result["sample_means"] = means
@@ -135,7 +143,7 @@ def _grid(codes: np.ndarray | None) -> np.ndarray:
 
 def _joint(generative: GenerativeModel, params: Params, given: Given):
     """Of the first condition: for what all have alike."""
-    return generative.joint(params.generative, jax.tree.map(lambda leaf: leaf[0], given))
+    return generative.joint(params.generative, rows_of(given, 0))
 
 
 def _draws_together(generative: GenerativeModel, params: Params, given: Given) -> int:

@@ -25,6 +25,7 @@ from vaejax.types import (
     Key,
     Params,
     bind,
+    rows_of,
 )
 
 _SIDE = 201
@@ -83,7 +84,7 @@ def _undefined(run: Run, settings: Posterior) -> str | None:
 
 def _example(run: Run, settings: Posterior) -> Example:
     examples = run.examples(settings.split, settings.example + 1)
-    return jax.tree.map(lambda leaf: leaf[settings.example], examples)
+    return rows_of(examples, settings.example)
 
 
 def posterior(run: Run, settings: Posterior) -> list[Part]:

@@ -85,8 +85,8 @@ class Run:
 
     def examples(self, split: str, count: int | None = None) -> Example:
         """The first examples of a split, as every evaluation sees them."""
-        examples = self.dataset.examples(split)  # type: ignore[arg-type]
-        return jax.tree.map(lambda leaf: np.asarray(leaf)[:count], examples)
+        examples = self.dataset.examples(split, count)  # type: ignore[arg-type]
+        return jax.tree.map(np.asarray, examples)
 
     @functools.cached_property
     def kind(self) -> Kind:
