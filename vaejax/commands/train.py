@@ -32,7 +32,7 @@ from vaejax.evaluation.evaluate import EVALUATION
 from vaejax.evaluation.evaluation_section import protocol_line, seeds_table
 from vaejax.evaluation.kind import kind_of
 from vaejax.evaluation.progress import progress_bar, signals
-from vaejax.evaluation.run import stream
+from vaejax.evaluation.run import missing_examples, stream
 from vaejax.evaluation.runner import Measured, read
 from vaejax.evaluation.streams import LATENT_USE, TRAIN
 from vaejax.experiment import Config, Experiment, ExperimentFile
@@ -127,7 +127,10 @@ def set_up(command: str, file: ExperimentFile, arguments: list[str]) -> Setup:
     dataset = load_announced(config)
     experiment = file.build(config, dataset)
     config.train.steps_per_epoch(len(dataset.train))
-    check_examples(config.evaluate, dataset)
+    evaluate = config.evaluate
+    missing = missing_examples(dataset, evaluate.split, evaluate.examples, "--evaluate.")
+    if missing is not None:
+        raise UserError(missing)
     check_installed(options.track)
     base = options.out / file.name / experiments_module.identity(file, config, dataset.fingerprint)
     directories = [RunDirectory(base / f"seed-{seed}") for seed in options.seeds]
@@ -154,16 +157,6 @@ def finish(setup: Setup) -> int:
             elif not one.directory.is_reported():
                 reports.write_page(one.directory)
     return 0
-
-
-def check_examples(settings: Evaluate, dataset: Dataset) -> None:
-    """Raises UserError where the split has not so many examples."""
-    present = len(getattr(dataset, settings.split))
-    if present == 0 or (settings.examples or 0) > present:
-        raise UserError(
-            f"--evaluate.examples asks for {settings.examples or 'all'} of the {settings.split} "
-            f"split, which has {present}: ask for no more, or choose another --evaluate.split"
-        )
 
 
 def is_evaluated_with(run: Run, settings: Evaluate) -> bool:

@@ -60,7 +60,7 @@ def _undefined(run: Run, settings: Cost) -> str | None:
             "it is an autoencoder: its q is a point mass, which has no bound to optimize; vaejax "
             "gaps RUN --map compares its code with the best z"
         )
-    return missing_examples(run, "test", settings.examples)
+    return missing_examples(run.dataset, "test", settings.examples)
 
 
 def cost(run: Run, settings: Cost) -> list[Part]:

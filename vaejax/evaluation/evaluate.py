@@ -143,7 +143,7 @@ def summarize_evaluation(run: Run, settings: Evaluate, arrays: dict[str, Arrays]
 
 
 def _undefined(run: Run, settings: Evaluate) -> str | None:
-    return missing_examples(run, settings.split, settings.examples, "--evaluate.")
+    return missing_examples(run.dataset, settings.split, settings.examples, "--evaluate.")
 
 
 def measure_code(key: Key, joint: Joint, q: Distribution, x: Observation) -> dict[str, Array]:

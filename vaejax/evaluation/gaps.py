@@ -300,7 +300,9 @@ def _undefined(run: Run, settings: Gaps) -> str | None:
         )
     if settings.map and run.kind != "point mass":
         return "--map is for a point mass; this run's q has a density: leave it out"
-    return next((why for s in SPLITS if (why := missing_examples(run, s, settings.examples))), None)
+    return next(
+        (why for s in SPLITS if (why := missing_examples(run.dataset, s, settings.examples))), None
+    )
 
 
 def summarize(run: Run, settings: Gaps, arrays: dict[str, Arrays]) -> dict[str, Any]:

@@ -220,7 +220,7 @@ def _undefined(run: Run, settings: GradientQuality) -> str | None:
             "it is an autoencoder: its q is a point mass, so its gradient has no noise and there "
             "is no bound to estimate; digits_vae and mnist_vae have both"
         )
-    return missing_examples(run, "train", settings.examples)
+    return missing_examples(run.dataset, "train", settings.examples)
 
 
 def gradients(run: Run, settings: GradientQuality) -> list[Part]:

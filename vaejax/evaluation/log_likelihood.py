@@ -180,7 +180,7 @@ def _undefined(run: Run, settings: LogLikelihood) -> str | None:
             "it is an autoencoder: its q is a point mass, which has no density, and it has no "
             "p(z); so it has no p(x). digits_vae and mnist_vae have both"
         )
-    return missing_examples(run, settings.split or "test", settings.examples)
+    return missing_examples(run.dataset, settings.split or "test", settings.examples)
 
 
 def _float64(leaf: np.ndarray) -> np.ndarray:

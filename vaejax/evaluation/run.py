@@ -112,9 +112,11 @@ class Run:
         return stream(self.seed if seed is None else seed, purpose)
 
 
-def missing_examples(run: Run, split: str, count: int | None, prefix: str = "--") -> str | None:
+def missing_examples(
+    dataset: Dataset, split: str, count: int | None, prefix: str = "--"
+) -> str | None:
     """Why a split has not so many examples, or None where it has."""
-    present = len(getattr(run.dataset, split))
+    present = len(getattr(dataset, split))
     if present == 0:
         return f"the {split} split is empty: choose another {prefix}split"
     if count is not None and count > present:
