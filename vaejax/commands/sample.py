@@ -2,18 +2,14 @@
 
 import dataclasses
 
-import jax
-import numpy as np
-
 from vaejax.arguments import parse
 from vaejax.commands.common import run_argument
 from vaejax.errors import UserError
-from vaejax.evaluation import Run, chain_samples, prior_samples
+from vaejax.evaluation import chain_samples, prior_samples
 from vaejax.evaluation.evaluation_figures import samples_figure
 from vaejax.evaluation.run import stream
 from vaejax.evaluation.section import drawn, is_image
 from vaejax.evaluation.streams import SAMPLE
-from vaejax.types import Given
 
 CHAIN_STEPS = 200  # of a denoising autoencoder's chain, from a training image to a sample
 
@@ -42,9 +38,7 @@ def sample(arguments: list[str]) -> int:
     key = stream(options.seed, SAMPLE)
     source = "z ~ p(z)"
     if run.kind != "point mass":
-        means, samples = prior_samples(
-            key, run.generative, run.params, options.count, _given(run, options.count)
-        )
+        means, samples = prior_samples(key, run.generative, run.params, options.count)
     elif run.corrupt is None:
         raise UserError(
             f"{run.directory.path} is an autoencoder: it has no p(z) to draw z from, so it has "
@@ -78,9 +72,3 @@ def sample(arguments: list[str]) -> int:
         run.directory.write_bytes("samples.png", figure.png)
         print(f"picture: {run.directory.file('samples.png')}")
     return 0
-
-
-def _given(run: Run, count: int) -> Given:
-    """Conditions for the draws: those of the test examples, again and again."""
-    given = run.examples("test").given
-    return jax.tree.map(lambda leaf: leaf[np.arange(count) % len(leaf)], given)
