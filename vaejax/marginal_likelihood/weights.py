@@ -56,7 +56,7 @@ def interval_factor(largest: Float[Array, " m"], k: int) -> Float[Array, ""]:
 
     h is the mean of the log weights above the M-th largest, less that one (Hill 1975): the tail
     index where the tail is Pareto's. The constants are fitted to linear-Gaussian models with q
-    wider, narrower, shifted, in 1 to 10 dimensions (experiments/benchmarks/exact_models.json).
+    wider, narrower, shifted, in 1 to 10 dimensions (experiments/benchmarks/exact_models.py).
 
     Args:
       largest: log weights, descending, more than `tail_size(k)` of the k.
