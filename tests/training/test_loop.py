@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from tests.pairs import digits_pair, elbo_objective, grey_digits
+from vaejax import distributions, generative, networks
 from vaejax.errors import UserError
 from vaejax.training import NonFiniteLoss, Train, Trainer
 from vaejax.training.checkpoint import Checkpoints
@@ -18,6 +19,16 @@ SETTINGS = Train(epochs=4, batch_size=16, validations=4)
 @pytest.fixture(scope="module")
 def trainer():
     return Trainer(*digits_pair(), elbo_objective, grey_digits(), SETTINGS)
+
+
+def test_a_decoder_of_another_shape_than_the_data_is_refused():
+    """Its density would broadcast, and every number be wrong without a word."""
+    _, q = digits_pair()
+    narrow = generative.latent_variable_model(
+        distributions.standard_normal(2), networks.MLP((16,), (8, 1)), distributions.Bernoulli
+    )
+    with pytest.raises(UserError, match=r"p\(x \| z\) is over x of shape \(8, 1\).*\(8, 8\)"):
+        Trainer(narrow, q, elbo_objective, grey_digits(), SETTINGS)
 
 
 def last(reports):

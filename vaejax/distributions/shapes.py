@@ -5,6 +5,7 @@ from typing import Any
 import jax
 
 from vaejax.distributions.capabilities import has_density, structure_of
+from vaejax.errors import UserError
 from vaejax.types import Distribution, Joint, Observation
 
 
@@ -16,18 +17,18 @@ def check_shapes(function: str, joint: Joint, q: Distribution, x: Observation) -
       function: the name that a complaint starts with.
 
     Raises:
-      ValueError: q and the prior draw z of other shapes or dtypes; p(x | z) is over another shape
+      UserError: q and the prior draw z of other shapes or dtypes; p(x | z) is over another shape
         than x's; a log density of one example is not one number.
     """
     latent, drawn = structure_of(joint.prior), structure_of(q)
     if _described(latent) != _described(drawn):
-        raise ValueError(
+        raise UserError(
             f"{function}: q(z | x) draws z of {_words(drawn)}; the prior p(z) has "
             f"{_words(latent)}: they must agree"
         )
     likelihood = _likelihood_structure(joint, latent)
     if likelihood is not None and _shapes(likelihood) != _shapes(x):
-        raise ValueError(
+        raise UserError(
             f"{function}: p(x | z) is over x of shape {_shapes(likelihood)}; the data have x of "
             f"shape {_shapes(x)}: give the decoder that output shape, or reshape the data"
         )
@@ -51,7 +52,7 @@ def _likelihood_structure(joint: Joint, latent: Any) -> Any:
 def _scalar(function: str, name: str, log_density, *arguments) -> None:
     shape = jax.eval_shape(log_density, *arguments).shape
     if shape != ():
-        raise ValueError(
+        raise UserError(
             f"{function}: {name} has shape {shape}; the log density of one example is one number: "
             "sum over the event (distrax.Independent, or .sum())"
         )

@@ -8,13 +8,14 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float
 
-from vaejax.distributions import check_shapes, check_support, structure_of
+from vaejax.distributions import check_support, structure_of
+from vaejax.training.checks import check_model
 from vaejax.training.loop import NonFiniteLoss
 from vaejax.training.state import init_params, init_state
 from vaejax.training.step import epoch_order, loss_of, make_steps
 from vaejax.training.terms import Objective, objective_terms
 from vaejax.training.update import gradient_update
-from vaejax.types import Example, GenerativeModel, InferenceNetwork, Key, Params, bind
+from vaejax.types import Example, GenerativeModel, InferenceNetwork, Key, Params, rows_of
 
 
 def fit(
@@ -54,7 +55,7 @@ def fit(
             f"expected num_steps of at least 1 and batch_size from 1 to the {n} examples; got "
             f"{num_steps} and {batch_size}"
         )
-    check_model("fit", generative, inference, objective, jax.tree.map(lambda a: a[0], examples))
+    check_model("fit", generative, inference, objective, rows_of(examples, 0))
     _check_support(generative, inference, examples)
     loss = loss_of(objective_terms(generative, inference, objective))
     update = gradient_update(loss, optimizer or optax.adam(1e-3))
@@ -82,32 +83,4 @@ def _check_support(
         check_support("fit", joint, structure_of(joint.prior), examples.x)
         return ()
 
-    jax.eval_shape(trace, jax.random.key(0), jax.tree.map(lambda a: a[0], examples.given))
-
-
-def check_model(
-    function: str,
-    generative: GenerativeModel,
-    inference: InferenceNetwork,
-    objective: Objective,
-    example: Example,
-) -> None:
-    """Whether p, q, the objective and one example fit together, from shapes alone.
-
-    Raises:
-      ValueError: what `distributions.check_shapes` raises, or Terms that are not one number each.
-    """
-
-    def trace(key, example):
-        params, key = init_params(key, generative, inference)
-        joint, q, x = bind(generative, inference, params, example)
-        check_shapes(function, joint, q, x)
-        return objective(key, q, joint, x, jnp.zeros((), jnp.int32))
-
-    terms = jax.eval_shape(trace, jax.random.key(0), example)
-    for name, leaf in {"value": terms.value, **terms.metrics}.items():
-        if leaf.shape != ():
-            raise ValueError(
-                f"{function}: the objective's {name} has shape {leaf.shape}; of one example it is "
-                "one number: sum it"
-            )
+    jax.eval_shape(trace, jax.random.key(0), rows_of(examples.given, 0))

@@ -13,6 +13,7 @@ from jaxtyping import Array, Float, Int
 from vaejax.data import Dataset
 from vaejax.objectives import Terms
 from vaejax.sharding import batch_sharding, replicated
+from vaejax.training.checks import check_model
 from vaejax.training.seeds import over_seeds
 from vaejax.training.settings import Train
 from vaejax.training.state import TrainState, init_state
@@ -20,7 +21,7 @@ from vaejax.training.step import epoch_order, loss_of, make_steps
 from vaejax.training.terms import Objective, TermsOf, objective_terms
 from vaejax.training.update import Update, gradient_update
 from vaejax.training.validation import validation_of
-from vaejax.types import GenerativeModel, InferenceNetwork, Key, Params
+from vaejax.types import GenerativeModel, InferenceNetwork, Key, Params, rows_of
 
 # A call of this many floating-point operations takes a second or two: long enough to hide the
 # cost of starting it, short enough to stop between two.
@@ -68,6 +69,9 @@ class Trainer:
         of the objective, as every evaluation is.
       optimizer: that of the settings unless given.
       make_update: (loss, optimizer) -> Update, `gradient_update` unless given.
+
+    Raises:
+      UserError: shapes of p, q, x or of the objective that do not fit together.
     """
 
     def __init__(
@@ -82,6 +86,8 @@ class Trainer:
         optimizer: optax.GradientTransformation | None = None,
         make_update: Callable[..., Update] = gradient_update,
     ):
+        example = rows_of(dataset.examples("train", 1), 0)
+        check_model("Trainer", generative, inference, objective, example)
         usual = objective_terms(generative, inference, objective)
         self.dataset = dataset
         self.settings = settings
