@@ -197,9 +197,9 @@ def cover_of(found: dict) -> dict:
     return {
         "settings": len(found),
         "stated": len(known),
-        "within": len(known) - below - above,
-        "below": below,
-        "above": above,
+        "within": int(len(known) - below - above),
+        "below": int(below),
+        "above": int(above),
         "lowest": min(e["covered"] for e in known),
     }
 

@@ -74,7 +74,7 @@ def test_its_figures_are_inside_it_and_beside_it(directory):
     figures = {path.stem for path in directory.file("figures").glob("*.png")}
     assert figures >= {"log_likelihood", "decomposition", "cost", "posterior-test-0", "training"}
     assert page.count("data:image/png;base64") == len(figures)
-    assert "http" not in page
+    assert '"http' not in page  # an address, not a picture's letters
 
 
 def test_a_figure_of_an_earlier_drawing_goes(directory):
