@@ -17,7 +17,6 @@ from vaejax.evaluation.comparison import (
     values_themselves,
 )
 from vaejax.evaluation.features import Features, fit_features
-from vaejax.evaluation.generators import Model
 from vaejax.evaluation.run import Run
 from vaejax.evaluation.statistics import log_p_over_seeds, over_seeds
 from vaejax.evaluation.streams import COMPARE
@@ -115,21 +114,10 @@ def _measured(
     if directory.file(f"{stem}.json").exists():
         return directory.read_arrays(f"{stem}.npz"), directory.read_json(f"{stem}.json", "kind")
     directory.file("compare").mkdir(exist_ok=True)
-    split = run.dataset.examples
-    model = Model(
-        run.generative,
-        run.inference,
-        run.corrupt,
-        run.params,
-        split("train"),
-        split("validation"),
-        split("test"),
-    )
     try:
         arrays, summary = measure_model(
             run.stream(COMPARE),
-            model,
-            run.dataset.labels,
+            run,
             features,
             settings,
             progress=lambda what: print(f"{label}, seed {run.seed}: {what}", file=sys.stderr),

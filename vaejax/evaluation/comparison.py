@@ -14,16 +14,11 @@ from vaejax.errors import SettingError, require
 from vaejax.evaluation.chain import denoising_chain
 from vaejax.evaluation.features import Features
 from vaejax.evaluation.fitted_log_likelihood import fitted_log_likelihood
-from vaejax.evaluation.generators import (
-    EX_POST,
-    Generator,
-    Model,
-    encode,
-    generators_of,
-)
+from vaejax.evaluation.generators import EX_POST, Generator, encode, generators_of
 from vaejax.evaluation.linear_probe import linear_probe
 from vaejax.evaluation.mixing import mixing
 from vaejax.evaluation.modes import interpolations, posterior_predictive
+from vaejax.evaluation.run import Run
 from vaejax.evaluation.sample_quality import sample_quality
 from vaejax.evaluation.summary import mean_and_errors
 from vaejax.sharding import map_examples
@@ -77,35 +72,35 @@ class Compare:
 
 def measure_model(
     key: Key,
-    model: Model,
-    labels: dict[str, np.ndarray],
+    run: Run,
     features: Features,
     settings: Compare,
     *,
     progress: Callable[[str], None] = lambda what: None,
 ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """(arrays, summary) of one trained model.
+    """(arrays, summary) of one trained run.
 
     Arrays: `<generator>/samples`, `/means` (64 of each) and, of one with a density, `/log_p` and
     `/log_p_std_error` in nats, per test example; pictures of the other modes. The summary: what
     is defined, how x is drawn, and every number with its error.
     """
-    kind = model.kind
+    kind = run.kind
     generator_key, mode_key, test_key, train_key = jax.random.split(key, 4)
     arrays: dict[str, np.ndarray] = {}
-    summary: dict[str, Any] = {"kind": kind, "parts": parts_of(model), "parameters": _size(model)}
-    count = min(settings.samples, len(model.test.x))
-    reference = features.apply(rows_of(model.test, slice(count)).x)
+    summary: dict[str, Any] = {"kind": kind, "parts": parts_of(run), "parameters": _size(run)}
+    test, labels = run.examples("test"), run.dataset.labels
+    count = min(settings.samples, len(test.x))
+    reference = features.apply(rows_of(test, slice(count)).x)
     codes = None
     if kind != "no latent variable":
         progress("codes")
-        found = encode(test_key, model, model.test)
+        found = encode(test_key, run, test)
         codes = found["code"]
         for name in ("squared_error", "reconstruction"):
             if name in found:
                 summary[name] = mean_and_errors(found[name])
         if {"train", "test"} <= labels.keys():
-            train = encode(train_key, model, rows_of(model.train, slice(_PROBE)))["code"]
+            train = encode(train_key, run, run.examples("train", _PROBE))["code"]
             summary["probe"] = linear_probe(
                 train.reshape(len(train), -1),
                 labels["train"][: len(train)],
@@ -115,7 +110,7 @@ def measure_model(
             )
     summary["generators"] = {}
     ways = generators_of(
-        generator_key, model, kinds=settings.ex_post, chain_steps=settings.chain_steps
+        generator_key, run, kinds=settings.ex_post, chain_steps=settings.chain_steps
     )
     for index, way in enumerate(ways):
         progress(way.name)
@@ -130,26 +125,26 @@ def measure_model(
             "log_p": {"kind": "not defined", "reason": way.reason},
         }
         if way.density is not None:
-            log_p, about["log_p"] = _log_p(log_p_key, model, way, codes, settings)
+            log_p, about["log_p"] = _log_p(log_p_key, run, way, codes, settings)
             for name, values in log_p.items():
                 arrays[f"{way.name}/{name}"] = values
         if way.name == "chain":
             chain_key = jax.random.fold_in(log_p_key, 1)
-            chain, about["mixing"] = _mixing(chain_key, model, features, settings)
+            chain, about["mixing"] = _mixing(chain_key, run, features, settings)
             arrays["chain/along"] = chain
         summary["generators"][way.name] = about
     progress("pictures")
     predictive_key = jax.random.fold_in(mode_key, len(ways))
-    shown = rows_of(model.test, slice(_SHOWN))
+    shown = rows_of(test, slice(_SHOWN))
     arrays["predictive/originals"] = shown.x
-    draws = posterior_predictive(predictive_key, model, shown, _SHOWN)
+    draws = posterior_predictive(predictive_key, run, shown, _SHOWN)
     if draws is not None:
         arrays["predictive/draws"] = draws
     if kind != "no latent variable":
-        even = rows_of(model.test, slice(2 * (len(shown.x) // 2)))
+        even = rows_of(test, slice(2 * (len(shown.x) // 2)))
         pairs = jax.tree.map(lambda leaf: leaf.reshape(-1, 2, *leaf.shape[1:]), even)
         line_key = jax.random.fold_in(mode_key, len(ways) + 1)
-        arrays["interpolation"] = interpolations(line_key, model, pairs)
+        arrays["interpolation"] = interpolations(line_key, run, pairs)
     return arrays, summary
 
 
@@ -176,35 +171,35 @@ def reference_line(
     return sample_quality(reference, real, seed=settings.seed)
 
 
-def parts_of(model: Model) -> dict[str, str]:
+def parts_of(run: Run) -> dict[str, str]:
     """What of p(x, z), p(z), p(x | z), q(z | x) a model has, in words."""
-    if model.kind == "no latent variable":
+    if run.kind == "no latent variable":
         none = "no z"
         return {"p(x, z)": "p(x) alone", "p(z)": none, "p(x|z)": none, "q(z|x)": none}
-    example = rows_of(model.test, 0)
-    joint, q, _ = bind(model.generative, model.inference, model.params, example)
+    example = rows_of(run.examples("test", 1), 0)
+    joint, q, _ = bind(run.generative, run.inference, run.params, example)
     z = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), structure_of(q))
     prior, likelihood, name = (type(p).__name__ for p in (joint.prior, joint.likelihood(z), q))
-    if model.kind == "point mass":
+    if run.kind == "point mass":
         return {"p(x, z)": "no", "p(z)": "none", "p(x|z)": likelihood, "q(z|x)": "point mass"}
     return {"p(x, z)": "yes", "p(z)": prior, "p(x|z)": likelihood, "q(z|x)": name}
 
 
-def _size(model: Model) -> dict[str, int]:
+def _size(run: Run) -> dict[str, int]:
     return {
         name: sum(leaf.size for leaf in jax.tree.leaves(part))
-        for name, part in model.params._asdict().items()
+        for name, part in run.params._asdict().items()
     }
 
 
 def _log_p(
-    key: Key, model: Model, way: Generator, codes: np.ndarray | None, settings: Compare
+    key: Key, run: Run, way: Generator, codes: np.ndarray | None, settings: Compare
 ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """log p(x) of the first test examples: exact where the model says it, else annealed."""
-    examples = rows_of(model.test, slice(settings.examples))
+    examples = run.examples("test", settings.examples)
     density = way.density
     assert density is not None
-    if model.kind == "no latent variable":
+    if run.kind == "no latent variable":
 
         def exact(theta, index, example):
             return density.joint(theta, example.given).log_prob(example.x, ())
@@ -233,17 +228,17 @@ def _log_p(
 
 
 def _mixing(
-    key: Key, model: Model, features: Features, settings: Compare
+    key: Key, run: Run, features: Features, settings: Compare
 ) -> tuple[np.ndarray, dict[str, Any]]:
     """A few chains step by step: some to look at, and how fast they forget where they began."""
-    assert model.corrupt is not None
-    starts: Any = rows_of(model.train, slice(_MIXING_CHAINS)).x
+    assert run.corrupt is not None
+    starts: Any = run.examples("train", _MIXING_CHAINS).x
     _, samples = denoising_chain(
         key,
-        model.generative,
-        model.inference,
-        model.corrupt,
-        model.params,
+        run.generative,
+        run.inference,
+        run.corrupt,
+        run.params,
         starts,
         num_steps=5 * settings.chain_steps,
     )

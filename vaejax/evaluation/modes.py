@@ -5,44 +5,42 @@ import jax.numpy as jnp
 import numpy as np
 
 from vaejax.distributions import mean_of
-from vaejax.evaluation.generators import Model
 from vaejax.evaluation.pictures import completions
+from vaejax.evaluation.run import Run
 from vaejax.types import Example, Key, bind, rows_of
 
 STEPS = 9  # along an interpolation, both ends among them
 
 
-def posterior_predictive(
-    key: Key, model: Model, examples: Example, count: int
-) -> np.ndarray | None:
+def posterior_predictive(key: Key, run: Run, examples: Example, count: int) -> np.ndarray | None:
     """(n, count, *shape): x' ~ p(x' | z), z ~ q(z | x), for each of n x.
 
     A model without a latent variable completes x instead: x' given the first half of x's elements
     in its order; None where it has no such order.
     """
-    if model.kind == "no latent variable":
+    if run.kind == "no latent variable":
         repeated = jax.tree.map(lambda leaf: np.repeat(leaf, count, axis=0), examples)
-        drawn = completions(key, model.generative, model.params, repeated).get("completions")
+        drawn = completions(key, run.generative, run.params, repeated).get("completions")
         return None if drawn is None else drawn.reshape(-1, count, *drawn.shape[1:])
 
     def draw(params, key, example):
         q_key, x_key = jax.random.split(key)
-        joint, q, _ = bind(model.generative, model.inference, params, example)
+        joint, q, _ = bind(run.generative, run.inference, params, example)
         return joint.likelihood(q.sample(seed=q_key)).sample(seed=x_key)
 
     keys = jax.random.split(key, (len(examples.x), count))
     draws = jax.jit(jax.vmap(jax.vmap(draw, (None, 0, None)), (None, 0, 0)))
-    return np.asarray(draws(model.params, keys, examples))
+    return np.asarray(draws(run.params, keys, examples))
 
 
-def interpolations(key: Key, model: Model, pairs: Example) -> np.ndarray:
+def interpolations(key: Key, run: Run, pairs: Example) -> np.ndarray:
     """(n, STEPS, *shape): E[x | z] along the straight line between the codes of each of n pairs
     (n, 2, *shape). Of a model with a latent variable."""
 
     def one(params, pair):
         def bound(index):
             example = rows_of(pair, index)
-            joint, q, _ = bind(model.generative, model.inference, params, example)
+            joint, q, _ = bind(run.generative, run.inference, params, example)
             return joint, mean_of(key, q)
 
         (joint, first), (_, last) = bound(0), bound(1)
@@ -53,4 +51,4 @@ def interpolations(key: Key, model: Model, pairs: Example) -> np.ndarray:
 
         return jax.vmap(between)(jnp.linspace(0.0, 1.0, STEPS))
 
-    return np.asarray(jax.jit(jax.vmap(one, (None, 0)))(model.params, pairs))
+    return np.asarray(jax.jit(jax.vmap(one, (None, 0)))(run.params, pairs))
