@@ -4,7 +4,8 @@ The same data, split, networks (an MLP of 100-100 on both sides of an 8-dimensio
 epochs for all; the autoregressive model has no code and a network of its own. Of each: what of
 p(x, z) is defined, log p(x) of test images by one estimator, samples and their quality, what the
 code keeps. An autoencoder is shown decoding N(0, I), with densities fitted to its codes, and, where
-it denoises, by its chain.
+it denoises, by its chain. As the control, a VAE is shown with the same densities fitted to its
+codes, beside its own p(z).
 
 Command:  vaejax run digits_compare --seeds 0 1 2
 Expected: a page, runs/digits_compare/comparison.html, in ten minutes on two cores

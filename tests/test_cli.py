@@ -787,11 +787,12 @@ def test_models_side_by_side(runs, tmp_path, capsys):
     printed = capsys.readouterr().out
     about = json.loads((tmp_path / "a" / "comparison.json").read_text())
     vae, ae = about["models"]
-    assert list(vae["generators"]) == ["prior"]
+    assert list(vae["generators"]) == ["prior", "ex-post gaussian"]
     assert list(ae["generators"]) == ["N(0, I)", "ex-post gaussian"]
     assert ae["generators"]["N(0, I)"]["log_p"]["kind"] == "not defined"
     assert "the codes need not be N(0, I)" in printed
-    for model, way in ((vae, "prior"), (ae, "ex-post gaussian")):
+    assert "The control, a density fitted to the codes of a model that has a p(z)" in printed
+    for model, way in ((vae, "prior"), (vae, "ex-post gaussian"), (ae, "ex-post gaussian")):
         found = model["generators"][way]["log_p"]
         assert found["kind"] == "estimated" and found["n"] == 4
         assert found["std_error_monte_carlo"] > 0

@@ -92,6 +92,24 @@ def test_sentences_say_who_wins_and_when_it_cannot_be_told():
     assert "cannot be told apart" in findings(models, near)[0]
 
 
+def test_the_control_is_held_against_its_own_prior_and_an_autoencoder_with_the_same_density():
+    rng = np.random.default_rng(5)
+    images = rng.normal(-80, 5, 100)
+    shifts = {
+        ("VAE", "prior"): 0,
+        ("VAE", "ex-post mixture"): 2,
+        ("AE", "ex-post mixture"): -1,
+        ("AE", "ex-post flow"): 1,
+    }
+    log_p = {name: [images + s + rng.normal(0, 0.01, 100)] for name, s in shifts.items()}
+    models = [_model("AE", "point mass"), _model("VAE", "latent variable")]
+    best, fitted, control, alike, _ = findings(models, log_p)
+    assert "VAE (ex-post mixture) is ahead of AE (ex-post flow) by 1.0" in best
+    assert "AE (ex-post flow) is ahead of VAE (prior) by 1.0" in fitted
+    assert "VAE (ex-post mixture) is ahead of VAE (prior) by 2.0" in control
+    assert "VAE (ex-post mixture) is ahead of AE (ex-post mixture) by 3.0" in alike
+
+
 def test_a_chain_is_held_against_noise_through_the_same_decoder():
     better = {"coverage": {"mean": 0.9, "std_error": 0.01, "each_seed": [0.9]}}
     worse = {"mmd": {"mean": 0.7, "std_error": 0.01, "each_seed": [0.7]}}

@@ -24,6 +24,7 @@ from vaejax.evaluation.summary import mean_and_errors
 from vaejax.sharding import map_examples
 from vaejax.types import Key, bind, rows_of
 
+_VERSION = 2  # of what `measure_model` gives
 _PROBE = 10_000  # training codes that a probe is fitted to, at most
 _MIXING_CHAINS = 50
 _SHOWN = 8  # rows of a picture
@@ -44,7 +45,7 @@ class Compare:
     chain_steps: int = 200
     """Steps of a denoising autoencoder's chain before its x is taken."""
     ex_post: tuple[Literal["gaussian", "mixture", "flow"], ...] = EX_POST
-    """Densities fitted to an autoencoder's codes afterwards."""
+    """Densities fitted to a model's codes afterwards, each in the place of its p(z)."""
     seed: int = 0
     """Of what is fitted in order to measure: the classifier, the probe, the errors' splits."""
 
@@ -66,8 +67,8 @@ class Compare:
 
     def identity(self, step: int) -> str:
         """Eight digits that change with whatever changes a measurement."""
-        content = json.dumps(dataclasses.asdict(self) | {"step": step}, sort_keys=True)
-        return hashlib.sha256(content.encode()).hexdigest()[:8]
+        content = dataclasses.asdict(self) | {"step": step, "version": _VERSION}
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]
 
 
 def measure_model(

@@ -1,5 +1,5 @@
-"""A density fitted to the codes of a trained autoencoder, in the place of p(z) (Ghosh et al. 2020,
-section 4): with the decoder's p(x | z) it makes the autoencoder an explicit p(x, z)."""
+"""A density fitted to the codes of a trained model, in the place of p(z) (Ghosh et al. 2020,
+section 4): with the decoder's p(x | z) it makes an autoencoder an explicit p(x, z)."""
 
 from collections.abc import Callable
 from typing import Literal, NamedTuple, get_args

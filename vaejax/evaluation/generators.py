@@ -58,8 +58,9 @@ def generators_of(
 ) -> list[Generator]:
     """Every way of a model, in the order in which they are shown.
 
-    An autoencoder's decoder is also shown fed with N(0, I), which its codes need not follow, and
-    as p(x, z) with a density fitted to its training codes afterwards (`kinds`).
+    An autoencoder's decoder is also shown fed with N(0, I), which its codes need not follow. Every
+    decoder is also shown with a density fitted to its training codes afterwards (`kinds`): it makes
+    an autoencoder a p(x, z), and what it does for a model that is one already is the control.
     """
     kind = run.kind
     if kind == "no latent variable":
@@ -86,8 +87,7 @@ def generators_of(
                 reason="no p(z): the codes need not be N(0, I)",
             )
         )
-        found += _ex_post(key, run, kinds)
-    return found
+    return found + _ex_post(key, run, kinds)
 
 
 def _from(generative: GenerativeModel, theta: Any) -> Draw:
@@ -115,7 +115,27 @@ def _chain(run: Run, steps: int) -> Generator:
     )
 
 
+def _drawn_codes(key: Key, run: Run, examples: Example) -> np.ndarray:
+    """z ~ q(z | x), one for each x; of an autoencoder its code."""
+
+    def one(params, index, example):
+        _, q, _ = bind(run.generative, run.inference, params, example)
+        return q.sample(seed=jax.random.fold_in(key, index))
+
+    return map_examples(one, run.params, examples, _BLOCK)
+
+
 def _ex_post(key: Key, run: Run, kinds: tuple[CodeKind, ...]) -> list[Generator]:
+    """p(z) fitted to z_n ~ q(z | x_n), one for each training example, and the decoder.
+
+    A q of some width is drawn from, as in Dai and Wipf (2019), and not replaced by its mean. With
+    q(z) = mean_n q(z | x_n), the mean of the ELBO over examples is
+
+      mean_n (E_q[log p(x_n | z)] - KL(q(z | x_n) || q(z))) - KL(q(z) || p(z))
+
+    (Hoffman and Johnson 2016), and the p(z) of maximum likelihood on draws of q(z) makes its last
+    term least. The means of q are less wide than q(z).
+    """
     if not kinds:
         return []
     # Without a validation split training images are held out, which the encoder has seen.
@@ -125,8 +145,9 @@ def _ex_post(key: Key, run: Run, kinds: tuple[CodeKind, ...]) -> list[Generator]
     held = run.examples("validation") if held_out else rows_of(examples, slice(cut, None))
     chosen_on = "validation" if held_out else "other training"
     train_key, held_key, key = jax.random.split(key, 3)
-    train = encode(train_key, run, rows_of(examples, slice(cut)))["code"]
-    validation = encode(held_key, run, held)["code"]
+    train = _drawn_codes(train_key, run, rows_of(examples, slice(cut)))
+    validation = _drawn_codes(held_key, run, held)
+    source = "" if run.kind == "point mass" else ", drawn from q(z | x)"
     found = []
     for index, kind in enumerate(kinds):
         density = fit_code_density(jax.random.fold_in(key, index), kind, train, validation)
@@ -135,7 +156,7 @@ def _ex_post(key: Key, run: Run, kinds: tuple[CodeKind, ...]) -> list[Generator]
         found.append(
             Generator(
                 f"ex-post {kind}",
-                f"z ~ {kind} fitted to {len(train):,} training codes"
+                f"z ~ {kind} fitted to {len(train):,} training codes{source}"
                 + ("" if kind == "gaussian" else f", its size or epochs by {chosen_on} codes")
                 + ", x ~ p(x | z)",
                 _from(generative, theta),

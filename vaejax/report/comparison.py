@@ -145,13 +145,25 @@ def findings(models: list[dict[str, Any]], log_p: dict[tuple[str, str], list]) -
         of = "Of the models with a p(x), the two best on these examples"
         sentences.append(_likelihood(of, ranked[0], ranked[1], log_p))
     own = [name for name in ranked if name[1] == "prior"]
-    fitted = [name for name in ranked if name[1].startswith("ex-post")]
+    points = {model["label"] for model in models if model["kind"] == "point mass"}
+    ex_post = [name for name in ranked if name[1].startswith("ex-post")]
+    fitted = [name for name in ex_post if name[0] in points]
     if own and fitted:
         of = (
             "An autoencoder with a density fitted to its codes is a p(x, z) too: of the best of "
             "these, and the best model trained as one, on these examples"
         )
         sentences.append(_likelihood(of, own[0], fitted[0], log_p))
+    for label, way in [name for name in ex_post if name[0] not in points][:1]:
+        of = (
+            "The control, a density fitted to the codes of a model that has a p(z): of the best of "
+            "these, and the same model with its own p(z), on these examples"
+        )
+        sentences.append(_likelihood(of, (label, way), (label, "prior"), log_p))
+        alike = [name for name in fitted if name[1] == way]
+        if alike:
+            of = "Of that control and the best autoencoder with the same density, on these examples"
+            sentences.append(_likelihood(of, (label, way), alike[0], log_p))
     for model in models:
         ways = model["generators"]
         if "chain" in ways and "N(0, I)" in ways:
