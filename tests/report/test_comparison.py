@@ -164,7 +164,7 @@ def test_bars_are_the_errors_that_the_figure_names():
     seeds = log_p.mean(axis=1).std(ddof=1) / 3**0.5
     assert error_bar(found) == pytest.approx(np.hypot(over_examples, seeds))
     assert error_bar(found | {"std_error_seeds": None}) == pytest.approx(over_examples)
-    figure = _log_p_figure([_model("VAE", "latent variable", found, prior={})])
+    figure, _ = _log_p_figure([_model("VAE", "latent variable", found, prior={})])
     (axes,) = figure.axes
     ((bar,),) = [c.get_segments() for c in axes.collections]
     assert bar[:, 0] == pytest.approx(

@@ -8,7 +8,7 @@ from vaejax.errors import UserError
 from vaejax.evaluation import chain_samples, prior_samples
 from vaejax.evaluation.evaluation_figures import samples_figure
 from vaejax.evaluation.run import stream
-from vaejax.evaluation.section import drawn, is_image
+from vaejax.evaluation.section import Figure, is_image
 from vaejax.evaluation.streams import SAMPLE
 
 CHAIN_STEPS = 200  # of a denoising autoencoder's chain, from a training image to a sample
@@ -68,7 +68,7 @@ def sample(arguments: list[str]) -> int:
     print(f"arrays: {run.directory.file('samples.npz')} ({meaning})")
     if is_image(samples):
         shown = {"samples": samples} if means is None else {"sample_means": means} | arrays
-        figure = drawn("samples", *samples_figure(shown, source)[::-1])
-        run.directory.write_bytes("samples.png", figure.png)
+        png, _ = Figure("samples", lambda: samples_figure(shown, source)).drawn
+        run.directory.write_bytes("samples.png", png)
         print(f"picture: {run.directory.file('samples.png')}")
     return 0

@@ -5,7 +5,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 
-from vaejax.evaluation.section import Figure, Section, Table, data_line, drawn, format_error, listed
+from vaejax.evaluation.section import Figure, Section, Table, data_line, format_error, listed
 
 _COLOURS = {"standard": "#d9822b", "encoder": "#1f5fa8"}
 _LABELS = {"standard": "optimized from N(0, I)", "encoder": "optimized from the encoder's q"}
@@ -21,7 +21,7 @@ def cost_section(about: dict[str, Any], arrays: dict[str, dict[str, np.ndarray]]
         data_line(about),
         [Table(COST_HEADER, cost_rows(about))],
         cost_lines(about),
-        [_figure(about, arrays["cost"])],
+        [Figure("cost", lambda: _figure(about, arrays["cost"]))],
     )
 
 
@@ -75,7 +75,7 @@ def _row(label, entry, steps, seconds, forward) -> list[str]:
     return [label, *bound, steps, *time]
 
 
-def _figure(about: dict[str, Any], arrays: dict[str, np.ndarray]) -> Figure:
+def _figure(about: dict[str, Any], arrays: dict[str, np.ndarray]):
     """Mean bound against steps, and against milliseconds an example, on logarithmic axes."""
     summary = about["summary"]
     usable = np.ones(len(arrays["amortized"]), bool)
@@ -107,4 +107,4 @@ def _figure(about: dict[str, Any], arrays: dict[str, np.ndarray]) -> Figure:
     by_time.legend(fontsize=8, loc="lower right")
     figure.suptitle("band: the error of the distance from the end, over examples", fontsize=9)
     figure.tight_layout()
-    return drawn("cost", "The bound against steps and against time.", figure)
+    return figure, "The bound against steps and against time."

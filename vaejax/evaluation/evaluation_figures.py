@@ -5,27 +5,27 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 
-from vaejax.evaluation.section import BLUE, GREY, Figure, drawn, is_image, show
+from vaejax.evaluation.section import BLUE, GREY, Figure, is_image, show
 
 
 def evaluation_figures(about: dict[str, Any], arrays: dict[str, np.ndarray]) -> list[Figure]:
     """Every figure that the arrays allow."""
-    split = about["settings"]["split"]
+    split, point_mass = about["settings"]["split"], about["kind"] == "point mass"
     figures = []
     if is_image(arrays["originals"]):
         if "reconstructions" in arrays:
-            figures.append(("reconstructions", *_reconstructions(arrays, split)))
+            figures.append(Figure("reconstructions", lambda: _reconstructions(arrays, split)))
         if "samples" in arrays:
-            figures.append(("samples", *samples_figure(arrays)))
+            figures.append(Figure("samples", lambda: samples_figure(arrays)))
         if "completions" in arrays:
-            figures.append(("completions", *_completions(arrays, split)))
+            figures.append(Figure("completions", lambda: _completions(arrays, split)))
         if "manifold" in arrays:
-            figures.append(("manifold", *_manifold(arrays, about["kind"] == "point mass")))
+            figures.append(Figure("manifold", lambda: _manifold(arrays, point_mass)))
     if "kl_per_dimension" in arrays:
-        figures.append(("kl_per_dimension", *_kl_per_dimension(arrays["kl_per_dimension"])))
+        figures.append(Figure("kl_per_dimension", lambda: _kl(arrays["kl_per_dimension"])))
     if "code" in arrays and arrays["code"].shape[1:] == (2,):
-        figures.append(("codes", *_codes(arrays, split)))
-    return [drawn(name, caption, figure) for name, figure, caption in figures]
+        figures.append(Figure("codes", lambda: _codes(arrays, split)))
+    return figures
 
 
 def _reconstructions(arrays, split):
@@ -90,7 +90,7 @@ def _codes(arrays, split):
     return figure, f"The {split} examples, encoded."
 
 
-def _kl_per_dimension(kl):
+def _kl(kl):
     means = np.sort(kl.reshape(len(kl), -1).mean(axis=0))[::-1]
     figure, axes = plt.subplots(figsize=(7, 3))
     axes.bar(np.arange(len(means)), means, color=BLUE)

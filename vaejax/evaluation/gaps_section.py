@@ -12,7 +12,6 @@ from vaejax.evaluation.section import (
     Section,
     Table,
     data_line,
-    drawn,
     listed,
     mean_row,
 )
@@ -32,13 +31,15 @@ def gaps_section(about: dict[str, Any], arrays: dict[str, dict[str, np.ndarray]]
         split: {name: values[: counts[split]] for name, values in arrays[split].items()}
         for split, _ in _splits(about)
     }
-    figures = [_decomposition(about), _distribution(about, splits)]
     return Section(
         "What the encoder costs",
         data_line(about),
         [Table(HEADER, gap_rows(about))],
         gap_lines(about),
-        figures,
+        [
+            Figure("decomposition", lambda: _decomposition(about)),
+            Figure("distribution", lambda: _distribution(about, splits)),
+        ],
     )
 
 
@@ -142,7 +143,7 @@ def _splits(about: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
     ]
 
 
-def _decomposition(about: dict[str, Any]) -> Figure:
+def _decomposition(about: dict[str, Any]):
     """Both gaps of each split and family, side by side: a fit may end below the encoder's q."""
     splits = [name for name, _ in _splits(about)]
     names = about["summary"]["names"]
@@ -174,10 +175,10 @@ def _decomposition(about: dict[str, Any]) -> Figure:
     axes.set_ylabel("nats")
     axes.set_title("gaps, mean and standard error over examples", fontsize=10)
     axes.legend(fontsize=8)
-    return drawn("decomposition", "Both gaps of each family.", figure)
+    return figure, "Both gaps of each family."
 
 
-def _distribution(about: dict[str, Any], splits: dict[str, dict[str, np.ndarray]]) -> Figure:
+def _distribution(about: dict[str, Any], splits: dict[str, dict[str, np.ndarray]]):
     """The gaps of the examples, sorted."""
     names = about["summary"]["names"]
     figure, grid = plt.subplots(1, len(names), figsize=(4.5 * len(names), 3.6), squeeze=False)
@@ -198,4 +199,4 @@ def _distribution(about: dict[str, Any], splits: dict[str, dict[str, np.ndarray]
         axes.set_ylabel("share of the examples below")
         axes.grid(alpha=0.3)
         axes.legend(fontsize=8)
-    return drawn("distribution", "The gaps of the examples, as distributions.", figure)
+    return figure, "The gaps of the examples, as distributions."

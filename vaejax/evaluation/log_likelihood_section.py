@@ -12,7 +12,6 @@ from vaejax.evaluation.section import (
     Section,
     Table,
     data_line,
-    drawn,
     listed,
     mean_row,
 )
@@ -40,7 +39,8 @@ def log_likelihood_section(
     if about["stopped_by"]:
         notes.append(f"stopped by {about['stopped_by']}; the same command goes on")
     protocol = f"{data_line(about)}, float{64 if about['settings']['float64'] else 32}"
-    figure = _figure(about, {name: arrays[name] for name in about["summary"]})
+    found = {name: arrays[name] for name in about["summary"]}
+    figure = Figure("log_likelihood", lambda: _figure(about, found))
     return Section("log p(x)", protocol, [Table(HEADER, rows)], notes, [figure])
 
 
@@ -95,7 +95,7 @@ def _rows(name: str, about: dict[str, Any]) -> list[list[str]]:
     ]
 
 
-def _figure(about: dict[str, Any], found: dict[str, dict[str, np.ndarray]]) -> Figure:
+def _figure(about: dict[str, Any], found: dict[str, dict[str, np.ndarray]]):
     """Estimates side by side, their gaps, acceptance and ESS along the temperatures."""
     figure, ((estimates, gaps), (acceptance, ess)) = plt.subplots(2, 2, figsize=(11, 7.5))
     real = {name: arrays for name, arrays in found.items() if name != "bidirectional"}
@@ -144,7 +144,7 @@ def _figure(about: dict[str, Any], found: dict[str, dict[str, np.ndarray]]) -> F
     acceptance.set_ylim(0, 1)
     ess.set_ylim(0, 1)
     figure.tight_layout()
-    return drawn("log_likelihood", "Estimates of log p(x), and how they were reached.", figure)
+    return figure, "Estimates of log p(x), and how they were reached."
 
 
 def _island_size(arrays, settings) -> int:

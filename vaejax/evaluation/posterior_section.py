@@ -5,7 +5,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 
-from vaejax.evaluation.section import Figure, Section, Table, data_line, drawn, is_image
+from vaejax.evaluation.section import Figure, Section, Table, data_line, is_image
 
 # Contours of the regions that hold these shares of each density.
 _SHARES = (0.5, 0.9, 0.99)
@@ -29,11 +29,12 @@ def posterior_section(about: dict[str, Any], arrays: dict[str, dict[str, np.ndar
         bound = found["log_p"] - q["gap"]
         rows.append([label, f"{-bound:.3f}", f"{q['gap']:.3f}", "; ".join(remarks)])
     table = Table(["", "-bound", "KL(q || p(z|x)), nats", ""], rows)
-    figure = _figure(about, arrays["posterior"])
+    name = f"posterior-{settings['split']}-{settings['example']}"
+    figure = Figure(name, lambda: _figure(about, arrays["posterior"]))
     return Section("One posterior", protocol, [table], [], [figure])
 
 
-def _figure(about: dict[str, Any], arrays: dict[str, np.ndarray]) -> Figure:
+def _figure(about: dict[str, Any], arrays: dict[str, np.ndarray]):
     """The true posterior in grey, the contours of each q on it, a panel each; and x."""
     x, settings = arrays["x"], about["settings"]
     names = list(about["summary"]["qs"])
@@ -65,8 +66,7 @@ def _figure(about: dict[str, Any], arrays: dict[str, np.ndarray]) -> Figure:
     panels[0].set_ylabel("second dimension of z")
     figure.suptitle("grey: the true posterior; lines hold 50, 90 and 99 % of q", fontsize=9)
     figure.tight_layout()
-    name = f"posterior-{settings['split']}-{settings['example']}"
-    return drawn(name, "p(z | x) and each q.", figure)
+    return figure, "p(z | x) and each q."
 
 
 def _levels(density: np.ndarray) -> list[float]:

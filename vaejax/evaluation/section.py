@@ -1,7 +1,10 @@
 """What a measurement says: tables, notes and figures, before they are text or HTML."""
 
+import dataclasses
+import functools
 import io
 import math
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import matplotlib
@@ -22,12 +25,21 @@ class Table(NamedTuple):
     rows: list[list[str]]
 
 
-class Figure(NamedTuple):
-    """A drawn PNG; `name` is that of its file."""
+@dataclasses.dataclass(frozen=True, eq=False)
+class Figure:
+    """A picture: `name` is that of its file, `draw` gives it in matplotlib, with its caption."""
 
     name: str
-    caption: str
-    png: bytes
+    draw: Callable[[], tuple[Any, str]]
+
+    @functools.cached_property
+    def drawn(self) -> tuple[bytes, str]:
+        """Its PNG and its caption, made when first asked for."""
+        figure, caption = self.draw()
+        file = io.BytesIO()
+        figure.savefig(file, dpi=130, bbox_inches="tight", format="png")
+        plt.close(figure)
+        return file.getvalue(), caption
 
 
 class Section(NamedTuple):
@@ -39,14 +51,6 @@ class Section(NamedTuple):
     tables: list[Table]
     notes: list[str]
     figures: list[Figure]
-
-
-def drawn(name: str, caption: str, figure: Any) -> Figure:
-    """A matplotlib figure as a PNG; it is closed."""
-    file = io.BytesIO()
-    figure.savefig(file, dpi=130, bbox_inches="tight", format="png")
-    plt.close(figure)
-    return Figure(name, caption, file.getvalue())
 
 
 def format_error(value: float | None, digits: int = 3) -> str:

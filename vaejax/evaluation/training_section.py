@@ -5,7 +5,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 
-from vaejax.evaluation.section import BLUE, ORANGE, Section, drawn
+from vaejax.evaluation.section import BLUE, ORANGE, Figure, Section
 
 _OBJECTIVE = {
     "latent variable": "one draw of the noise an example",
@@ -18,9 +18,9 @@ def training_section(metrics: list[dict[str, Any]], kind: str) -> Section:
     """Of the lines of metrics.jsonl."""
     figures = []
     if any("value" in line for line in metrics):
-        figures.append(drawn("training", *_training(metrics, kind)[::-1]))
+        figures.append(Figure("training", lambda: _training(metrics, kind)))
     if sum("information_lower" in line for line in metrics) > 1:
-        figures.append(drawn("latents", *_latents(metrics)[::-1]))
+        figures.append(Figure("latents", lambda: _latents(metrics)))
     return Section("Training", "", [], [], figures)
 
 

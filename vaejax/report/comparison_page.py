@@ -1,11 +1,12 @@
 """One self-contained page that puts models side by side, to be read from top to bottom."""
 
+from functools import partial
 from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 
-from vaejax.evaluation.section import Figure, drawn, format_error, is_image, show
+from vaejax.evaluation.section import Figure, format_error, is_image, show
 from vaejax.report.comparison import comparison_tables, label_of, protocol_lines
 from vaejax.report.render import html
 
@@ -18,20 +19,10 @@ def comparison_page(about: dict[str, Any], pictures: Pictures) -> str:
     models = about["models"]
     figures: dict[str, list[Figure]] = {"log_p": [], "samples": [], "modes": []}
     if any(g["log_p"]["kind"] != "not defined" for m in models for g in m["generators"].values()):
-        caption = (
-            "-log p(x) of the models that define it, in nats. The models share their examples: a "
-            "difference between two is known better than the bars say; the sentences above have it."
-        )
-        figures["log_p"] = [drawn("log_p", caption, _log_p_figure(models))]
+        figures["log_p"] = [Figure("log_p", lambda: _log_p_figure(models))]
     if any(is_image(p["predictive/originals"]) for p in pictures.values()):
-        caption = (
-            "Left: the mean of p(x | z); right: x itself, of the same z. Each model's first seed, "
-            "not chosen."
-        )
-        figures["samples"] = [drawn("samples", caption, _samples_figure(pictures))]
-        figures["modes"] = [
-            drawn("modes", caption, figure) for figure, caption in _mode_figures(pictures)
-        ]
+        figures["samples"] = [Figure("samples", lambda: _samples_figure(pictures))]
+        figures["modes"] = _mode_figures(pictures)
     return html(
         "comparison",
         title=about["title"],
@@ -72,7 +63,10 @@ def _log_p_figure(models: list[dict[str, Any]]):
         f"-log p(x), nats; {_BARS}; blue: exact; orange: AIS, an upper bound in expectation",
         fontsize=8,
     )
-    return figure
+    return figure, (
+        "-log p(x) of the models that define it, in nats. The models share their examples: a "
+        "difference between two is known better than the bars say; the sentences above have it."
+    )
 
 
 def _strip(axes, images: np.ndarray, title: str, columns: int = _COLUMNS) -> None:
@@ -100,32 +94,37 @@ def _samples_figure(pictures: Pictures):
             _strip(left, means[: 2 * _COLUMNS], f"{label}, {way}: E[x | z]")
         _strip(right, arrays[f"{way}/samples"][: 2 * _COLUMNS], "x")
     figure.tight_layout()
-    return figure
+    return figure, (
+        "Left: the mean of p(x | z); right: x itself, of the same z. Each model's first seed, not "
+        "chosen."
+    )
 
 
-def _mode_figures(pictures: Pictures):
-    """(figure, caption) of each mode that some model has, all models in the same layout."""
-    drawn = {label: a for label, a in pictures.items() if "predictive/draws" in a}
-    if drawn:
-        figure, grid = _grid(1, len(drawn), 2.1 * len(drawn), 2.4)
-        for axes, (label, arrays) in zip(grid[0], drawn.items(), strict=True):
+def _mode_figures(pictures: Pictures) -> list[Figure]:
+    """Of each mode that some model has, all models in the same layout."""
+    drawn, coded, chains = {}, {}, {}
+    for label, arrays in pictures.items():
+        if "predictive/draws" in arrays:
             xs, draws = arrays["predictive/originals"], arrays["predictive/draws"]
-            rows = np.concatenate([xs[:, None], draws[:, :5]], axis=1)
-            _strip(axes, rows.reshape(-1, *xs.shape[1:]), label, 6)
-        yield figure, "In each row: x, then five x' drawn for it."
-    coded = {label: a["interpolation"] for label, a in pictures.items() if "interpolation" in a}
-    if coded:
-        figure, grid = _grid(1, len(coded), 2.6 * len(coded), 1.5)
-        for axes, (label, rows) in zip(grid[0], coded.items(), strict=True):
-            _strip(axes, rows.reshape(-1, *rows.shape[2:]), label, rows.shape[1])
-        yield figure, "E[x | z] from the code of one test image to that of another."
-    chains = {label: a["chain/along"] for label, a in pictures.items() if "chain/along" in a}
-    if chains:
-        figure, grid = _grid(1, len(chains), 5 * len(chains), 2.6)
-        for axes, (label, along) in zip(grid[0], chains.items(), strict=True):
-            rows = along.swapaxes(0, 1)
-            _strip(axes, rows.reshape(-1, *rows.shape[2:]), label, rows.shape[1])
-        yield figure, "Chains, one a row: a training image, then x after each of 15 steps."
+            drawn[label] = np.concatenate([xs[:, None], draws[:, :5]], axis=1)
+        if "interpolation" in arrays:
+            coded[label] = arrays["interpolation"]
+        if "chain/along" in arrays:
+            chains[label] = arrays["chain/along"].swapaxes(0, 1)
+    modes = (
+        (drawn, 2.1, 2.4, "In each row: x, then five x' drawn for it."),
+        (coded, 2.6, 1.5, "E[x | z] from the code of one test image to that of another."),
+        (chains, 5, 2.6, "Chains, one a row: a training image, then x after each of 15 steps."),
+    )
+    return [Figure("modes", partial(_rows_figure, *mode)) for mode in modes if mode[0]]
+
+
+def _rows_figure(found: dict[str, np.ndarray], width: float, height: float, caption: str):
+    """(rows, columns, *shape) of each model, side by side."""
+    figure, grid = _grid(1, len(found), width * len(found), height)
+    for axes, (label, rows) in zip(grid[0], found.items(), strict=True):
+        _strip(axes, rows.reshape(-1, *rows.shape[2:]), label, rows.shape[1])
+    return figure, caption
 
 
 def _mixing_lines(models: list[dict[str, Any]]) -> list[str]:

@@ -58,7 +58,7 @@ def save_figures(directory: RunDirectory, sections: list[Section]) -> None:
         while name in names:  # several measurements of one kind
             name = f"{name}-again"
         names.add(name)
-        directory.write_bytes(f"figures/{name}.png", figure.png)
+        directory.write_bytes(f"figures/{name}.png", figure.drawn[0])
     for stale in folder.glob("*.png"):
         if stale.stem not in names:
             stale.unlink()
