@@ -141,9 +141,10 @@ def findings(models: list[dict[str, Any]], log_p: dict[tuple[str, str], list]) -
     """
     ranked = sorted(log_p, key=lambda name: -float(np.mean(log_p[name])))
     sentences = []
-    if len(ranked) > 1:
+    others = [name for name in ranked if name[0] != ranked[0][0]]
+    if others:
         of = "Of the models with a p(x), the two best on these examples"
-        sentences.append(_likelihood(of, ranked[0], ranked[1], log_p))
+        sentences.append(_likelihood(of, ranked[0], others[0], log_p))
     own = [name for name in ranked if name[1] == "prior"]
     points = {model["label"] for model in models if model["kind"] == "point mass"}
     ex_post = [name for name in ranked if name[1].startswith("ex-post")]
