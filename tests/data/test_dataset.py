@@ -41,7 +41,7 @@ def dataset(kind, binarization):
     ],
 )
 def test_what_observations_are(kind, binarization, support):
-    """Their support, shape and type; and the mean that `mean` promises of training images."""
+    """Their support, shape and type; and the mean that `summary` has of training images."""
     data = dataset(kind, binarization)
     values, levels = STORED[kind]
     assert data.support == support
@@ -55,12 +55,13 @@ def test_what_observations_are(kind, binarization, support):
         np.testing.assert_array_equal(train, data.train > levels / 2)
     if binarization in ("none", "static"):
         np.testing.assert_allclose(train, data.train / (levels or 1), rtol=1e-6)
-    assert data.mean().dtype == np.float64
+    mean = data.summary.mean
+    assert mean.dtype == np.float64
     if binarization == "dynamic":
-        np.testing.assert_allclose(data.mean(), data.train.astype(float).mean(axis=0) / levels)
-        assert np.all(np.abs(train.mean(axis=0) - data.mean()) < 5 * 0.5 / np.sqrt(len(train)))
+        np.testing.assert_allclose(mean, data.train.astype(float).mean(axis=0) / levels)
+        assert np.all(np.abs(train.mean(axis=0) - mean) < 5 * 0.5 / np.sqrt(len(train)))
     else:
-        np.testing.assert_allclose(data.mean(), train.astype(float).mean(axis=0), rtol=1e-6)
+        np.testing.assert_allclose(mean, train.astype(float).mean(axis=0), rtol=1e-6)
     observed = jax.jit(data.observe)(jax.random.key(0), data.stored("train")).x
     assert observed.dtype == np.float32
     if binarization != "dynamic":

@@ -1,11 +1,12 @@
 """What a model needs of its data, without the data; and what adding a data set takes."""
 
 import dataclasses
+import json
 
 import numpy as np
 import pytest
 
-from vaejax.data import Dataset, load, load_summary, save_summary
+from vaejax.data import Dataset, load, load_summary
 from vaejax.data.source import Source, Stored
 from vaejax.data.sources import SOURCES
 from vaejax.errors import UserError
@@ -22,7 +23,7 @@ def test_moments_are_those_of_x():
     grey = load("digits", binarization="none")
     assert grey.summary.std.shape == grey.summary.shape == (8, 8)
     np.testing.assert_allclose(grey.summary.std, (grey.train / 16).std(axis=0), rtol=1e-12)
-    np.testing.assert_array_equal(grey.summary.mean, grey.mean())
+    np.testing.assert_allclose(grey.summary.mean, (grey.train / 16).mean(axis=0), rtol=1e-12)
     binary = load("digits", binarization="threshold")
     expected = binary.split("train").std(axis=0, dtype=np.float64)
     np.testing.assert_allclose(binary.summary.std, expected, rtol=1e-12)
@@ -31,7 +32,7 @@ def test_moments_are_those_of_x():
 @pytest.mark.parametrize("binarization", ["dynamic", "none"])
 def test_a_summary_is_saved_and_read_without_loss(tmp_path, binarization):
     data = dataclasses.replace(load("digits", binarization=binarization), note="a sentence")
-    save_summary(tmp_path / "data.json", data.summary)
+    (tmp_path / "data.json").write_text(json.dumps(data.summary.to_json()))
     again = load_summary(tmp_path / "data.json")
     for field in dataclasses.fields(again):
         expected = getattr(data.summary, field.name)
@@ -43,7 +44,7 @@ def test_a_summary_is_saved_and_read_without_loss(tmp_path, binarization):
 @pytest.mark.parametrize("damage", ["", "{}", "[1]", '{"mean": 1, "std": 1, "shape": 3}', "cut"])
 def test_a_damaged_summary_is_refused_in_one_line(tmp_path, damage):
     path = tmp_path / "data.json"
-    save_summary(path, load("digits").summary)
+    path.write_text(json.dumps(load("digits").summary.to_json()))
     path.write_text(path.read_text()[:300] if damage == "cut" else damage)
     with pytest.raises(UserError, match=r"data\.json is damaged.*train the model again"):
         load_summary(path)

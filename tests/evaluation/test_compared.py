@@ -16,9 +16,9 @@ def a_member(folder, process, seconds, steps=20, protocol=()):
     for step in (steps // 2, steps):
         directory.log({"step": step, "steps_per_second": steps / seconds})
     protocol = {"data": "digits", "binarization": "dynamic"} | dict(protocol)
-    dataset = SimpleNamespace(train=range(100), protocol=lambda: protocol)
+    data = SimpleNamespace(num_train=100, protocol=lambda: protocol)
     config = SimpleNamespace(train=Train(steps=steps))
-    return SimpleNamespace(directory=directory, dataset=dataset, config=config)
+    return SimpleNamespace(directory=directory, data=data, config=config)
 
 
 @pytest.mark.parametrize("processes, seconds", [((1, 1), 8.0), ((1, 2), 16.0)])

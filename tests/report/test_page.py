@@ -3,6 +3,7 @@
 import math
 
 import jax
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
@@ -75,6 +76,12 @@ def test_its_figures_are_inside_it_and_beside_it(directory):
     assert figures >= {"log_likelihood", "decomposition", "cost", "posterior-test-0", "training"}
     assert page.count("data:image/png;base64") == len(figures)
     assert '"http' not in page  # an address, not a picture's letters
+
+
+def test_nothing_is_drawn_before_a_picture_is_asked_for(directory, monkeypatch):
+    monkeypatch.setattr(plt, "subplots", lambda *_, **__: pytest.fail("a figure was drawn"))
+    names = [figure.name for section in sections_of(directory) for figure in section.figures]
+    assert {"log_likelihood", "decomposition", "cost", "posterior-test-0"} <= set(names)
 
 
 def test_a_figure_of_an_earlier_drawing_goes(directory):

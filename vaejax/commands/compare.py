@@ -81,16 +81,15 @@ def run_comparison(file: ExperimentFile, comparison: Comparison, arguments: list
         )
         for member in comparison.members
     ]
-    protocols = by_protocol([Compared(m.label, setup.runs()) for m, setup in setups])
+    members = [Compared(member.label, setup.runs()) for member, setup in setups]
+    protocols = by_protocol(members)
     if len(protocols) > 1:
         raise UserError(what_differs(protocols))
-    members = []
     for member, setup in setups:
         print(f"{member.label}: {member.experiment}", file=sys.stderr)
         code = finish(setup)
         if code:
             return code
-        members.append(Compared(member.label, setup.runs()))
     title = (file.module.__doc__ or file.name).strip().splitlines()[0]
     out = options.out / file.name
     _compare(members, options.compare, out, "comparison", title, comparison.tuning)
@@ -100,7 +99,7 @@ def run_comparison(file: ExperimentFile, comparison: Comparison, arguments: list
 def _check_trained(member: Compared) -> None:
     """Refuse a run that was stopped on its way."""
     for run in member.runs:
-        total = run.config.train.total_steps(len(run.dataset.train))
+        total = run.config.train.total_steps(run.data.num_train)
         done = Checkpoints(run.directory.file("checkpoints")).latest_step() or 0
         if done < total:
             raise UserError(

@@ -9,6 +9,7 @@ from vaejax.arguments import parse
 from vaejax.commands.common import locked, run_argument, warn_of_version
 from vaejax.evaluation import MEASUREMENTS, Evaluate, Run, carry_out
 from vaejax.evaluation.runner import Measured
+from vaejax.run_directory import RunDirectory
 
 
 def measure(command: str, arguments: list[str]) -> int:
@@ -18,7 +19,7 @@ def measure(command: str, arguments: list[str]) -> int:
     warn_of_version(run.directory)
     with locked([run.directory]):
         measured = measure_run(command, run, settings)
-    print_measured(command, run, measured)
+    print_measured(command, run.directory, measured)
     return 128 + measured.signal if measured.signal else 0
 
 
@@ -30,16 +31,16 @@ def measure_run(command: str, run: Run, settings: Any) -> Measured:
     return measured
 
 
-def print_measured(command: str, run: Run, measured: Measured) -> None:
-    print(f"\n{run.directory.name}")
+def print_measured(command: str, directory: RunDirectory, measured: Measured) -> None:
+    print(f"\n{directory.name}")
     # What an evaluation means is on its page.
     section = MEASUREMENTS[command].section(measured.about, measured.arrays)
     reports.print_section(section, notes=command != "evaluate")
     names = [f"{measured.stem}.json (summary)"]
     names += [f"figures/{figure.name}.png" for figure in section.figures]
-    names += ["report.html"] if run.directory.file("report.html").exists() else []
+    names += ["report.html"] if directory.file("report.html").exists() else []
     for name in names:
-        print(f"  {run.directory.file(name)}")
+        print(f"  {directory.file(name)}")
 
 
 def _settings(command: str, run: Run, arguments: list[str]) -> Any:

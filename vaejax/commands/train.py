@@ -25,7 +25,7 @@ from vaejax.commands.common import (
     warn_of_version,
 )
 from vaejax.commands.measure import measure_run, print_measured
-from vaejax.data import Dataset, save_summary
+from vaejax.data import Dataset
 from vaejax.errors import UserError
 from vaejax.evaluation import Evaluate, Run, Table, watch_latents
 from vaejax.evaluation.evaluate import EVALUATION
@@ -60,12 +60,11 @@ def run(arguments: list[str]) -> int:
     code = finish(setup)
     if code:
         return code
-    runs = setup.runs()
     evaluations = []
-    for one in runs:
-        about, arrays = read(one.directory, "evaluation.json")
+    for directory in setup.directories:
+        about, arrays = read(directory, "evaluation.json")
         evaluations.append(about)
-        print_measured("evaluate", one, Measured(about, arrays, "evaluation", 0))
+        print_measured("evaluate", directory, Measured(about, arrays, "evaluation", 0))
     if len(evaluations) > 1:
         print(f"\nOver {len(evaluations)} seeds, mean and standard error over seeds; each seed:")
         print(protocol_line(evaluations[0], seed=False))
@@ -140,7 +139,7 @@ def set_up(command: str, file: ExperimentFile, arguments: list[str]) -> Setup:
         if directory.file("data.json").exists():
             check_fingerprint(directory, dataset)
         else:
-            save_summary(directory.file("data.json"), dataset.summary)
+            directory.write_json("data.json", dataset.summary.to_json())
     return Setup(file, config, options.seeds, options.track, dataset, experiment, directories)
 
 

@@ -3,7 +3,7 @@
 from vaejax.data.binarize import binarize
 from vaejax.data.dataset import Dataset
 from vaejax.data.load import available, is_own_file, load
-from vaejax.data.summary import Binarization, DataSummary, load_summary, save_summary
+from vaejax.data.summary import Binarization, DataSummary, load_summary
 
 __all__ = [
     "Binarization",
@@ -14,5 +14,4 @@ __all__ = [
     "is_own_file",
     "load",
     "load_summary",
-    "save_summary",
 ]

@@ -123,12 +123,6 @@ class Dataset:
             splits[name] = x.astype(np.uint8) if self.support == "binary" else x
         return splits
 
-    def mean(self) -> np.ndarray:
-        """Mean of x over the training split, in float64."""
-        if self.binarization == "threshold":
-            return self.split("train").mean(axis=0, dtype=np.float64)
-        return self.train.mean(axis=0, dtype=np.float64) / (self.levels or 1.0)
-
     @functools.cached_property
     def fingerprint(self) -> str:
         """SHA-256 over the stored splits, shortened: equal fingerprints mean equal data."""
@@ -159,10 +153,13 @@ class Dataset:
 
     def _moments(self) -> tuple[np.ndarray, np.ndarray]:
         """Mean and standard deviation of each element of x over the training split."""
-        if self.support == "binary":
-            mean = self.mean()
-            return mean, np.sqrt(mean * (1 - mean))
-        return moments(self.train, self.levels)
+        if self.support != "binary":
+            return moments(self.train, self.levels)
+        if self.binarization == "threshold":
+            mean = self.split("train").mean(axis=0, dtype=np.float64)
+        else:
+            mean = self.train.mean(axis=0, dtype=np.float64) / (self.levels or 1.0)
+        return mean, np.sqrt(mean * (1 - mean))
 
     def protocol(self) -> dict[str, object]:
         """What must agree for two numbers to be comparable."""

@@ -2,9 +2,8 @@
 
 import dataclasses
 import json
-import os
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -54,21 +53,13 @@ class DataSummary:
         }
         return protocol | ({"note": self.note} if self.note else {})
 
-
-def save_summary(path: Path, summary: DataSummary) -> None:
-    """As JSON; every float64 comes back as it was. The file appears whole or not at all."""
-    content = dataclasses.asdict(summary)
-    content |= {"mean": summary.mean.tolist(), "std": summary.std.tolist()}
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.write_text(json.dumps(content) + "\n")
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    def to_json(self) -> dict[str, Any]:
+        """What `load_summary` reads; every float64 comes back as it was."""
+        return dataclasses.asdict(self) | {"mean": self.mean.tolist(), "std": self.std.tolist()}
 
 
 def load_summary(path: Path) -> DataSummary:
-    """What `save_summary` wrote.
+    """Of a file that holds what `to_json` gives.
 
     Raises:
       UserError: no such file, or a damaged one.

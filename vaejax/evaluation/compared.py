@@ -34,14 +34,14 @@ def by_protocol(members: list[Compared]) -> list[list[Compared]]:
     """Those whose numbers can be compared, together."""
     groups: dict[str, list[Compared]] = {}
     for member in members:
-        groups.setdefault(json.dumps(member.runs[0].dataset.protocol()), []).append(member)
+        groups.setdefault(json.dumps(member.runs[0].data.protocol()), []).append(member)
     return list(groups.values())
 
 
 def what_differs(groups: list[list[Compared]]) -> str:
     """Why the first two groups cannot be compared, in one line."""
     first, second = (group[0] for group in groups[:2])
-    here, there = (member.runs[0].dataset.protocol() for member in (first, second))
+    here, there = (member.runs[0].data.protocol() for member in (first, second))
     differing = [
         f"{name} {here[name]} in {first.label}, {there[name]} in {second.label}"
         for name in here
@@ -193,7 +193,7 @@ def _training(runs: list[Run]) -> dict[str, Any]:
         together = json.dumps([manifest.get(name) for name in ("started", "command", "process")])
         seconds[together] = max(spent, seconds.get(together, 0.0))
     return {
-        "steps": runs[0].config.train.total_steps(len(runs[0].dataset.train)),
+        "steps": runs[0].config.train.total_steps(runs[0].data.num_train),
         "seeds": len(runs),
         "seconds": round(sum(seconds.values()), 1) or None,
     }
