@@ -240,7 +240,7 @@ def test_constant_features_are_refused_for_a_density(spread, units):
     line = str(caught.value)
     assert "2 of 6 features of own are constant" in line
     assert f"[2] = {3 * units:.6g}, [4] = 0;" in line
-    assert "remove them, or add noise" in line
+    assert "remove them, or subtract their mean" in line
     values[:, 2] = 3.0 + 1e-4 * RNG.normal(size=50)
     values[:, 4] = 1e-20 * RNG.normal(size=50)
     gaussian_model(values * units)
@@ -248,7 +248,7 @@ def test_constant_features_are_refused_for_a_density(spread, units):
 
 def test_many_constant_features_are_refused_in_one_line():
     with pytest.raises(
-        SettingError, match=r"\[0, 0\] = 1, .*\[0, 4\] = 1, \.\.\.; their"
+        SettingError, match=r"\[0, 0\] = 1, .*\[0, 4\] = 1, \.\.\.; under"
     ) as caught:
         gaussian_model(np.ones((50, 8, 8)))
     assert len(str(caught.value)) < 400

@@ -289,7 +289,7 @@ SCALED = RNG.uniform(size=(40, 12)).astype(np.float32)
 @pytest.mark.parametrize(
     ("values", "words"),
     [
-        (COLOUR, ("(4, 4, 3)", "no images of one channel", "whole numbers 0..255")),
+        (COLOUR, ("(4, 4, 3)", "not images of one channel", "whole numbers 0..255")),
         (COLOUR / 255, ("(4, 4, 3)", "fractions in [0, 1]", "model.likelihood gaussian")),
         (SCALED, ("(12,)", "features", "fractions in [0, 1]", "model.likelihood gaussian")),
         (GREY.reshape(40, 16), ("(16,)", "features", "model.likelihood discretized_logistic")),

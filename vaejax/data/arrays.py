@@ -63,7 +63,7 @@ def _usual_binarization(
         return "none"
     if len(shape) == 2 or (len(shape) == 3 and 1 in (shape[0], shape[-1])):
         return "dynamic"
-    what = "features" if len(shape) == 1 else "no images of one channel"
+    what = "features" if len(shape) == 1 else "not images of one channel"
     likelihood = "discretized_logistic" if dtype == np.uint8 else "gaussian"
     raise SettingError(
         f"{path}: examples of shape {shape} are {what}, so {_values(levels, dtype)} are not made "

@@ -135,7 +135,8 @@ def _refuse_constant_features(likelihood: str, data: DataSummary) -> None:
     listed = ", ".join(named[:_NAMED]) + (", ..." if len(named) > _NAMED else "")
     raise SettingError(
         f"{len(constant)} of {data.mean.size} features of {data.name} are constant in the training "
-        f"examples, to float32: {listed}; their {likelihood} density has no bound: remove them, or "
-        "add noise as large as they are measured exactly, or choose another model.likelihood",
+        f"examples, to float32: {listed}; under model.likelihood {likelihood} their density has no "
+        "bound: remove them, or subtract their mean where they do vary, or add noise of the size "
+        "of their measurement error",
         "model.likelihood",
     )
