@@ -30,13 +30,13 @@ def load(
     """Load a data set.
 
     Args:
-      name: `digits`, `mnist`, `binarized_mnist`, or the path of an `.npz` or `.npy` file.
+      name: one of `SOURCES`, or the path of an `.npz` or `.npy` file.
       binarization: by default the data set's usual one; for files `static` for 0/1 values,
         `dynamic` for images of one channel, `none` for real values. Other intensities (colour
         images, features) have no default.
       validation: how many training examples are held out: the last ones of the training split
-        (for `mnist` in the order of TensorFlow Datasets, which is shuffled). `binarized_mnist`
-        has a published validation split, and takes only its size.
+        (in the order of TensorFlow Datasets, which is shuffled, where it is the source). Of a
+        published validation split it can only be the size.
       binarize: False to keep intensities as they are where `binarization` is not given.
 
     Raises:

@@ -32,7 +32,7 @@ class Data:
     """Data and protocol."""
 
     name: str = "digits"
-    """digits, mnist, binarized_mnist, or the path of an .npz or .npy file."""
+    """One that `vaejax data` lists, or the path of an .npz or .npy file."""
     binarization: Binarization | None = None
     """How grey values become binary; unless given the one that fits the likelihood, else the data
     set's usual one."""

@@ -118,7 +118,7 @@ def mlp_pair(
         if q_family.name != "diagonal":
             raise SettingError(
                 "a VampPrior is made of an encoder's diagonal Gaussians; this q is "
-                f"{q_family.name}: give another prior",
+                f"{q_family.name}: give another model.prior",
                 "model.prior",
             )
         q = inference.posterior_of_prior(model.latent_dim)
