@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
@@ -100,6 +101,10 @@ class GenerativeModel(NamedTuple):
     joint: Callable[..., Joint]
 
 
+def _sum(variational: Variational, step: Variational) -> Variational:
+    return jax.tree.map(jnp.add, variational, step)
+
+
 class VariationalFamily(NamedTuple):
     """lambda -> q(z; lambda), with lambda unconstrained. Apart from any network: the same family
     is predicted for each x (amortized) or optimized for each x (classical).
@@ -111,6 +116,8 @@ class VariationalFamily(NamedTuple):
       start_at: (key, mean, scale) -> lambda of the diagonal Gaussian with that mean and standard
         deviation, or near it: where a fit starts.
       learning_rate: Adam's first, for a fit of one x.
+      move: (lambda, step) -> lambda after a step of that fit. A family that measures the step in
+        q's own scale is fitted in as few steps to a narrow or correlated posterior as to N(0, I).
     """
 
     name: str
@@ -118,6 +125,7 @@ class VariationalFamily(NamedTuple):
     distribution: Callable[[Variational], Distribution]
     start_at: Callable[[Key, Array, Array], Variational]
     learning_rate: float
+    move: Callable[[Variational, Variational], Variational] = _sum
 
 
 class InferenceNetwork(NamedTuple):

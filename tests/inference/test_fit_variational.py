@@ -201,3 +201,38 @@ def test_the_settings_of_gaps_reach_the_optimum_in_twenty_dimensions():
         - np.log(variance).sum()
     )
     assert 0 <= excess - gap < 0.02
+
+
+@pytest.mark.parametrize(("size", "draws"), [(5, 1), (10, 8)])
+def test_a_full_gaussian_reaches_an_ill_conditioned_posterior(size, draws):
+    """Precisions from 1 to 1000 along axes that are no coordinates."""
+    noise = np.random.RandomState(5)
+    axes = np.linalg.qr(noise.randn(size, size))[0]
+    weights = (axes * np.sqrt(np.geomspace(1, 1e3, size) - 1)).T
+    precision = np.eye(size) + weights.T @ weights
+    xs = noise.randn(3, size) @ weights.T + noise.randn(3, size)
+    joint = Joint(
+        standard_normal(size),
+        lambda z: DiagonalGaussian(jnp.asarray(weights, jnp.float32) @ z, jnp.zeros(size)),
+    )
+
+    def one(key, x):
+        return fit_variational(key, full_gaussian(size), joint, x, num_samples=draws)
+
+    fitted, trace = jax.jit(jax.vmap(one))(KEYS[:3], jnp.asarray(xs, jnp.float32))
+    assert trace.converged.all()
+    for x, mean, log_scale, entries in zip(
+        xs, fitted["mean"], fitted["log_scale"], fitted["lower"], strict=True
+    ):
+        lower = np.eye(size)
+        lower[np.tril_indices(size, -1)] = entries
+        factor = np.exp(np.asarray(log_scale, np.float64))[:, None] * lower
+        away = np.asarray(mean, np.float64) - np.linalg.solve(precision, weights.T @ x)
+        gap = 0.5 * (
+            np.trace(precision @ factor @ factor.T)
+            + away @ precision @ away
+            - size
+            - np.linalg.slogdet(precision)[1]
+            - 2 * log_scale.sum()
+        )
+        assert 0 <= gap < 0.05

@@ -215,7 +215,7 @@ def summarize_cost(arrays: dict[str, np.ndarray], seconds: dict[str, float]) -> 
 
 COST_MEASUREMENT = Measurement(
     name="cost",
-    version=2,
+    version=3,
     settings=Cost,
     undefined=_undefined,
     parts=cost,

@@ -414,7 +414,7 @@ def _gap(arrays: Mapping[str, np.ndarray], high: str, low: str, usable: np.ndarr
 
 GAPS_MEASUREMENT = Measurement(
     name="gaps",
-    version=2,
+    version=3,
     settings=Gaps,
     undefined=_undefined,
     parts=gaps,

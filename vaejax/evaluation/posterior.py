@@ -200,7 +200,7 @@ def _on_grid(log_density, first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 POSTERIOR_MEASUREMENT = Measurement(
     name="posterior",
-    version=2,
+    version=3,
     settings=Posterior,
     undefined=_undefined,
     parts=posterior,

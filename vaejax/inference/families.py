@@ -4,6 +4,7 @@ import math
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from vaejax.distributions import DiagonalGaussian, FullGaussian, GaussianMixture, PointMass
 from vaejax.types import VariationalFamily
@@ -67,8 +68,16 @@ def full_gaussian(*shape: int) -> VariationalFamily:
     """q(z) = N(mean, L L^T), L = diag(exp(log_scale)) (I + lower); lambda starts at N(0, I).
 
     `lower` holds the d (d - 1) / 2 entries of a strictly lower triangular matrix, row by row.
+
+    A fit's step (m, s, a) is measured in q's own scale: mean + L m and L (I + a) diag(exp(s)).
+    An affine map of z changes nothing but where such a fit starts, so that it takes about as many
+    steps at any condition number of the posterior.
     """
     size = math.prod(shape)
+    below = np.tril_indices(size, -1)
+
+    def unit_factor(lower):
+        return jnp.eye(size, dtype=lower.dtype).at[below].set(lower)
 
     def init(key):
         del key
@@ -81,12 +90,24 @@ def full_gaussian(*shape: int) -> VariationalFamily:
     def start_at(key, mean, scale):
         return init(key) | {"mean": mean, "log_scale": jnp.log(scale)}
 
+    def move(v, step):
+        factor, growth = unit_factor(v["lower"]), step["log_scale"].reshape(-1)
+        moved = (factor @ step["mean"].reshape(-1)).reshape(shape)
+        # L (I + a) diag(exp(s)) without its new scale, exp(log_scale + s), to the left of it.
+        lower = (factor @ unit_factor(step["lower"])) * jnp.exp(growth - growth[:, None])
+        return {
+            "mean": v["mean"] + jnp.exp(v["log_scale"]) * moved,
+            "log_scale": v["log_scale"] + step["log_scale"],
+            "lower": lower[below],
+        }
+
     return VariationalFamily(
         "full",
         init,
         lambda v: FullGaussian(v["mean"], v["log_scale"], v["lower"]),
         start_at,
         GAUSSIAN_RATE,
+        move,
     )
 
 

@@ -114,7 +114,7 @@ def fit_variational(
         return jnp.mean(jax.vmap(lambda k: objective(k, q, joint, x).value)(keys))
 
     if method == "adam":
-        variational, *rest = _adam(step_key, bound, start, learning_rate, max_steps)
+        variational, *rest = _adam(step_key, bound, family.move, start, learning_rate, max_steps)
     else:
         variational, *rest = _lbfgs(step_key, bound, start, max_steps)
     q = family.distribution(variational)
@@ -142,9 +142,11 @@ class _Adam(NamedTuple):
     path: Float[Array, " records"]
 
 
-def _adam(key: Key, bound, start: Variational, learning_rate: float, max_steps: int):
+def _adam(key: Key, bound, move, start: Variational, learning_rate: float, max_steps: int):
     """(lambda, steps, converged, diverged, path)."""
-    adam = optax.scale_by_adam()
+    # Second moments remember one window: over a narrow posterior the first gradients are a
+    # thousand times the last, and the usual thousand steps would keep the last steps that small.
+    adam = optax.scale_by_adam(b2=1 - 1 / WINDOW)
 
     def window(state: _Adam) -> _Adam:
         rate = learning_rate * 0.5**state.halvings
@@ -152,9 +154,11 @@ def _adam(key: Key, bound, start: Variational, learning_rate: float, max_steps: 
         def step(carry, index):
             variational, optimizer, total = carry
             step_key = jax.random.fold_in(key, state.window * WINDOW + index)
-            value, gradient = jax.value_and_grad(bound)(variational, step_key)
+            value, gradient = jax.value_and_grad(
+                lambda step: bound(move(variational, step), step_key)
+            )(zeros)
             ascent, optimizer = adam.update(gradient, optimizer)
-            variational = jax.tree.map(lambda v, a: v + rate * a, variational, ascent)
+            variational = move(variational, jax.tree.map(lambda a: rate * a, ascent))
             return (variational, optimizer, jax.tree.map(jnp.add, total, variational)), value
 
         zeros = jax.tree.map(jnp.zeros_like, state.variational)
