@@ -9,26 +9,28 @@ _ITERATIONS = 20
 
 
 def spectral_norm(
-    w: Float[Array, "inputs outputs"], num_iterations: int = _ITERATIONS
+    w: Float[Array, "inputs outputs"],
+    start: Float[Array, " outputs"],
+    num_iterations: int = _ITERATIONS,
 ) -> Float[Array, ""]:
-    """The largest singular value of W, by power iteration on W'W from a fixed random vector:
-    u' W v, at most the true value. Differentiated with u and v held fixed, as the derivative of a
+    """The largest singular value of W, by power iteration on W'W from the vector `start`: u' W v,
+    at most the true value. Differentiated with u and v held fixed, as the derivative of a
     singular value is u v' (Miyato et al. 2018, section 2.1 and appendix A; there one iteration a
     step, from the last step's vector, which would be a state)."""
 
-    held = jax.lax.stop_gradient(w)
+    held, start = jax.lax.stop_gradient((w, start))
 
     def unit(v):
         return v / jnp.maximum(jnp.linalg.norm(v), 1e-30)
 
-    start = jax.random.normal(jax.random.key(0), w.shape[1:], w.dtype)
     v = jax.lax.fori_loop(0, num_iterations, lambda _, v: unit(held.T @ (held @ v)), start)
     return unit(held @ v) @ w @ v
 
 
 class SpectralDense(nn.Module):
     """h -> h W / sigma(W) + b, sigma the `spectral_norm`: at most a factor of 1 between two h and
-    what comes out of them (but for the iteration's error). A pure function of its parameters."""
+    what comes out of them (but for the iteration's error). A pure function of its parameters, one
+    of which is the vector that the iteration starts from: drawn by `init`, with no gradient."""
 
     features: int
     kernel_init: nn.initializers.Initializer = nn.initializers.glorot_uniform()
@@ -38,4 +40,5 @@ class SpectralDense(nn.Module):
     def __call__(self, h: Float[Array, " inputs"]) -> Float[Array, " features"]:
         kernel = self.param("kernel", self.kernel_init, (h.shape[-1], self.features), h.dtype)
         bias = self.param("bias", self.bias_init, (self.features,), h.dtype)
-        return h @ (kernel / jnp.maximum(spectral_norm(kernel), 1e-6)) + bias
+        start = self.param("start", nn.initializers.normal(1.0), (self.features,), h.dtype)
+        return h @ (kernel / jnp.maximum(spectral_norm(kernel, start), 1e-6)) + bias
