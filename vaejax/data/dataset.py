@@ -111,17 +111,17 @@ class Dataset:
     def split(self, name: Split, count: int | None = None) -> np.ndarray:
         """The first observations of a split for evaluation, all unless given; float32: made once,
         the same for every run."""
-        return self._splits[name][:count].astype(np.float32)
+        if name not in self._made:
+            index = get_args(Split).index(name)
+            key = jax.random.fold_in(jax.random.key(_EVALUATION_SEED, impl="threefry2x32"), index)
+            x = np.asarray(jax.jit(self._observe_x)(key, getattr(self, name)))
+            self._made[name] = x.astype(np.uint8) if self.support == "binary" else x
+        return self._made[name][:count].astype(np.float32)
 
     @functools.cached_property
-    def _splits(self) -> dict[str, np.ndarray]:
-        splits = {}
-        for index, name in enumerate(("train", "validation", "test")):
-            stored = getattr(self, name)
-            key = jax.random.fold_in(jax.random.key(_EVALUATION_SEED, impl="threefry2x32"), index)
-            x = np.asarray(jax.jit(self._observe_x)(key, stored))
-            splits[name] = x.astype(np.uint8) if self.support == "binary" else x
-        return splits
+    def _made(self) -> dict[str, np.ndarray]:
+        """The observations of each split that was asked for."""
+        return {}
 
     @functools.cached_property
     def fingerprint(self) -> str:
