@@ -1,5 +1,6 @@
 """The loop's promises: the same bits however it is cut, seeds and devices that do not matter."""
 
+import dataclasses
 import shutil
 from types import SimpleNamespace
 
@@ -29,6 +30,13 @@ def test_a_decoder_of_another_shape_than_the_data_is_refused():
     )
     with pytest.raises(UserError, match=r"p\(x \| z\) is over x of shape \(8, 1\).*\(8, 8\)"):
         Trainer(narrow, q, elbo_objective, grey_digits(), SETTINGS)
+
+
+def test_grey_values_under_a_likelihood_of_binary_ones_are_refused():
+    """Their density would be a number, and mean nothing."""
+    grey = dataclasses.replace(grey_digits(), binarization="none")
+    with pytest.raises(UserError, match=r"Bernoulli is over values 0 and 1; got values from 0 to"):
+        Trainer(*digits_pair(), elbo_objective, grey, SETTINGS)
 
 
 def last(reports):

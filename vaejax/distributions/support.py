@@ -10,6 +10,7 @@ from vaejax.distributions.autoregressive import Autoregressive
 from vaejax.distributions.autoregressive_ensemble import AutoregressiveEnsemble
 from vaejax.distributions.bernoulli import Bernoulli
 from vaejax.distributions.discretized_logistic import DiscretizedLogistic
+from vaejax.errors import UserError
 from vaejax.types import Distribution, Joint, Observation
 
 _BINARY = (Bernoulli, Autoregressive, AutoregressiveEnsemble)
@@ -30,7 +31,7 @@ def support_problem(p: Distribution, x: Any) -> str | None:
     if not values.size:
         return None
     got = f"got values from {values.min():g} to {values.max():g}"
-    if not np.isfinite(values.astype(np.float64)).all():
+    if not np.isfinite(values).all():
         return "x has values that are not finite: leave those examples out, or fill them in"
     if isinstance(p, _BINARY):
         if np.all((values == 0) | (values == 1)):
@@ -44,7 +45,7 @@ def support_problem(p: Distribution, x: Any) -> str | None:
             return None
         return f"Categorical is over whole numbers from 0 to {p.num_categories - 1}; {got}"
     if isinstance(p, DiscretizedLogistic):
-        bins = values.astype(np.float64) * p.levels
+        bins = values * p.levels
         if np.all(np.abs(bins - np.round(bins)) <= _ROUNDING * p.levels) and (
             -0.5 < bins.min() and bins.max() < p.levels + 0.5
         ):
@@ -65,7 +66,7 @@ def check_support(function: str, joint: Joint, z: Any, xs: Observation) -> bool:
       xs: one x or many, concrete. It may be called inside `jax.eval_shape`.
 
     Raises:
-      ValueError: xs outside the support of p(x | z).
+      UserError: xs outside the support of p(x | z).
     """
     found = []
 
@@ -77,7 +78,7 @@ def check_support(function: str, joint: Joint, z: Any, xs: Observation) -> bool:
     jax.eval_shape(look, z)
     discrete, problem = found[0]
     if problem is not None:
-        raise ValueError(f"{function}: p(x | z) = {problem}")
+        raise UserError(f"{function}: p(x | z) = {problem}")
     return discrete
 
 

@@ -8,14 +8,13 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float
 
-from vaejax.distributions import check_support, structure_of
 from vaejax.training.checks import check_model
 from vaejax.training.loop import NonFiniteLoss
-from vaejax.training.state import init_params, init_state
+from vaejax.training.state import init_state
 from vaejax.training.step import epoch_order, loss_of, make_steps
 from vaejax.training.terms import Objective, objective_terms
 from vaejax.training.update import gradient_update
-from vaejax.types import Example, GenerativeModel, InferenceNetwork, Key, Params, rows_of
+from vaejax.types import Example, GenerativeModel, InferenceNetwork, Key, Params
 
 
 def fit(
@@ -55,8 +54,7 @@ def fit(
             f"expected num_steps of at least 1 and batch_size from 1 to the {n} examples; got "
             f"{num_steps} and {batch_size}"
         )
-    check_model("fit", generative, inference, objective, rows_of(examples, 0))
-    _check_support(generative, inference, examples)
+    check_model("fit", generative, inference, objective, examples)
     loss = loss_of(objective_terms(generative, inference, objective))
     update = gradient_update(loss, optimizer or optax.adam(1e-3))
     state = init_state(key, generative, inference, update)
@@ -70,17 +68,3 @@ def fit(
     if not finite.all():
         raise NonFiniteLoss(0, int(np.argmin(finite)))
     return state.params, terms.value
-
-
-def _check_support(
-    generative: GenerativeModel, inference: InferenceNetwork, examples: Example
-) -> None:
-    """Whether all x are values of p(x | z): all at once, with nothing computed but that."""
-
-    def trace(key, given):
-        params, _ = init_params(key, generative, inference)
-        joint = generative.joint(params.generative, given)
-        check_support("fit", joint, structure_of(joint.prior), examples.x)
-        return ()
-
-    jax.eval_shape(trace, jax.random.key(0), rows_of(examples.given, 0))

@@ -21,7 +21,7 @@ from vaejax.training.step import epoch_order, loss_of, make_steps
 from vaejax.training.terms import Objective, TermsOf, objective_terms
 from vaejax.training.update import Update, gradient_update
 from vaejax.training.validation import validation_of
-from vaejax.types import GenerativeModel, InferenceNetwork, Key, Params, rows_of
+from vaejax.types import GenerativeModel, InferenceNetwork, Key, Params
 
 # A call of this many floating-point operations takes a second or two: long enough to hide the
 # cost of starting it, short enough to stop between two.
@@ -71,7 +71,8 @@ class Trainer:
       make_update: (loss, optimizer) -> Update, `gradient_update` unless given.
 
     Raises:
-      UserError: shapes of p, q, x or of the objective that do not fit together.
+      UserError: shapes of p, q, x or of the objective that do not fit together; x outside the
+        support of p(x | z).
     """
 
     def __init__(
@@ -86,8 +87,7 @@ class Trainer:
         optimizer: optax.GradientTransformation | None = None,
         make_update: Callable[..., Update] = gradient_update,
     ):
-        example = rows_of(dataset.examples("train", 1), 0)
-        check_model("Trainer", generative, inference, objective, example)
+        check_model("Trainer", generative, inference, objective, dataset.examples("train"))
         usual = objective_terms(generative, inference, objective)
         self.dataset = dataset
         self.settings = settings
