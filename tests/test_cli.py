@@ -55,6 +55,24 @@ def refused(capsys, arguments, *words):
         assert word in error[0], error[0]
 
 
+OUTSIDE = """from tests.pairs import digits_pair, elbo_objective
+from vaejax.experiment import Config, Data, Experiment
+
+config = Config(data=Data("digits", binarization="none"))
+
+
+def build(config, data):
+    return Experiment(*digits_pair(), elbo_objective)
+"""
+
+
+def test_data_outside_the_support_of_the_likelihood_are_refused(tmp_path, capsys):
+    path = tmp_path / "outside.py"
+    path.write_text(OUTSIDE)
+    arguments = ["run", str(path), "--out", str(tmp_path)]
+    refused(capsys, arguments, "Bernoulli is over values 0 and 1; got values from 0 to 1")
+
+
 def test_help_is_quick_and_names_every_command():
     started = time.perf_counter()
     result = subprocess.run(
@@ -213,7 +231,7 @@ def test_a_stopped_estimate_goes_on_to_the_same_numbers(measured, runs, tmp_path
     refused(capsys, [*arguments, "--budget", str(block - 1)], "--budget", "first block")
     assert main([*arguments, "--budget", str(block)]) == 0
     printed = capsys.readouterr().out
-    assert "n = 25" in printed and "stopped by --budget" in printed
+    assert "n = 25" in printed and "stopped by budget" in printed
     assert main(arguments) == 0
     (ours,) = (run / "log_likelihood").glob("annealed*.npz")
     whole = np.load(measured[0] / "log_likelihood" / ours.name)
@@ -263,7 +281,7 @@ def test_a_budget_ends_the_work_for_a_target_and_it_goes_on_to_the_same_numbers(
     (file,) = (run / "log_likelihood").glob("importance*.npz")
     arrays = dict(np.load(file))
     assert arrays["rounds"].sum() <= 45 < arrays["rounds"].sum() + 25
-    assert "stopped by --budget" in capsys.readouterr().out
+    assert "stopped by budget" in capsys.readouterr().out
     assert main(arguments) == 0
     assert file.name == aimed[0].name
     whole = np.load(aimed[0])
@@ -707,7 +725,7 @@ def test_an_autoencoder_has_no_gap_but_a_best_code(runs, tmp_path, capsys):
     run = tmp_path / "seed-0"
     shutil.copytree(folder(runs, "digits_ae"), run)
     refused(capsys, ["gaps", str(run)], "no gap is defined", "--map")
-    refused(capsys, ["cost", str(run)], "no bound to optimize", "--map")
+    refused(capsys, ["cost", str(run)], "no bound to optimize", "map")
     assert main(["gaps", str(run), "--map", *FEW]) == 0
     (found,) = (run / "gaps").glob("*.json")
     summary = json.loads(found.read_text())["summary"]

@@ -58,7 +58,7 @@ class RunDirectory:
             if difference:
                 raise UserError(
                     f"{self.path} was made by another configuration ({difference})"
-                    "; give another --out, or delete that folder"
+                    "; choose another folder for the runs, or delete that one"
                 )
             if found["config"].get("data") != config.get("data"):  # a file that has moved
                 found["config"]["data"] = config["data"]

@@ -110,7 +110,7 @@ def test_what_a_budget_stopped_goes_on_to_the_same_bits(run, tmp_path_factory):
     seen = []
     measurement = toy(seen.append)
     some = carry_out(run, measurement, Toy(budget=7 * COST))
-    assert (some.about["stopped_by"], rows_in(some.arrays["sums"])) == ("--budget", 6)
+    assert (some.about["stopped_by"], rows_in(some.arrays["sums"])) == ("budget", 6)
     assert read(run.directory, f"{some.stem}.json")[1].keys() == {"sums"}
     rest = carry_out(run, measurement, Toy())
     assert seen == [3, 6, 9, 10]  # nothing is measured twice
@@ -149,9 +149,9 @@ def test_an_end_at_once_loses_one_block_at_most(run, tmp_path_factory):
 
 
 def test_too_little_for_a_first_block_is_refused(run):
-    with pytest.raises(UserError, match="stopped by --budget before the first block"):
+    with pytest.raises(UserError, match="stopped by budget before the first block"):
         carry_out(run, toy(), Toy(budget=COST))
-    with pytest.raises(UserError, match="stopped by --minutes before the first block"):
+    with pytest.raises(UserError, match="stopped by minutes before the first block"):
         carry_out(run, toy(), Toy(minutes=-1.0))
 
 

@@ -43,7 +43,7 @@ def compare(arguments: list[str]) -> int:
     use_compilation_cache()
     groups = by_protocol(_labelled(_seeds_of(paths)))
     if len(groups) > 1 and not options.allow_different:
-        raise UserError(what_differs(groups))
+        raise UserError(_not_comparable(groups))
     for member in (m for group in groups for m in group):
         _check_trained(member)
     for index, members in enumerate(groups):
@@ -84,7 +84,7 @@ def run_comparison(file: ExperimentFile, comparison: Comparison, arguments: list
     members = [Compared(member.label, setup.runs()) for member, setup in setups]
     protocols = by_protocol(members)
     if len(protocols) > 1:
-        raise UserError(what_differs(protocols))
+        raise UserError(_not_comparable(protocols))
     for member, setup in setups:
         print(f"{member.label}: {member.experiment}", file=sys.stderr)
         code = finish(setup)
@@ -94,6 +94,13 @@ def run_comparison(file: ExperimentFile, comparison: Comparison, arguments: list
     out = options.out / file.name
     _compare(members, options.compare, out, "comparison", title, comparison.tuning)
     return 0
+
+
+def _not_comparable(groups: list[list[Compared]]) -> str:
+    return (
+        f"{what_differs(groups)}. Train them on the same data (--data.*), or compare them with "
+        "vaejax compare --allow-different"
+    )
 
 
 def _check_trained(member: Compared) -> None:

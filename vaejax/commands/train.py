@@ -32,7 +32,7 @@ from vaejax.evaluation.evaluate import EVALUATION
 from vaejax.evaluation.evaluation_section import protocol_line, seeds_table
 from vaejax.evaluation.kind import kind_of
 from vaejax.evaluation.progress import progress_bar, signals
-from vaejax.evaluation.run import missing_examples, stream
+from vaejax.evaluation.run import check_examples, stream
 from vaejax.evaluation.runner import Measured, read
 from vaejax.evaluation.streams import LATENT_USE, TRAIN
 from vaejax.experiment import Config, Experiment, ExperimentFile
@@ -127,9 +127,7 @@ def set_up(command: str, file: ExperimentFile, arguments: list[str]) -> Setup:
     experiment = file.build(config, dataset)
     config.train.steps_per_epoch(len(dataset.train))
     evaluate = config.evaluate
-    missing = missing_examples(dataset, evaluate.split, evaluate.examples, "--evaluate.")
-    if missing is not None:
-        raise UserError(missing)
+    check_examples(dataset, evaluate.split, evaluate.examples, "evaluate")
     check_installed(options.track)
     base = options.out / file.name / experiments_module.identity(file, config, dataset.fingerprint)
     directories = [RunDirectory(base / f"seed-{seed}") for seed in options.seeds]

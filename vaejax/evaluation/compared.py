@@ -47,10 +47,7 @@ def what_differs(groups: list[list[Compared]]) -> str:
         for name in here
         if here[name] != there[name]
     ]
-    return (
-        f"these runs cannot be compared: {'; '.join(differing)}. Train them alike (--data.*), or "
-        "vaejax compare --allow-different shows them apart"
-    )
+    return f"these runs cannot be compared: {'; '.join(differing)}"
 
 
 def compare_models(

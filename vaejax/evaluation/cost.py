@@ -13,7 +13,7 @@ from vaejax.errors import require
 from vaejax.evaluation.cost_section import cost_section
 from vaejax.evaluation.gaps import family_over, own_family, start_of
 from vaejax.evaluation.measurement import Arrays, Measurement, Part, any_in, once
-from vaejax.evaluation.run import Run, missing_examples
+from vaejax.evaluation.run import Run, check_examples
 from vaejax.evaluation.streams import COST
 from vaejax.inference import Trace, fit_variational
 from vaejax.inference.fit_variational import RECORD
@@ -57,10 +57,11 @@ def _undefined(run: Run, settings: Cost) -> str | None:
         return "it has no latent variable, so it has no q(z | x) to optimize"
     if run.kind == "point mass":
         return (
-            "it is an autoencoder: its q is a point mass, which has no bound to optimize; vaejax "
-            "gaps RUN --map compares its code with the best z"
+            "it is an autoencoder: its q is a point mass, which has no bound to optimize; the "
+            "measurement gaps, with its setting map, compares its code with the best z"
         )
-    return missing_examples(run.dataset, "test", settings.examples)
+    check_examples(run.dataset, "test", settings.examples)
+    return None
 
 
 def cost(run: Run, settings: Cost) -> list[Part]:

@@ -30,7 +30,7 @@ from vaejax.evaluation.measurement import (
     rows_in,
 )
 from vaejax.evaluation.pictures import pictures
-from vaejax.evaluation.run import Run, missing_examples
+from vaejax.evaluation.run import Run, check_examples
 from vaejax.evaluation.streams import EVALUATE, LATENT_USE, PICTURES
 from vaejax.evaluation.summary import summarize
 from vaejax.marginal_likelihood import importance_sampling
@@ -143,7 +143,8 @@ def summarize_evaluation(run: Run, settings: Evaluate, arrays: dict[str, Arrays]
 
 
 def _undefined(run: Run, settings: Evaluate) -> str | None:
-    return missing_examples(run.dataset, settings.split, settings.examples, "--evaluate.")
+    check_examples(run.dataset, settings.split, settings.examples, "evaluate")
+    return None
 
 
 def measure_code(key: Key, joint: Joint, q: Distribution, x: Observation) -> dict[str, Array]:

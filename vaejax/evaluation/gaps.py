@@ -14,7 +14,7 @@ from vaejax.errors import SettingError, UserError, require
 from vaejax.evaluation.gap_arithmetic import describe_choice, out_of_order, with_log_p
 from vaejax.evaluation.gaps_section import gaps_section
 from vaejax.evaluation.measurement import Arrays, MaySpend, Measurement, Part
-from vaejax.evaluation.run import Run, missing_examples
+from vaejax.evaluation.run import Run, check_examples
 from vaejax.evaluation.streams import GAPS
 from vaejax.marginal_likelihood import annealed_importance_sampling, importance_sampling
 from vaejax.marginal_likelihood.averages import mean_and_errors
@@ -294,15 +294,16 @@ def _undefined(run: Run, settings: Gaps) -> str | None:
     if run.kind == "no latent variable":
         return "it has no latent variable, so it has no q(z | x) and no gap"
     if run.kind == "point mass" and not settings.map:
-        return (
-            "it is an autoencoder: its q is a point mass, which has no bound, so no gap is "
-            "defined; --map compares its code with the z that maximizes log p(x, z)"
+        raise SettingError(
+            "this run is an autoencoder: its q is a point mass, which has no bound, so no gap is "
+            "defined; map compares its code with the z that maximizes log p(x, z)",
+            "map",
         )
     if settings.map and run.kind != "point mass":
-        return "--map is for a point mass; this run's q has a density: leave it out"
-    return next(
-        (why for s in SPLITS if (why := missing_examples(run.dataset, s, settings.examples))), None
-    )
+        raise SettingError("map is for a point mass; this run's q has a density", "map")
+    for split in SPLITS:
+        check_examples(run.dataset, split, settings.examples)
+    return None
 
 
 def summarize(run: Run, settings: Gaps, arrays: dict[str, Arrays]) -> dict[str, Any]:

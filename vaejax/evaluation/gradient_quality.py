@@ -15,7 +15,7 @@ from vaejax.errors import require
 from vaejax.evaluation.gradient_section import gradients_section
 from vaejax.evaluation.measurement import Arrays, Measurement, Part, any_in, once
 from vaejax.evaluation.progress import progress_bar
-from vaejax.evaluation.run import Run, missing_examples
+from vaejax.evaluation.run import Run, check_examples
 from vaejax.evaluation.streams import GRADIENTS
 from vaejax.objectives import doubly_reparameterized, elbo, iwae, sticking_the_landing
 from vaejax.types import Example, GenerativeModel, InferenceNetwork, Key, Params, bind
@@ -220,7 +220,8 @@ def _undefined(run: Run, settings: GradientQuality) -> str | None:
             "it is an autoencoder: its q is a point mass, so its gradient has no noise and there "
             "is no bound to estimate; digits_vae and mnist_vae have both"
         )
-    return missing_examples(run.dataset, "train", settings.examples)
+    check_examples(run.dataset, "train", settings.examples)
+    return None
 
 
 def gradients(run: Run, settings: GradientQuality) -> list[Part]:

@@ -11,7 +11,7 @@ from vaejax import marginal_likelihood as ml
 from vaejax.errors import SettingError, require
 from vaejax.evaluation.log_likelihood_section import log_likelihood_section
 from vaejax.evaluation.measurement import Arrays, MaySpend, Measurement, Part, rows_in
-from vaejax.evaluation.run import Run, missing_examples
+from vaejax.evaluation.run import Run, check_examples
 from vaejax.evaluation.streams import LOG_LIKELIHOOD
 from vaejax.marginal_likelihood.annealed_importance_sampling import check_chains
 from vaejax.marginal_likelihood.estimate import combine
@@ -180,7 +180,8 @@ def _undefined(run: Run, settings: LogLikelihood) -> str | None:
             "it is an autoencoder: its q is a point mass, which has no density, and it has no "
             "p(z); so it has no p(x). digits_vae and mnist_vae have both"
         )
-    return missing_examples(run.dataset, settings.split or "test", settings.examples)
+    check_examples(run.dataset, settings.split or "test", settings.examples)
+    return None
 
 
 def _float64(leaf: np.ndarray) -> np.ndarray:

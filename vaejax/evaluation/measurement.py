@@ -40,7 +40,8 @@ class Measurement(NamedTuple):
       name: its command and its files.
       version: part of the identity of what it wrote.
       settings: a frozen dataclass with a default for each field.
-      undefined: (run, settings) -> why it cannot be asked of this run, or None.
+      undefined: (run, settings) -> why it cannot be asked of this run, or None. It may raise a
+        SettingError: a setting that this run cannot take.
       parts: (run, settings) -> what is measured.
       summarize: (run, settings, arrays by part) -> the summary, for JSON.
       section: (about, arrays by part) -> what is printed. `about` is what the JSON file holds.

@@ -68,16 +68,18 @@ def _undefined(run: Run, settings: Posterior) -> str | None:
         )
     present = len(getattr(run.dataset, settings.split))
     if settings.example >= present:
-        return (
-            f"--example {settings.example} is not in the {settings.split} split, which has 0 to "
-            f"{present - 1}"
+        raise SettingError(
+            f"example {settings.example} is not in the {settings.split} split, which has 0 to "
+            f"{present - 1}",
+            "example",
         )
     example = _example(run, settings)
     shapes = [leaf.shape for leaf in jax.tree.leaves(structure_of(run.joint(example.given).prior))]
     if shapes != [(2,)]:
-        return (
-            f"the picture is of a two-dimensional z; this model's has shape {shapes}: train one "
-            "with --model.latent-dim 2"
+        raise SettingError(
+            f"the picture is of a two-dimensional z; this run's has shape {shapes}: train a model "
+            "with model.latent_dim 2",
+            "model.latent_dim",
         )
     return None
 

@@ -9,6 +9,7 @@ import jax
 import numpy as np
 
 from vaejax.data import Dataset, DataSummary
+from vaejax.errors import SettingError, UserError
 from vaejax.evaluation.kind import Kind, kind_of
 from vaejax.run_directory import RunDirectory
 from vaejax.types import (
@@ -112,19 +113,24 @@ class Run:
         return stream(self.seed if seed is None else seed, purpose)
 
 
-def missing_examples(
-    dataset: Dataset, split: str, count: int | None, prefix: str = "--"
-) -> str | None:
-    """Why a split has not so many examples, or None where it has."""
+def check_examples(dataset: Dataset, split: str, count: int | None, section: str = "") -> None:
+    """Whether a split has so many examples; all, where no count is given.
+
+    Args:
+      section: of the configuration, that has the setting `examples`.
+
+    Raises:
+      UserError: the split is empty, or has fewer.
+    """
     present = len(getattr(dataset, split))
     if present == 0:
-        return f"the {split} split is empty: choose another {prefix}split"
+        raise UserError(f"the {split} split is empty: choose another one")
     if count is not None and count > present:
-        return (
-            f"{prefix}examples {count} is more than the {present} of the {split} split: ask for no "
-            "more"
+        raise SettingError(
+            f"examples {count} is more than the {present} of the {split} split: ask for no more",
+            "examples",
+            section=section,
         )
-    return None
 
 
 def stream(seed: int, purpose: int) -> Key:

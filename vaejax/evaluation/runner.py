@@ -6,7 +6,7 @@ import json
 import time
 from typing import Any, NamedTuple
 
-from vaejax.errors import UserError
+from vaejax.errors import SettingError, UserError
 from vaejax.evaluation.measurement import Arrays, Measurement, Part
 from vaejax.evaluation.progress import Stop, progress_bar, signals
 from vaejax.evaluation.run import Run
@@ -54,8 +54,9 @@ def carry_out(run: Run, measurement: Measurement, settings: Any) -> Measured:
     if not arrays:
         if stop.signal:
             raise KeyboardInterrupt
-        raise UserError(
-            f"stopped by {limits.stopped_by} before the first block was measured: give more"
+        raise SettingError(
+            f"stopped by {limits.stopped_by} before the first block was measured: give more",
+            str(limits.stopped_by),
         )
     try:
         summary = measurement.summarize(run, settings, arrays)
@@ -96,9 +97,9 @@ class _Limits:
         if stop.signal:
             self.stopped_by = "a signal"
         elif self.deadline is not None and time.monotonic() > self.deadline:
-            self.stopped_by = "--minutes"
+            self.stopped_by = "minutes"
         elif self.budget is not None and self.spent + evaluations > self.budget:
-            self.stopped_by = "--budget"
+            self.stopped_by = "budget"
         else:
             self.spent += evaluations
         return self.stopped_by is None
