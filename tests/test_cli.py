@@ -553,7 +553,7 @@ def test_stopped_and_gone_on_gives_the_same_bits(tmp_path, how):
         text = log.read()
     assert code == (-signal.SIGKILL if how == signal.SIGKILL else 128 + signal.SIGINT)
     if how == signal.SIGINT:
-        assert "run the same command to go on" in text
+        assert "run the same command to resume" in text
     assert main(arguments) == 0
     whole, cut = (folder(tmp_path / name, "digits_vae") for name in ("whole", "cut"))
 

@@ -9,21 +9,21 @@ USAGE = """usage: vaejax COMMAND ...
 
 Latent-variable generative models in JAX: p(z), p(x|z), q(z|x), and what each number is worth.
 
-  run EXPERIMENT         train, evaluate, draw, summarize; goes on where it was stopped
+  run EXPERIMENT         train, evaluate, draw, summarize; resumes a stopped run
   train EXPERIMENT       train only
   evaluate RUN           measure a run again, with other --evaluate.* settings
   log-likelihood RUN     log p(x): importance sampling, AIS, SMC, bidirectional Monte Carlo
-  gaps RUN               what amortized inference costs: approximation, amortization, total
-  cost RUN               bound against time: optimizing q for each x, beside the encoder
-  posterior RUN          of a two-dimensional z: the true posterior, the encoder's q, the best q
+  gaps RUN               the approximation, amortization and total gap of the inference
+  cost RUN               bound against time: q optimized for each x, beside the encoder
+  posterior RUN          true posterior, encoder's q and best q, for a two-dimensional z
   gradients RUN          bias, variance and signal-to-noise ratio of gradient estimators
   compare RUN RUN ...    models side by side: log p(x), samples, codes; one table, one page
   sample RUN             draw from the model: z ~ p(z), x ~ p(x | z); or by a denoising chain
   report RUN             draw a run's figures and its HTML page from its files
-  experiments            what there is to run, with expected and measured figures
-  data                   the data sets: what is here, what would be fetched, fingerprints
-  doctor                 versions, devices, precision, where data and caches are
-  bench EXPERIMENT       steps a second, and the share of this machine's matmul peak
+  experiments            the experiments, with expected and measured results
+  data                   the data sets: which are on disk, what is downloaded, fingerprints
+  doctor                 versions, devices, precision, folders of data and caches
+  bench EXPERIMENT       steps per second, and the share of this machine's matmul peak
 
 EXPERIMENT is a path to an experiment file or its stem; RUN a folder
 <out>/<experiment>/<hash>/seed-<n>.
@@ -75,7 +75,7 @@ def main(arguments: list[str] | None = None) -> int:
 
         return _fail(in_options(error))
     except KeyboardInterrupt:
-        print("vaejax: stopped; what was saved before is whole", file=sys.stderr)
+        print("vaejax: stopped; what was saved before is intact", file=sys.stderr)
         return 130
     except BrokenPipeError:
         sys.stderr.close()  # whoever read the output has seen enough
@@ -83,7 +83,7 @@ def main(arguments: list[str] | None = None) -> int:
     except OSError as error:
         return _fail(
             f"{error.filename or 'the disk'}: {error.strerror or error}; what was saved before is "
-            "whole: mend that and run the same command to go on"
+            "intact: correct this and run the same command to resume"
         )
     except Exception as error:
         if not _is_of_jax_at_start(error):
@@ -120,8 +120,8 @@ def _why_jax_does_not_start(error: Exception) -> str:
         )
     return (
         f"JAX does not start: {reason or type(error).__name__}; correct or unset the environment "
-        "variable that is named, set JAX_PLATFORMS=cpu to do without an accelerator, or install "
-        "vaejax anew"
+        "variable that is named, set JAX_PLATFORMS=cpu to run without an accelerator, or "
+        "reinstall vaejax"
     )
 
 

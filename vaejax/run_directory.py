@@ -186,7 +186,7 @@ class RunDirectory:
         return lines
 
     def keep_metrics_up_to(self, step: int) -> None:
-        """Drop what was logged after the checkpoint that training goes on from."""
+        """Drop what was logged after the checkpoint that training resumes from."""
         kept = [json.dumps(line) for line in self.metrics() if line["step"] <= step]
         text = "".join(f"{line}\n" for line in kept)
         self._replace("metrics.jsonl", lambda path: path.write_text(text))

@@ -37,7 +37,7 @@ class Tracker:
         elif kind == "wandb":
             import wandb
 
-            # The same id on every start: going on continues the same record.
+            # The same id on every start: a resumed run continues the same record.
             run = wandb.init(
                 project="vaejax",
                 id=name.replace("/", "-"),

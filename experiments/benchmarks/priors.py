@@ -2,7 +2,7 @@
 
 Command: python experiments/benchmarks/priors.py digits   (3 seeds, all test images)
          python experiments/benchmarks/priors.py mnist    (static, 1 seed, 1,000 test images)
-Writes priors_<data>.json beside this file; runs go to runs/ and are gone on with.
+Writes priors_<data>.json beside this file; runs go to runs/ and are resumed there.
 """
 
 import json

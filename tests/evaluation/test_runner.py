@@ -1,4 +1,4 @@
-"""The runner on a toy measurement: saving, going on, budgets, signals; and all that a new
+"""The runner on a toy measurement: saving, resuming, budgets, signals; and all that a new
 measurement has to bring."""
 
 import dataclasses

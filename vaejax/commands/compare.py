@@ -20,7 +20,7 @@ from vaejax.training.checkpoint import Checkpoints
 
 
 def compare(arguments: list[str]) -> int:
-    """Put trained runs side by side."""
+    """Compare trained runs side by side."""
     paths = []
     while arguments and not arguments[0].startswith("-"):
         paths.append(Path(arguments[0]))
@@ -36,7 +36,7 @@ def compare(arguments: list[str]) -> int:
         out: Path = Path("comparison")
         """Folder for comparison.html and comparison.json."""
         allow_different: bool = False
-        """Runs on different data or splits, in a table and a page of their own each."""
+        """Allow runs on different data or splits: each gets a table and a page of its own."""
 
     options = parse(Options, arguments, prog="vaejax compare RUN RUN ...", default=Options())
     settings = Compare(**{f.name: getattr(options, f.name) for f in dataclasses.fields(Compare)})
@@ -59,7 +59,7 @@ def run_comparison(file: ExperimentFile, comparison: Comparison, arguments: list
     class Options:
         compare: Compare
         seeds: tuple[int, ...] = (0,)
-        """One run each, of every member."""
+        """One run of every member per seed."""
         out: Path = Path("runs")
         """Folder for the run directories; the page is in <out>/<comparison>/."""
 
@@ -111,7 +111,7 @@ def _check_trained(member: Compared) -> None:
         if done < total:
             raise UserError(
                 f"{run.directory.path} is trained for {done:,} of {total:,} steps: the command "
-                "that began it goes on where it stopped"
+                "that began it resumes it"
             )
 
 

@@ -32,7 +32,7 @@ _BENCH_CALLS = 7
 
 
 def experiments(arguments: list[str]) -> int:
-    """List the experiment files with what their docstrings say."""
+    """List the experiment files with their docstrings."""
     no_arguments("experiments", arguments)
     seen = set()
     for folder in experiments_module.folders():
@@ -77,7 +77,7 @@ def data(arguments: list[str]) -> int:
 
 
 def doctor(arguments: list[str]) -> int:
-    """Say what a bug report needs."""
+    """Print what a bug report needs."""
     no_arguments("doctor", arguments)
     print("versions:", ", ".join(f"{name} {version}" for name, version in versions().items()))
     print("devices:", ", ".join(f"{d} ({d.device_kind})" for d in jax.devices()))
@@ -95,7 +95,7 @@ def doctor(arguments: list[str]) -> int:
 
 
 def bench(arguments: list[str]) -> int:
-    """Steps a second of an experiment beside the matmul peak, in one run."""
+    """Measure the steps per second of an experiment and the matmul peak."""
     file, rest = experiment_argument("bench", arguments)
 
     @dataclasses.dataclass(frozen=True)

@@ -21,11 +21,11 @@ def sample(arguments: list[str]) -> int:
     @dataclasses.dataclass(frozen=True)
     class Options:
         count: int = 64
-        """How many."""
+        """Number of samples."""
         seed: int = 0
-        """Other seeds, other samples."""
+        """Seed of the samples."""
         chain_steps: int = CHAIN_STEPS
-        """Of a denoising autoencoder's chain; other models have a p(z) and need none."""
+        """Steps of a denoising autoencoder's chain; other models sample from p(z)."""
 
     options = parse(Options, rest, prog="vaejax sample RUN", default=Options())
     if options.count < 1 or not 0 <= options.seed < 2**32:

@@ -108,11 +108,11 @@ def set_up(command: str, file: ExperimentFile, arguments: list[str]) -> Setup:
     class Options:
         config: Annotated[type(file.config), tyro.conf.arg(name="")]  # type: ignore[misc]
         seeds: tuple[int, ...] = (0,)
-        """One run each, all trained in one program."""
+        """One run per seed, all trained in one program."""
         out: Path = Path("runs")
         """Folder for the run directories."""
         track: Track = "none"
-        """Metrics to TensorBoard or Weights & Biases as well as to metrics.jsonl."""
+        """Also send metrics to TensorBoard or Weights & Biases."""
 
     options = parse(
         Options, arguments, prog=f"vaejax {command} {file.name}", default=Options(file.config)
@@ -201,7 +201,7 @@ def _train_together(setup, trainer: Trainer, checkpoints, members: list[int], st
             for i, checkpoint in enumerate(checkpoints)
         ]
         states, best = jax.tree.map(lambda *leaves: jnp.stack(leaves), *restored)
-        print(f"going on from step {step:,}", file=sys.stderr)
+        print(f"resuming from step {step:,}", file=sys.stderr)
     saved_config = experiments_module.to_json(setup.config)
     trackers = []
     made = manifest(setup.file.path, setup.dataset.protocol())  # one for all: trained together
@@ -254,7 +254,7 @@ def _train_together(setup, trainer: Trainer, checkpoints, members: list[int], st
                     bar.close()
                     print(
                         f"stopped at step {report.step:,} of {trainer.total_steps:,} and saved; "
-                        f"run the same command to go on: vaejax {shlex.join(sys.argv[1:])}",
+                        f"run the same command to resume: vaejax {shlex.join(sys.argv[1:])}",
                         file=sys.stderr,
                     )
                     return 128 + stop.signal

@@ -34,9 +34,9 @@ def load(
       binarization: by default the data set's usual one; for files `static` for 0/1 values,
         `dynamic` for images of one channel, `none` for real values. Other intensities (colour
         images, features) have no default.
-      validation: how many training examples are held out: the last ones of the training split
-        (in the order of TensorFlow Datasets, which is shuffled, where it is the source). Of a
-        published validation split it can only be the size.
+      validation: the number of training examples held out, from the end of the training split
+        (in the shuffled order of TensorFlow Datasets for data from there). A data set with a
+        published validation split takes only the size of that split.
       binarize: False to keep intensities as they are where `binarization` is not given.
 
     Raises:

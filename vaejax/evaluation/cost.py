@@ -29,16 +29,16 @@ _CALLS = 5
 
 @dataclasses.dataclass(frozen=True)
 class Cost:
-    """What optimizing q for each x costs."""
+    """The cost of optimizing q for each x."""
 
     examples: int = 100
-    """How many of the test split, from the first; all in one compiled program."""
+    """Number of test examples, from the first; all in one compiled program."""
     max_steps: int = 2000
-    """Steps of Adam for each x, at most: a multiple of 100."""
+    """Largest number of Adam steps for each x, a multiple of 100."""
     num_bound_samples: int = 1000
-    """Fresh draws of each q: of its bound."""
+    """Fresh draws of each q, for its bound."""
     seed: int = 0
-    """Of the draws."""
+    """Seed of the draws."""
 
     def __post_init__(self):
         for name, least in (
@@ -148,7 +148,7 @@ def measure_cost(
         started = time.perf_counter()
         run(params, indices, examples)
         taken = (time.perf_counter() - started) / count
-        seconds[start] = taken / int(trace.steps.max())  # the batch goes on until its last stops
+        seconds[start] = taken / int(trace.steps.max())  # the batch runs until its last x stops
         path = np.where(np.isnan(trace.path), trace.bound[:, None], trace.path)
         arrays |= {
             start: trace.bound,

@@ -17,7 +17,7 @@ COST_HEADER = ["", "-bound", "+- MC", "+- data", "steps", "ms an example", "forw
 def cost_section(about: dict[str, Any], arrays: dict[str, dict[str, np.ndarray]]) -> Section:
     """The encoder's pass beside each start of the fit."""
     return Section(
-        "What an optimization of q for each x costs",
+        "The cost of optimizing q for each x",
         data_line(about),
         [Table(COST_HEADER, cost_rows(about))],
         cost_lines(about),
@@ -53,7 +53,7 @@ def cost_lines(about: dict[str, Any]) -> list[str]:
     """How it was measured; what diverged or did not converge."""
     settings, summary = about["settings"], about["summary"]
     lines = [
-        f"test split, n = {settings['examples']:,} in one batch; Adam, one draw a step; bounds "
+        f"test split, n = {settings['examples']:,} in one batch; Adam, one draw per step; bounds "
         f"from {settings['num_bound_samples']:,} fresh draws; times are those of one machine"
     ]
     for start, label in _LABELS.items():
@@ -62,7 +62,7 @@ def cost_lines(about: dict[str, Any]) -> list[str]:
             if indices:
                 lines.append(f"{label}: {what.replace('_', ' ')}: {listed(indices)}")
     if summary["left_out"]:
-        lines.append(f"in none of the means: {listed(summary['left_out'])}")
+        lines.append(f"excluded from all means: {listed(summary['left_out'])}")
     return lines
 
 
@@ -76,7 +76,7 @@ def _row(label, entry, steps, seconds, forward) -> list[str]:
 
 
 def _figure(about: dict[str, Any], arrays: dict[str, np.ndarray]):
-    """Mean bound against steps, and against milliseconds an example, on logarithmic axes."""
+    """Mean bound against steps, and against milliseconds per example, on logarithmic axes."""
     summary = about["summary"]
     usable = np.ones(len(arrays["amortized"]), bool)
     usable[summary["left_out"]] = False
@@ -100,7 +100,7 @@ def _figure(about: dict[str, Any], arrays: dict[str, np.ndarray]):
         by_step.set_ylim(min(amortized, best) - 6 * max(best - amortized, 1), best + 1)
     by_step.set_ylabel("mean bound on log p(x), nats")
     by_step.set_xlabel("steps of Adam (dashed: the encoder's q)")
-    by_time.set_xlabel("milliseconds an example, all in one batch on this machine")
+    by_time.set_xlabel("milliseconds per example, all in one batch on this machine")
     for axes in (by_step, by_time):
         axes.set_xscale("log")
         axes.grid(alpha=0.3)

@@ -46,9 +46,9 @@ class Evaluate:
     """Evaluation of the best (by validation) or else the last parameters."""
 
     split: Literal["train", "validation", "test"] = "test"
-    """Which examples."""
+    """Split to measure."""
     examples: int | None = None
-    """How many of them, from the first; all unless given."""
+    """Number of examples, from the first; by default all."""
     num_samples: int = 5000
     """K of the importance-weighted bound."""
 

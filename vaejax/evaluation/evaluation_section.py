@@ -17,7 +17,12 @@ _ROWS = (
     ("reconstruction", "-E_q log p(x|z)", -1, "nats"),
     ("kl", "KL(q(z|x) || p(z))", 1, "nats"),
     ("information_lower", "I_q(x; z), at least", 1, "nats; in expectation; at most log n"),
-    ("information_upper", "I_q(x; z), at most", 1, "nats; in expectation; the KL is one too"),
+    (
+        "information_upper",
+        "I_q(x; z), at most",
+        1,
+        "nats; in expectation; so is the KL",
+    ),
     ("aggregate_kl_lower", "KL(q(z) || p(z)), at least", 1, "nats; in expectation; never below 0"),
     ("aggregate_kl_upper", "KL(q(z) || p(z)), at most", 1, "nats; in expectation"),
     ("squared_error", "||x - E[x|z]||^2", 1, "summed over the elements of x"),
@@ -26,34 +31,33 @@ _ROWS = (
 
 _NOTE = (
     "+- MC: Monte Carlo standard error of the mean, from the sampling alone. +- data: standard "
-    "error over examples, as an estimate for the population. A bound is not log p(x): how far it "
-    "is from it is not known from this table."
+    "error over examples, as an estimate for the population. A bound is not log p(x): this table "
+    "does not tell how far apart they are."
 )
 _NOTE_EXACT = (
-    "No Monte Carlo error: nothing was sampled to measure log p(x). +- data: standard error over "
+    "No Monte Carlo error: log p(x) is computed without sampling. +- data: standard error over "
     "examples, as an estimate for the population."
 )
 _MISSING = {
     "point mass": (
-        "What this model has no answer to: it is an autoencoder, its q(z | x) is a point mass, and "
-        "training never asked for a p(z). So there is nothing to draw z from, hence no samples; "
-        "and without p(z) there is no p(x), hence no log p(x), no bound on it and no KL. What it "
-        "has is p(x | z) at the code of each x: reconstructions. The same two networks trained on "
-        "the ELBO (digits_vae, mnist_vae) have both."
+        "What this model cannot give: it is an autoencoder, its q(z | x) is a point mass, and it "
+        "was trained without a p(z). There is no distribution to draw z from, so it has no "
+        "samples; without p(z) there is no p(x), so it has no log p(x), no bound on it and no KL. "
+        "It has p(x | z) at the code of each x: reconstructions. The same two networks trained on "
+        "the ELBO (digits_vae, mnist_vae) have samples and log p(x)."
     ),
     "denoising": (
-        "What this model has no answer to: it is a denoising autoencoder, its q(z | x) is a point "
-        "mass, and training never asked for a p(z). So there is no p(x), hence no log p(x), no "
-        "bound on it and no KL. What it has instead is a chain: corrupt x, encode, draw a new x "
-        "from p(x | z), again and again. Where its p(x | corrupted x) is right, the chain comes to "
-        "draw from the data's distribution (Bengio et al. 2013, theorem 1); with independent "
-        "elements given a code it is right only nearly. `vaejax sample` draws by this chain; its "
-        "samples come without a density."
+        "What this model cannot give: it is a denoising autoencoder, its q(z | x) is a point mass, "
+        "and it was trained without a p(z). So it has no p(x), no log p(x), no bound on it and no "
+        "KL. It has a chain instead: corrupt x, encode, draw a new x from p(x | z), and repeat. If "
+        "its p(x | corrupted x) is right, the chain converges to the data's distribution (Bengio "
+        "et al. 2013, theorem 1); with elements independent given the code, it is only "
+        "approximately right. `vaejax sample` draws by this chain; its samples have no density."
     ),
     "no latent variable": (
-        "What this model has no answer to: it is p(x) itself, with no z. log p(x) is computed, not "
-        "estimated, and samples are exact. But there is no code of an x: nothing to reconstruct, "
-        "to interpolate or to classify by."
+        "What this model cannot give: it is p(x) itself, without z. log p(x) is computed exactly, "
+        "and samples are exact. But x has no code: there are no reconstructions, interpolations "
+        "or classification of codes."
     ),
 }
 
@@ -123,7 +127,7 @@ def evaluation_rows(evaluation: dict) -> list[list[str]]:
                 else "needs K of 25",
                 "",
                 "",
-                "examples whose IWAE error is not to be believed; the bound stays a bound",
+                "examples whose IWAE error is unreliable; the bound stays valid",
             ]
         )
     if evaluation["kind"] == "point mass":
@@ -164,7 +168,7 @@ def seeds_table(evaluations: list[dict]) -> list[list[str]]:
 def protocol_line(evaluation: dict, *, seed: bool = True) -> str:
     """Data set, split, n, binarization, estimator and, of one seed, its parameters: one line."""
     p = evaluation["protocol"]
-    estimator = f"K = {evaluation['settings']['num_samples']} samples of q an example"
+    estimator = f"K = {evaluation['settings']['num_samples']} samples of q per example"
     if evaluation["kind"] == "point mass":
         estimator = "no bound (point mass)"
     elif evaluation["kind"] == "no latent variable":

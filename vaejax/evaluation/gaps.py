@@ -43,25 +43,25 @@ class Gaps:
     """What the inference of a run costs, example by example."""
 
     examples: int = 100
-    """How many of the train and of the test split each, from the first."""
+    """Number of examples of the train and of the test split, each from the first."""
     families: tuple[str, ...] = ("diagonal",)
-    """Best q of each: diagonal, full covariance, mixture, flow (inverse autoregressive), ..."""
+    """Families whose best q is fitted: diagonal, full, mixture, flow (autoregressive), ..."""
     num_samples: int = 5000
-    """Draws of the encoder's q: of its bound, and of importance sampling's log p(x)."""
+    """Draws of the encoder's q, for its bound and for importance sampling of log p(x)."""
     num_chains: int = 16
     """Chains of annealed importance sampling, which start at the encoder's q."""
     num_temperatures: int = 100
     """Temperatures of annealed importance sampling."""
     draws_per_step: int = 8
-    """Draws of z in each step of Adam: with fewer, best bounds fall short by their noise."""
+    """Draws of z in each step of Adam: with few draws, noise lowers the best bounds."""
     max_steps: int = 2000
-    """Steps of Adam for each x and family, at most: a multiple of 100."""
+    """Largest number of Adam steps for each x and family, a multiple of 100."""
     num_bound_samples: int = 1000
-    """Fresh draws of each optimized q: of its bound."""
+    """Fresh draws of each optimized q, for its bound."""
     map: bool = False
-    """Of a point mass: its code beside the z that maximizes log p(x, z)."""
+    """Whether to compare a point mass's code with the z that maximizes log p(x, z)."""
     seed: int = 0
-    """Of the draws."""
+    """Seed of the draws."""
 
     def __post_init__(self):
         for name, least in (

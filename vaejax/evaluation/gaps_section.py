@@ -97,7 +97,7 @@ def gap_lines(about: dict[str, Any]) -> list[str]:
     s = about["settings"]
     lines = []
     if about["stopped_by"]:
-        lines.append(f"stopped before {s['examples']} examples a split; the same command goes on")
+        lines.append(f"stopped before {s['examples']} examples per split; the same command resumes")
     if s["map"]:
         lines.append(f"the best z: Adam from the encoder's, {s['max_steps']:,} steps at most")
     else:

@@ -29,13 +29,13 @@ class GradientQuality:
     """How gradient estimators are measured."""
 
     examples: int = 10
-    """The fixed minibatch: the first of the training split."""
+    """Size of the fixed minibatch, the first examples of the training split."""
     num_samples: tuple[int, ...] = (1, 8, 64)
     """K of the importance-weighted bounds; 1 is always measured."""
     replicates: int = 1000
-    """Gradients of each estimator."""
+    """Number of gradients of each estimator."""
     reference_samples: int = 2000
-    """Plain gradients of each bound, other draws, whose mean is the reference."""
+    """Number of plain gradients of each bound, from other draws, whose mean is the reference."""
 
     def __post_init__(self):
         require(self.examples >= 1, "examples", "at least 1", self.examples)

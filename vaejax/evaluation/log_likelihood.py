@@ -1,4 +1,4 @@
-"""log p(x) of a model's examples by each estimator, in blocks: stop at any time, go on later."""
+"""log p(x) of a model's examples by each estimator, in blocks: stop at any time, resume later."""
 
 import dataclasses
 from collections.abc import Iterator
@@ -34,11 +34,11 @@ class LogLikelihood:
     estimator: Literal["importance", "annealed", "smc", "bidirectional", "all"] = "annealed"
     """importance: K draws of q; annealed: AIS; smc; bidirectional: two bounds, simulated data."""
     split: Literal["train", "validation", "test"] | None = None
-    """Which examples, test unless given; bidirectional simulates its own."""
+    """Split to measure, by default test; bidirectional simulates its own examples."""
     examples: int = 100
-    """How many, from the first."""
+    """Number of examples, from the first."""
     num_samples: int = 10_000
-    """K of importance sampling."""
+    """Number of samples K of importance sampling."""
     defensive: float = 0.0
     """Share of the prior in importance sampling's proposal."""
     num_chains: int = 16
@@ -54,11 +54,11 @@ class LogLikelihood:
     budget: int | None = None
     """Stop before this many evaluations (of decoder gradients; of the decoder for importance)."""
     minutes: float | None = None
-    """Stop after so much time, with what there is; the same command goes on."""
+    """Stop after this many minutes and keep the results; the same command resumes."""
     target_std_error: float | None = None
     """Repeat an example's estimate, and average, until its standard error is at most this."""
     seed: int = 0
-    """Of the estimators' noise."""
+    """Seed of the estimators' noise."""
     float64: bool = False
     """Double precision throughout."""
 

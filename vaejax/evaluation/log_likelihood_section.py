@@ -37,7 +37,7 @@ def log_likelihood_section(
     rows = [row for name in about["summary"] for row in _rows(name, about)]
     notes = [line for name in about["summary"] for line in _lines(name, about)]
     if about["stopped_by"]:
-        notes.append(f"stopped by {about['stopped_by']}; the same command goes on")
+        notes.append(f"stopped by {about['stopped_by']}; the same command resumes")
     protocol = f"{data_line(about)}, float{64 if about['settings']['float64'] else 32}"
     found = {name: arrays[name] for name in about["summary"]}
     figure = Figure("log_likelihood", lambda: _figure(about, found))

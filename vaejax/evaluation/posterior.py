@@ -38,15 +38,15 @@ class Posterior:
     """The posterior of one example, of a model with a two-dimensional z."""
 
     example: int = 0
-    """Which, of the split."""
+    """Index of the example in its split."""
     split: Literal["train", "validation", "test"] = "test"
-    """Which examples."""
+    """Split of the example."""
     families: tuple[str, ...] = ("diagonal", "full", "mixture")
-    """Best q of each: diagonal, full covariance, mixture, flow (inverse autoregressive), ..."""
+    """Families whose best q is fitted: diagonal, full, mixture, flow (autoregressive), ..."""
     max_steps: int = 2000
-    """Steps of Adam, at most: a multiple of 100."""
+    """Largest number of Adam steps, a multiple of 100."""
     seed: int = 0
-    """Of the draws."""
+    """Seed of the draws."""
 
     def __post_init__(self):
         for name in ("example", "seed"):

@@ -1,4 +1,4 @@
-"""Carries out any measurement of a run: blocks, saving, going on, budgets, signals."""
+"""Carries out any measurement of a run: blocks, saving, resuming, budgets, signals."""
 
 import dataclasses
 import hashlib
@@ -108,7 +108,7 @@ class _Limits:
 def _measure(
     directory: RunDirectory, measurement: Measurement, part: Part, file: str, limits, stop: Stop
 ) -> Arrays:
-    """The part's arrays; goes on from what an earlier call has saved, and saves after each
+    """The part's arrays; resumes from what an earlier call has saved, and saves after each
     block."""
     arrays = directory.read_arrays(file) if directory.file(file).exists() else {}
     what = f"{measurement.name}, {part.name}"

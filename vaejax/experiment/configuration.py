@@ -32,12 +32,12 @@ class Data:
     """Data and protocol."""
 
     name: str = "digits"
-    """One that `vaejax data` lists, or the path of an .npz or .npy file."""
+    """A name that `vaejax data` lists, or the path of an .npz or .npy file."""
     binarization: Binarization | None = None
-    """How grey values become binary; unless given the one that fits the likelihood, else the data
-    set's usual one."""
+    """How grey values become binary; by default what the likelihood needs, else the data set's
+    usual way."""
     validation: int | None = None
-    """Training examples held out for validation; the data set's usual number unless given."""
+    """Number of training examples held out for validation; by default the data set's usual one."""
 
 
 PriorName = Literal["normal", "mixture", "vamp", "flow"]
@@ -54,9 +54,9 @@ class MLP:
     activation: Literal["tanh", "relu", "elu", "softplus"] = "tanh"
     """Nonlinearity."""
     likelihood: Likelihood = "bernoulli"
-    """p(x | z): for binary data; for grey values; for real values. Scales are learned."""
+    """p(x | z), for binary data, grey values or real values. Scales are learned."""
     prior: PriorName = "normal"
-    """p(z): N(0, I); or learned: a mixture of Gaussians, a VampPrior, a coupling flow."""
+    """p(z): N(0, I), or a learned mixture of Gaussians, VampPrior or coupling flow."""
     prior_components: int = 50
     """Components of a mixture; pseudo-inputs of a VampPrior."""
 
@@ -76,11 +76,11 @@ class MaskedMLP:
     activation: Literal["tanh", "relu", "elu", "softplus"] = "relu"
     """Nonlinearity."""
     orders: int = 1
-    """Orders of the elements of x: the first as they lie, the others drawn."""
+    """Number of orders of the elements of x: first the natural one, then random ones."""
     masks: int = 1
-    """Sets of hidden degrees an order; p(x) is the mean over orders x masks."""
+    """Sets of hidden degrees per order; p(x) is the mean over orders x masks."""
     masks_seed: int = 0
-    """Seed of the drawn orders and degrees."""
+    """Seed of the random orders and degrees."""
 
     def __post_init__(self):
         require_widths("hidden", self.hidden)
@@ -90,14 +90,14 @@ class MaskedMLP:
 
 @dataclasses.dataclass(frozen=True)
 class Corruption:
-    """What is done to x before the encoder sees it, in training and in the chain."""
+    """How x is corrupted before the encoder sees it, in training and in the chain."""
 
     kind: Literal["masking", "salt_and_pepper", "gaussian"] = "salt_and_pepper"
-    """Elements set to 0; to 0 or 1, half each; noise added to all."""
+    """masking sets elements to 0, salt_and_pepper to 0 or 1, gaussian adds noise to all."""
     level: float = 0.2
-    """The fraction of elements; of Gaussian noise, its standard deviation."""
+    """Fraction of the elements; for gaussian, the standard deviation of the noise."""
     walkback: int = 0
-    """Most further rounds of the model's own chain in training (Bengio et al. 2013)."""
+    """Largest number of walkback rounds in training (Bengio et al. 2013)."""
 
     def __post_init__(self):
         most = float("inf") if self.kind == "gaussian" else 1.0
@@ -117,17 +117,17 @@ class Corruption:
 
 @dataclasses.dataclass(frozen=True)
 class Regularization:
-    """What keeps an autoencoder smooth (Ghosh et al. 2020)."""
+    """Regularization of an autoencoder (Ghosh et al. 2020)."""
 
     code_penalty: float = 0.1
-    """Half of this times ||z||^2 is taken from the objective."""
+    """Half of this times ||z||^2 is subtracted from the objective."""
     gradient_penalty: float = 0.1
-    """This times ||d E[x | z] / dz||_F^2 is taken from the objective."""
+    """This times ||d E[x | z] / dz||_F^2 is subtracted from the objective."""
     spectral_norm: bool = False
-    """Whether each layer of the decoder has its weights divided by their largest singular value."""
+    """Whether to divide the weights of each decoder layer by their largest singular value."""
     decoder_l2: float = 0.0
-    """Half of this times the sum of the decoder's squared weights (biases aside) is taken from the
-    objective."""
+    """Half of this times the sum of the decoder's squared weights (without biases) is subtracted
+    from the objective."""
 
     def __post_init__(self):
         for name in ("code_penalty", "gradient_penalty", "decoder_l2"):
@@ -157,14 +157,14 @@ def decoder_weights(params: Params) -> Params:
 
 @dataclasses.dataclass(frozen=True)
 class Bound:
-    """The ELBO, or one of its variants against unused latents."""
+    """The ELBO, or a variant that keeps latent dimensions in use."""
 
     warmup_steps: int = 0
     """Steps over which the KL's weight rises from 0."""
     free_bits: float = 0.0
-    """Nats below which a dimension's KL costs no less."""
+    """Smallest KL, in nats, that each dimension is charged."""
     refine_steps: int = 0
-    """Gradient steps on q for each x, from the encoder's."""
+    """Gradient steps that refine the encoder's q for each x."""
     refine_learning_rate: float = 0.1
     """Learning rate of the refining steps."""
     through: bool = True
@@ -206,9 +206,9 @@ class EncoderFirst:
     """Encoder-only updates before each step, in the first passes (He et al. 2019)."""
 
     encoder_steps: int = 0
-    """How many before each step, on batches of their own; 0 for none."""
+    """Number of encoder updates before each step, on batches of their own; 0 for none."""
     epochs: int = 0
-    """The first passes over the data, in which they are made."""
+    """Number of first passes over the data with such updates."""
 
     def __post_init__(self):
         require(self.encoder_steps >= 0, "encoder_steps", "0 or more", self.encoder_steps)

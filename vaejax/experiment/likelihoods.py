@@ -136,7 +136,7 @@ def _refuse_constant_features(likelihood: str, data: DataSummary) -> None:
     raise SettingError(
         f"{len(constant)} of {data.mean.size} features of {data.name} are constant in the training "
         f"examples, to float32: {listed}; under model.likelihood {likelihood} their density has no "
-        "bound: remove them, or subtract their mean where they do vary, or add noise of the size "
-        "of their measurement error",
+        "bound: remove them, subtract their mean if they do vary, or add noise of the size of "
+        "their measurement error",
         "model.likelihood",
     )

@@ -61,7 +61,7 @@ def _doubts(found: dict[str, Any]) -> str:
     doubts = []
     cut = sum(seed.get("not_converged", 0) for seed in found.get("each_seed", []))
     if cut:
-        doubts.append(f"{cut} fits of q cut at their most steps, which annealing makes up for")
+        doubts.append(f"{cut} fits of q stopped at max_steps; annealing corrects for that")
     if found.get("importance_looser_by", 0.0) < -3 * (found["std_error_monte_carlo"] or 0.0) - 0.01:
         doubts.append(
             f"importance sampling from the same q is {-found['importance_looser_by']:.2f} tighter: "
@@ -70,18 +70,18 @@ def _doubts(found: dict[str, Any]) -> str:
     if found.get("importance_looser_by", 0.0) > LOOSE:
         doubts.append(
             f"importance sampling from the same q is {found['importance_looser_by']:.1f} looser: "
-            "believe it less than the others, and give it more temperatures"
+            "it is less reliable than the others; give it more temperatures"
         )
     broken = sorted({i for seed in found.get("each_seed", []) for i in seed.get("not_finite", [])})
     if broken:
-        doubts.append(f"not finite for images {broken[:5]}: the mean is none")
+        doubts.append(f"not finite for images {broken[:5]}, so there is no mean")
     return "".join(f"; {doubt}" for doubt in doubts)
 
 
 def quality_rows(models: list[dict[str, Any]], reference: dict[str, Any]) -> list[list[str]]:
     """Precision, recall, density, coverage and MMD^2 of what each model draws; first, of training
     examples in its place."""
-    rows = [_quality_row("training images", reference, "no model: the classifier trained on them")]
+    rows = [_quality_row("training images", reference, "no model: a classifier trained on them")]
     for model in models:
         for name, generator in model["generators"].items():
             rows.append(_quality_row(label_of(model, name), generator["quality"], name))
@@ -180,16 +180,16 @@ def _name(name: tuple[str, str]) -> str:
 def _likelihood(of: str, first, second, log_p) -> str:
     mean, error, half = paired_difference(log_p[first], log_p[second])
     seeds = min(len(log_p[first]), len(log_p[second]))
-    trainings = "" if seeds > 1 else " (of these trainings: one seed)"
+    trainings = "" if seeds > 1 else " (one seed of each)"
     if abs(mean) <= half:
         return (
             f"{of}, {_name(first)} and {_name(second)} cannot be told apart: {abs(mean):.2f} +- "
-            f"{error:.2f} nats between them on the same examples{trainings}."
+            f"{error:.2f} nats of difference on the same examples{trainings}."
         )
     better, worse = (first, second) if mean > 0 else (second, first)
     return (
         f"{of}, {_name(better)} is ahead of {_name(worse)} by {abs(mean):.2f} +- {error:.2f} nats "
-        f"an example, on the same examples{trainings}; what is estimated is a lower bound on its "
+        f"per example, on the same examples{trainings}; what is estimated is a lower bound on its "
         "log p(x), tight where importance sampling agrees."
     )
 
@@ -208,9 +208,9 @@ def _chain(model: dict[str, Any]) -> str:
             f"{normal[measure]['mean']:.{digits}f}, +- {error:.{digits}f})"
         )
     mixing = model["generators"]["chain"].get("mixing", {"reliable": True})
-    late = "" if mixing["reliable"] else f" How it mixes is not known: {mixing['reason']}."
+    late = "" if mixing["reliable"] else f" Its mixing is not known: {mixing['reason']}."
     return (
-        f"{model['label']}: its chain, held against N(0, I) through the same decoder, "
+        f"{model['label']}: its chain, compared with N(0, I) through the same decoder, "
         f"{' and '.join(verdicts)}.{late}"
     )
 
@@ -229,7 +229,7 @@ def _reconstruction(models: list[dict[str, Any]]) -> list[str]:
         words = "better than" if difference < 0 else "worse than"
     return [
         f"{best[0]['label']}, the best of the autoencoders, reconstructs {words} "
-        f"{best[1]['label']}, the best with a q of some width: a squared error of "
+        f"{best[1]['label']}, the best with a q that has a density: a squared error of "
         f"{first['mean']:.3f} against {second['mean']:.3f}, +- {error:.3f}."
     ]
 
@@ -243,7 +243,7 @@ def protocol_lines(about: dict[str, Any]) -> list[str]:
         f"{', '.join(map(str, about['seeds']))}",
         f"-log p(x): {about['examples']} test images, the same for all; with a z: AIS "
         f"({settings['num_chains']} chains, {settings['num_temperatures']} temperatures) from a "
-        "Gaussian q fitted anew to each x, whatever q was trained; +- MC: of the estimate; "
+        "Gaussian q fitted to each x, for every model; +- MC: of the estimate; "
         "+- data: over images; +- seeds: over trainings",
         f"sample quality: {about['samples']:,} draws of x (not of E[x|z]) against as many test "
         f"images, 5 nearest neighbours, in this space: {about['features']}; errors: of drawing "

@@ -60,7 +60,7 @@ class Report(NamedTuple):
 class Trainer:
     """One experiment on one data set, compiled for a number of seeds.
 
-    `start` gives initial states, `run` goes on from any states. Seeds are an axis that `vmap`
+    `start` gives initial states, `run` continues from any states. Seeds are an axis that `vmap`
     adds: each has its own parameters, noise and order of the data.
 
     Args:

@@ -14,13 +14,13 @@ class Train:
     """Training: Adam on the mean over the batch."""
 
     epochs: int = 200
-    """Passes over the training split; the last, incomplete batch of a pass is left out."""
+    """Passes over the training split; an incomplete last batch is dropped."""
     steps: int | None = None
-    """Number of steps, in place of the passes."""
+    """Number of steps, in place of epochs."""
     batch_size: int = 100
-    """Examples a step."""
+    """Examples per step."""
     learning_rate: float = 1e-3
-    """Adam's, at the start."""
+    """Initial learning rate of Adam."""
     schedule: Literal["constant", "cosine", "burda"] = "cosine"
     """Learning rate: constant; cosine to 0; or eight stages, the i-th 3^i long at 10^(-i/7)."""
     adam_beta1: float = 0.9
@@ -28,7 +28,7 @@ class Train:
     adam_epsilon: float = 1e-8
     """Added to Adam's denominator."""
     validations: int = 50
-    """How often the validation split is measured over the run; the best parameters are kept."""
+    """Number of validations during training; the parameters of the best one are kept."""
 
     def __post_init__(self):
         for name, valid, expected in (
