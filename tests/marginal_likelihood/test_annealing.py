@@ -249,6 +249,21 @@ def test_combining_rounds_is_averaging_their_weights(problem):
     assert float(half.ess) == pytest.approx(float(rounds[1].ess), rel=1e-5)
 
 
+def test_combining_rounds_averages_the_mass_that_chains_from_q_do_not_reach(problem):
+    joint, x, _, q = problem
+    ais = ESTIMATORS["AIS from q"]
+    estimate = ais(jax.random.key(0), joint, x, q)
+
+    def with_unreached(value):
+        found = {"prior_check_unreached": jnp.asarray(value)}
+        return estimate._replace(diagnostics=estimate.diagnostics | found)
+
+    for values in [(-1.0, -3.0), (-1.0, -np.inf), (-np.inf, -np.inf)]:
+        first, second = (with_unreached(value) for value in values)
+        found = combine(first, second, 3.0).diagnostics["prior_check_unreached"]
+        np.testing.assert_allclose(np.exp(found), np.exp(values) @ [0.75, 0.25], rtol=1e-5)
+
+
 def test_combining_rounds_of_both_starts_averages_each_start(problem):
     joint, x, _, q = problem
     ais = ESTIMATORS["AIS from both"]

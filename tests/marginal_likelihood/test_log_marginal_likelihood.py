@@ -78,6 +78,36 @@ def test_a_missed_mode_is_flagged_by_default():
     assert sum(map(len, fine.flags().values())) <= 1
 
 
+@pytest.mark.parametrize("share", [0.5, 0.9])
+def test_how_much_a_missed_mode_holds_decides_whether_it_is_flagged(share):
+    """x = (z^2, tanh(4 z)) + noise: p(z | x) has modes near 2, of mass `share`, and near -2, which
+    q misses: log 2 nats are flagged, a tenth of a nat is not."""
+    x = np.array([4.0, 0.5 * np.log(share / (1 - share))], np.float32)
+    scales = np.array([0.15, 1.0], np.float32)
+
+    def likelihood(z):
+        return gaussian(jnp.concatenate([z**2, jnp.tanh(4 * z)]), jnp.log(scales))
+
+    joint = Joint(distributions.standard_normal(1), likelihood)
+    estimates = ml.log_marginal_likelihood(
+        jax.random.key(0),
+        joint,
+        np.tile(x, (40, 1)),
+        posterior=lambda x: gaussian(jnp.full(1, 2.0), np.log(0.15 / 4)),
+    )
+    grid = np.linspace(-6, 6, 40_001)
+    residuals = (x - np.stack([grid**2, np.tanh(4 * grid)], axis=1)) / scales
+    log_f = -0.5 * (grid**2 + (residuals**2).sum(axis=1)) - 1.5 * np.log(2 * np.pi)
+    mass = np.exp(log_f - np.log(scales).sum()) * (grid[1] - grid[0])
+    np.testing.assert_allclose(estimates.value, np.log(mass[grid > 0].sum()), atol=0.1)
+    # What the check finds beyond q's mode is, in expectation, what is there.
+    unreached = np.exp(estimates.diagnostics["prior_check_unreached"].astype(np.float64))
+    error = unreached.std(ddof=1) / np.sqrt(40)
+    assert abs(unreached.mean() - mass[grid < 0].sum()) < 4 * error
+    flagged = sum(len(v) for reason, v in estimates.flags().items() if "q misses a mode" in reason)
+    assert flagged >= 36 if share == 0.5 else flagged <= 4
+
+
 def test_x_outside_the_support_is_refused_and_a_probability_above_one_flagged():
     joint = Joint(distributions.standard_normal(2), lambda z: distributions.Bernoulli(z))
     run = functools.partial(ml.log_marginal_likelihood, jax.random.key(0), joint)

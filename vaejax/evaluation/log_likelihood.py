@@ -13,7 +13,7 @@ from vaejax.evaluation.log_likelihood_section import log_likelihood_section
 from vaejax.evaluation.measurement import Arrays, MaySpend, Measurement, Part, rows_in
 from vaejax.evaluation.run import Run, check_examples
 from vaejax.evaluation.streams import LOG_LIKELIHOOD
-from vaejax.marginal_likelihood.annealed_importance_sampling import check_chains
+from vaejax.marginal_likelihood.annealed_importance_sampling import check_size
 from vaejax.marginal_likelihood.estimate import combine
 from vaejax.marginal_likelihood.schedule import Schedule, evaluations
 from vaejax.marginal_likelihood.sequential_monte_carlo import PILOT_PARTICLES
@@ -124,7 +124,7 @@ def cost(name: Name, settings: dict[str, Any]) -> int:
     chains = settings["num_chains"]
     spent = starts * evaluations(chains, temperatures, leapfrog, annealings=annealings)
     if name == "annealed" and settings["start"] == "posterior":
-        spent += evaluations(check_chains(chains), temperatures, leapfrog)
+        spent += evaluations(*check_size(chains, temperatures), leapfrog)
     return spent
 
 
@@ -296,7 +296,7 @@ def estimates_of(arrays: dict[str, np.ndarray], name: str) -> ml.Estimates:
 
 LOG_LIKELIHOOD_MEASUREMENT = Measurement(
     name="log_likelihood",
-    version=2,
+    version=3,
     settings=LogLikelihood,
     undefined=_undefined,
     parts=log_likelihood,

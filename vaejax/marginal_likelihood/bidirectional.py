@@ -61,13 +61,13 @@ def sandwich(
         num_chains=num_chains,
         num_leapfrog=num_leapfrog,
     )
-    log_w, trace = anneal(
+    log_w, _, trace = anneal(
         forward_key, path, path.starts(start_key, num_chains), tuned, num_leapfrog
     )
     exact = evaluate(path, jax.flatten_util.ravel_pytree(z)[0])
     exact = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (num_chains, *leaf.shape)), exact)
     backwards = Tuned(tuned.betas[::-1], tuned.step_sizes[::-1])
-    reverse_log_w, _ = anneal(reverse_key, path, exact, backwards, num_leapfrog)
+    reverse_log_w, *_ = anneal(reverse_key, path, exact, backwards, num_leapfrog)
     upper = -log_mean_exp(reverse_log_w)
     spent = evaluations(num_chains, num_temperatures, num_leapfrog, annealings=2)
     return estimate_of(

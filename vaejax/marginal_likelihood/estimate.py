@@ -79,10 +79,10 @@ def combine(first: Estimate, second: Estimate, weight: Float[Array, ""]) -> Esti
     if "interval_factor" in one:
         diagnostics["interval_factor"] = jnp.maximum(one["interval_factor"], two["interval_factor"])
     if "prior_check" in one:
-        checks = ("prior_check", "prior_check_std_error")
-        diagnostics[checks[0]], diagnostics[checks[1]], _ = average(
-            *((one[name], two[name]) for name in checks)
-        )
+        check, error, unreached = (f"prior_check{end}" for end in ("", "_std_error", "_unreached"))
+        errors = one[error], two[error]
+        diagnostics[check], diagnostics[error], _ = average((one[check], two[check]), errors)
+        diagnostics[unreached], *_ = average((one[unreached], two[unreached]), errors)
     if "disagreement" in one:
         for start in ("from_posterior", "from_prior"):
             error = f"{start}_std_error"
