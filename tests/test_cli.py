@@ -536,13 +536,21 @@ def wait_for(condition, process, seconds=120):
         time.sleep(0.02)
 
 
+LONG = ["digits_vae", *SMALL[:4], "--train.epochs", "50", "--evaluate.num-samples", "20"]
+
+
+@pytest.fixture(scope="module")
+def never_stopped(tmp_path_factory):
+    out = tmp_path_factory.mktemp("whole")
+    assert main(["run", *LONG, "--out", str(out)]) == 0
+    return folder(out, "digits_vae")
+
+
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
-def test_stopped_and_gone_on_gives_the_same_bits(tmp_path, how):
+def test_stopped_and_gone_on_gives_the_same_bits(never_stopped, tmp_path, how):
     """A run stopped in the middle, then continued, against one never stopped: every metric and
     every per-example measurement is equal, bit for bit."""
-    settings = ["digits_vae", *SMALL[:4], "--train.epochs", "50", "--evaluate.num-samples", "20"]
-    assert main(["run", *settings, "--out", str(tmp_path / "whole")]) == 0
-    arguments = ["run", *settings, "--out", str(tmp_path / "cut")]
+    arguments = ["run", *LONG, "--out", str(tmp_path / "cut")]
     with (tmp_path / "log").open("w+") as log:
         process = start(arguments, log)
         checkpoints = lambda: list(tmp_path.glob("cut/*/*/seed-0/checkpoints/[1-9]*/_CHECKPOINT*"))  # noqa: E731
@@ -555,7 +563,7 @@ def test_stopped_and_gone_on_gives_the_same_bits(tmp_path, how):
     if how == signal.SIGINT:
         assert "run the same command to resume" in text
     assert main(arguments) == 0
-    whole, cut = (folder(tmp_path / name, "digits_vae") for name in ("whole", "cut"))
+    whole, cut = never_stopped, folder(tmp_path / "cut", "digits_vae")
 
     def metrics(run):
         lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]

@@ -110,8 +110,11 @@ def test_sample_and_log_prob_agree_under_vmap():
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_dtype_is_that_of_the_logits(dtype):
-    with jax.enable_x64(True):
-        bernoulli = Bernoulli(jnp.zeros(2, dtype))
-        x, log_prob = bernoulli.sample_and_log_prob(seed=jax.random.key(0))
-        assert str(x.dtype) == str(log_prob.dtype) == str(bernoulli.mean().dtype) == dtype
+    def numbers(logits):
+        bernoulli = Bernoulli(logits)
         assert bernoulli.event_shape == (2,)
+        return *bernoulli.sample_and_log_prob(seed=jax.random.key(0)), bernoulli.mean()
+
+    with jax.enable_x64(True):
+        found = jax.eval_shape(numbers, jnp.zeros(2, dtype))
+        assert {str(a.dtype) for a in found} == {dtype}

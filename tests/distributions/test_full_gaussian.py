@@ -121,11 +121,15 @@ def test_under_vmap():
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_dtype_is_that_of_the_parameters(dtype):
-    with jax.enable_x64(True):
-        q = FullGaussian(jnp.zeros(2, dtype), jnp.zeros(2, dtype), jnp.zeros(1, dtype))
+    def numbers(*p):
+        q = FullGaussian(*p)
         z, log_q = q.sample_and_log_prob(seed=jax.random.key(0))
         kl = q.kl_divergence(DiagonalGaussian(q.loc, q.log_scale))
-        assert {str(a.dtype) for a in (z, log_q, q.log_prob(z), kl, q.entropy())} == {dtype}
+        return z, log_q, q.log_prob(z), kl, q.entropy()
+
+    with jax.enable_x64(True):
+        p = (jnp.zeros(size, dtype) for size in (2, 2, 1))
+        assert {str(a.dtype) for a in jax.eval_shape(numbers, *p)} == {dtype}
 
 
 @pytest.mark.parametrize("sizes", [(2, 3, 1), (3, 3, 2), (2, 2, 2)])

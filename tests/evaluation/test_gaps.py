@@ -12,7 +12,14 @@ from tests.runs import examples
 from vaejax import inference
 from vaejax.distributions import Categorical, DiagonalGaussian, standard_normal
 from vaejax.evaluation import Gaps
-from vaejax.evaluation.gaps import family_over, gap_blocks, own_family, start_of, summarize_gaps
+from vaejax.evaluation.gaps import (
+    family_over,
+    gap_blocks,
+    gap_programs,
+    own_family,
+    start_of,
+    summarize_gaps,
+)
 from vaejax.evaluation.gaps_section import gap_lines
 from vaejax.inference import FAMILIES
 from vaejax.networks import MLP
@@ -63,13 +70,17 @@ def kl_to_posterior(error, covariance):
 @pytest.fixture(scope="module")
 def measured():
     """Diagonal first; full after it, as a second command would."""
-    arguments = model(), encoder(), Params((), ()), examples(XS)
+    pair, arguments = (model(), encoder()), (Params((), ()), examples(XS))
     every = lambda cost: True  # noqa: E731
     settings = {"num_temperatures": 20, "draws_per_step": 64, "num_bound_samples": 20_000}
     first = Gaps(families=("diagonal",), **settings)
-    *_, found = gap_blocks(jax.random.key(0), *arguments, first, {}, every)
+    *_, found = gap_blocks(
+        jax.random.key(0), gap_programs(*pair, first), *arguments, first, {}, every
+    )
     both = Gaps(families=("diagonal", "full"), **settings)
-    *_, arrays = gap_blocks(jax.random.key(0), *arguments, both, found, every)
+    *_, arrays = gap_blocks(
+        jax.random.key(0), gap_programs(*pair, both), *arguments, both, found, every
+    )
     assert all(arrays[name] is values for name, values in found.items())
     return arrays, summarize_gaps({"train": arrays, "test": arrays}, both.families)
 

@@ -9,7 +9,14 @@ from tests.evaluation.test_evaluate import EXACT, MODEL, WIDER, XS, B, S, W, pos
 from tests.runs import examples
 from vaejax.errors import UserError
 from vaejax.evaluation import GradientQuality, gradient_quality
-from vaejax.evaluation.gradient_quality import _MAX_DRAWS, _gradient, cost, moments, quality
+from vaejax.evaluation.gradient_quality import (
+    _MAX_DRAWS,
+    _gradient,
+    compiled,
+    cost,
+    moments,
+    quality,
+)
 from vaejax.objectives import iwae
 from vaejax.types import Params
 
@@ -23,8 +30,11 @@ def normal(shared, key):
     return mean + sd * jax.random.normal(key, mean.shape)
 
 
+NORMAL = compiled(normal)
+
+
 def of(seed, replicates, mean=MEAN, sd=SD):
-    return moments(jax.random.key(seed), normal, (mean, sd), replicates)
+    return moments(jax.random.key(seed), NORMAL, (mean, sd), replicates)
 
 
 def test_moments_are_those_of_all_replicates():

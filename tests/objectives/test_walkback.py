@@ -66,8 +66,8 @@ def test_no_gradient_passes_through_the_walk():
 
         return jnp.mean(jax.vmap(one)(jax.random.split(jax.random.key(2), 8)))
 
-    apart = jax.grad(loss)(params, params)
-    together = jax.grad(lambda both: loss(both, both))(params)
+    apart = jax.jit(jax.grad(loss))(params, params)
+    together = jax.jit(jax.grad(lambda both: loss(both, both)))(params)
     # Two programs, so that the last bits differ; a gradient through the walk would be far off.
     jax.tree.map(partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-6), apart, together)
 

@@ -40,7 +40,8 @@ def denoising_chain(
     if num_steps < 1:
         raise ValueError(f"num_steps must be at least 1; got {num_steps}")
 
-    def one(params, index, x):
+    def one(shared, index, x):
+        key, params = shared
         joint = generative.joint(params.generative)
         chain_key = jax.random.fold_in(key, index)
 
@@ -59,7 +60,7 @@ def denoising_chain(
 
         return jax.lax.scan(step, x, np.arange(num_steps))[1]
 
-    means, samples = map_examples(one, params, starts)
+    means, samples = map_examples(one, (key, params), starts)
     return np.moveaxis(means, 1, 0), np.moveaxis(samples, 1, 0)
 
 

@@ -101,7 +101,8 @@ def measure_cost(
     `<start>`, one step of one call of the fit, its final draws included; all in the same batch.
     """
 
-    def amortized(params, index, example):
+    def amortized(shared, index, example):
+        key, params = shared
         joint, q, x = bind(generative, inference, params, example)
         bound_key = jax.random.fold_in(jax.random.fold_in(key, index), len(STARTS))
         keys = jax.random.split(bound_key, settings.num_bound_samples)
@@ -111,11 +112,12 @@ def measure_cost(
             "amortized_std_error": jnp.std(draws) / jnp.sqrt(settings.num_bound_samples - 1),
         }
 
-    def forward(params, index, example):
-        return jax.tree.leaves(bind(generative, inference, params, example)[1])
+    def forward(shared, index, example):
+        return jax.tree.leaves(bind(generative, inference, shared[1], example)[1])
 
     def fitted(start: str):
-        def one(params, index, example):
+        def one(shared, index, example):
+            key, params = shared
             joint, q, x = bind(generative, inference, params, example)
             chosen = family_over(own_family(inference) or "diagonal", joint)
             fit_key = jax.random.fold_in(jax.random.fold_in(key, index), list(STARTS).index(start))
@@ -137,16 +139,14 @@ def measure_cost(
         return one
 
     count = len(jax.tree.leaves(examples)[0])
-    indices = np.arange(count)
-    arrays = over_examples(amortized, count)(params, indices, examples)
-    seconds = {
-        "amortized": _median_seconds(over_examples(forward, count), params, indices, examples)
-    }
+    arguments = (key, params), np.arange(count), examples
+    arrays = over_examples(amortized, count)(*arguments)
+    seconds = {"amortized": _median_seconds(over_examples(forward, count), *arguments)}
     for start in STARTS:
         run = over_examples(fitted(start), count)
-        trace: Trace = run(params, indices, examples)
+        trace: Trace = run(*arguments)
         started = time.perf_counter()
-        run(params, indices, examples)
+        run(*arguments)
         taken = (time.perf_counter() - started) / count
         seconds[start] = taken / int(trace.steps.max())  # the batch runs until its last x stops
         path = np.where(np.isnan(trace.path), trace.bound[:, None], trace.path)

@@ -77,9 +77,9 @@ def evaluate(run: Run, settings: Evaluate) -> list[Part]:
     examples = run.examples(settings.split, settings.examples)
     count = len(jax.tree.leaves(examples)[0])
     num_samples = settings.num_samples
-    key = run.stream(EVALUATE)
 
-    def one(params, index, example):
+    def one(shared, index, example):
+        key, params = shared
         joint, q, x = bind(run.generative, run.inference, params, example)
         if not has_latent(joint.prior):
             return {"log_p": joint.log_prob(x, ())}
@@ -114,7 +114,7 @@ def evaluate(run: Run, settings: Evaluate) -> list[Part]:
 
     identity = dataclasses.asdict(settings)
     block = min(_BATCH, max(1, _MAX_WEIGHTS // num_samples))
-    each = per_example(one, run.params, examples, block=block)
+    each = per_example(one, (run.stream(EVALUATE), run.params), examples, block=block)
     return [
         Part("evaluation", identity, count, each, rows_in),
         Part("together", identity, 1, once(together), any_in),

@@ -153,7 +153,7 @@ def _flow(key: Key, codes, held_out, shift, unit, shape) -> CodeDensity:
         return -jnp.mean(family.distribution(v).log_prob(batch))
 
     @jax.jit
-    def epoch(v, state, key):
+    def epoch(v, state, key, codes, held_out):
         order = jax.random.permutation(key, len(codes))[: len(codes) // size * size]
 
         def step(carry, indices):
@@ -169,7 +169,7 @@ def _flow(key: Key, codes, held_out, shift, unit, shape) -> CodeDensity:
     best, state = v, optimizer.init(v)
     lowest, lowest_at = float(jax.jit(loss)(v, held_out)), 0
     for index in range(1, _MAX_EPOCHS + 1):
-        v, state, value = epoch(v, state, jax.random.fold_in(order_key, index))
+        v, state, value = epoch(v, state, jax.random.fold_in(order_key, index), codes, held_out)
         if float(value) < lowest:
             best, lowest, lowest_at = v, float(value), index
         if index - lowest_at >= _PATIENCE or not np.isfinite(float(value)):

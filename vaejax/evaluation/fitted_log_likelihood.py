@@ -133,7 +133,7 @@ def fitted_log_likelihood(
     draws = prior.sample(seed=jax.random.fold_in(key, _UNIT), sample_shape=(_UNIT_DRAWS,))
 
     def one(shared, index, coded):
-        theta, unit = shared
+        key, theta, unit = shared
         code, (x, given) = coded
         joint = generative.joint(theta, given)
         fit_key, annealed_key, importance_key = jax.random.split(jax.random.fold_in(key, index), 3)
@@ -154,5 +154,5 @@ def fitted_log_likelihood(
             "fit_diverged": trace.diverged,
         }
 
-    shared = theta, _unit(draws)
+    shared = key, theta, _unit(draws)
     return map_examples(one, shared, (codes, examples), min(_BLOCK, count), progress=progress)

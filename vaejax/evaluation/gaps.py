@@ -1,7 +1,8 @@
 """What the inference of a trained run costs, in nats, example by example (Cremer et al. 2018)."""
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+import functools
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import jax
@@ -35,6 +36,7 @@ from vaejax.types import (
 
 BLOCK = 100  # examples at a time, and between two savings
 SPLITS = ("train", "test")
+Programs = Callable[[str, int], Callable[..., Any]]
 _BOUND = 2**32 - 2  # a stream of keys beside the importance estimate's
 
 
@@ -159,13 +161,13 @@ def gaps(run: Run, settings: Gaps) -> list[Part]:
     are log p(x, z) at the encoder's z and at the best.
     """
     parts = []
+    programs = gap_programs(run.generative, run.inference, settings)
     for index, split in enumerate(SPLITS):
         examples = run.examples(split, settings.examples)
         key = run.stream(GAPS + index, settings.seed)
-        model = run.generative, run.inference, run.params
 
-        def blocks(found, may_spend, key=key, examples=examples, model=model):
-            return gap_blocks(key, *model, examples, settings, found, may_spend)
+        def blocks(found, may_spend, key=key, examples=examples):
+            return gap_blocks(key, programs, run.params, examples, settings, found, may_spend)
 
         def done(arrays):
             return sum(min(measured(arrays, p), settings.examples) for p in settings.parts())
@@ -177,8 +179,7 @@ def gaps(run: Run, settings: Gaps) -> list[Part]:
 
 def gap_blocks(
     key: Key,
-    generative: GenerativeModel,
-    inference: InferenceNetwork,
+    programs: Programs,
     params: Params,
     examples: Example,
     settings: Gaps,
@@ -188,6 +189,24 @@ def gap_blocks(
     """All that is measured so far, again after each BLOCK. Example i of family f uses
     fold_in(key, i) and f alone: it goes on from `found`, which may lack families, to the same
     numbers."""
+    count = len(jax.tree.leaves(examples)[0])
+    for part in settings.parts():
+        run = programs(part, min(BLOCK, count))
+        for begin in range(measured(found, part), count, BLOCK):
+            if not may_spend(0):
+                return
+            indices = np.arange(begin, min(begin + BLOCK, count))
+            block = run((key, params), indices, rows_of(examples, indices))
+            grown = {k: np.concatenate([found.get(k, v[:0]), v]) for k, v in block.items()}
+            found = found | grown
+            yield found
+
+
+def gap_programs(
+    generative: GenerativeModel, inference: InferenceNetwork, settings: Gaps
+) -> Programs:
+    """(part, size) -> that part of ((key, params), indices, examples), `size` examples at a time.
+    Each is compiled once, for every split."""
 
     def log_p(key, joint, q, x):
         importance_key, annealed_key = jax.random.split(key)
@@ -235,8 +254,10 @@ def gap_blocks(
         )
         return _traced(name, trace)
 
-    def measure(part):
-        def one(params, index, example):
+    @functools.cache
+    def program(part, size):
+        def one(shared, index, example):
+            key, params = shared
             example_key = jax.random.fold_in(key, index)
             joint, q, x = bind(generative, inference, params, example)
             if part == "best":
@@ -246,20 +267,9 @@ def gap_blocks(
             part_key = jax.random.fold_in(example_key, 1 + list(families.FAMILIES).index(part))
             return best_of(part, part_key, params.inference, joint, q, example)
 
-        return over_examples(one, min(BLOCK, count))
+        return over_examples(one, size)
 
-    count = len(jax.tree.leaves(examples)[0])
-
-    for part in settings.parts():
-        run = measure(part)
-        for begin in range(measured(found, part), count, BLOCK):
-            if not may_spend(0):
-                return
-            indices = np.arange(begin, min(begin + BLOCK, count))
-            block = run(params, indices, rows_of(examples, indices))
-            grown = {k: np.concatenate([found.get(k, v[:0]), v]) for k, v in block.items()}
-            found = found | grown
-            yield found
+    return program
 
 
 def best_code(key: Key, joint: Joint, q: Any, x: Any, max_steps: int) -> dict:

@@ -46,11 +46,12 @@ def encode(key: Key, run: Run, examples: Example) -> dict[str, np.ndarray]:
     `reconstruction`, log p(x | z = code), in nats; `squared_error`, ||x - E[x | z = code]||^2,
     where p(x | z) knows its mean. Of a model with a z."""
 
-    def one(params, index, example):
+    def one(shared, index, example):
+        key, params = shared
         joint, q, x = bind(run.generative, run.inference, params, example)
         return measure_code(jax.random.fold_in(key, index), joint, q, x)
 
-    return map_examples(one, run.params, examples, _BLOCK)
+    return map_examples(one, (key, run.params), examples, _BLOCK)
 
 
 def generators_of(

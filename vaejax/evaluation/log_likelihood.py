@@ -212,7 +212,7 @@ def estimate_blocks(
     """
 
     def one(shared, index, example):
-        params, round_index = shared
+        key, params, round_index = shared
         one_key = jax.random.fold_in(jax.random.fold_in(key, index), round_index)
         if name == "bidirectional":
             data_key, chain_key = jax.random.split(jax.random.fold_in(key, index))
@@ -247,7 +247,7 @@ def estimate_blocks(
         return begin + np.flatnonzero(waits[begin:])
 
     def estimate(indices, round_index):
-        return run((params, np.int32(round_index)), indices, rows_of(examples, indices))
+        return run((key, params, np.int32(round_index)), indices, rows_of(examples, indices))
 
     done = rows_in(found)
     begin = max(done - 1, 0) // BLOCK * BLOCK

@@ -37,7 +37,7 @@ def interpolations(key: Key, run: Run, pairs: Example) -> np.ndarray:
     """(n, STEPS, *shape): E[x | z] along the straight line between the codes of each of n pairs
     (n, 2, *shape). Of a model with a latent variable."""
 
-    def one(params, pair):
+    def one(key, params, pair):
         def bound(index):
             example = rows_of(pair, index)
             joint, q, _ = bind(run.generative, run.inference, params, example)
@@ -51,4 +51,5 @@ def interpolations(key: Key, run: Run, pairs: Example) -> np.ndarray:
 
         return jax.vmap(between)(jnp.linspace(0.0, 1.0, STEPS))
 
-    return np.asarray(jax.jit(jax.vmap(one, (None, 0)))(run.params, pairs))
+    lines = jax.jit(jax.vmap(one, (None, None, 0)))
+    return np.asarray(lines(key, run.params, pairs))

@@ -109,18 +109,23 @@ def pictures(
         codes = None if has_density(q) else _codes(generative, inference, params, every)
         places = _grid(codes)
         mean_key = jax.random.fold_in(key, 2)
-        decode = jax.jit(jax.vmap(lambda z: mean_of(mean_key, joint.likelihood(z))))
-        result["manifold"] = np.asarray(decode(places))
+        given = rows_of(examples.given, 0)
+
+        def decode(key, theta, given, z):
+            return mean_of(key, generative.joint(theta, given).likelihood(z))
+
+        of_all = jax.jit(jax.vmap(decode, (None, None, None, 0)))
+        result["manifold"] = np.asarray(of_all(mean_key, params.generative, given, places))
     return result
 
 
 def _reconstructions(key, generative, inference, params, examples) -> np.ndarray:
-    def reconstruct(key, example):
+    def reconstruct(params, key, example):
         joint, q, _ = bind(generative, inference, params, example)
         return mean_of(jax.random.fold_in(key, 0), joint.likelihood(q.sample(seed=key)))
 
     keys = jax.random.split(key, len(examples.x))
-    return np.asarray(jax.jit(jax.vmap(reconstruct))(keys, examples))
+    return np.asarray(jax.jit(jax.vmap(reconstruct, (None, 0, 0)))(params, keys, examples))
 
 
 def _codes(generative, inference, params, examples) -> np.ndarray:

@@ -1,7 +1,6 @@
 """The true posterior of a two-dimensional z on a grid, beside the encoder's q and the best ones."""
 
 import dataclasses
-from functools import partial
 from typing import Any, Literal
 
 import jax
@@ -21,7 +20,6 @@ from vaejax.types import (
     Example,
     GenerativeModel,
     InferenceNetwork,
-    Joint,
     Key,
     Params,
     bind,
@@ -132,72 +130,104 @@ def measure_posterior(
     of p(x, z) over the grid, times a cell: quadrature, exact but for its step; of each q the gap
     KL(q || p(z | x)) by the same quadrature, and the mass of q that the grid holds.
     """
-    fits_key, grid_key = jax.random.split(key)
-    with jax.default_matmul_precision("highest"):
+
+    # Parameters and x are arguments of what is compiled: others are no other program.
+    def qs(params, example, best) -> dict[str, Distribution]:
+        """The encoder's, and those of the families at their best lambda."""
+        _, q, _ = bind(generative, inference, params, example)
+        fitted = {name: FAMILIES[name](2).distribution(best[name]) for name in settings.families}
+        return {"amortized": q} | fitted
+
+    @jax.jit
+    def fit(key, params, example):
+        """Of each family lambda and how its fit went; draws of p(z) and of each q."""
+        fits_key, draws_key = jax.random.split(key)
         joint, q, x = bind(generative, inference, params, example)
-        found: dict[str, Distribution] = {"amortized": q}
-        traces = {}
+        best, traces = {}, {}
         for name in settings.families:
             chosen = FAMILIES[name](2)
-            index = list(FAMILIES).index(name)
-            start_key, fit_key = jax.random.split(jax.random.fold_in(fits_key, index))
-            fit = jax.jit(
-                partial(
-                    fit_variational,
-                    family=chosen,
-                    joint=joint,
-                    x=x,
-                    init=start_of(start_key, chosen, inference, params.inference, q, example),
-                    num_samples=8,
-                    max_steps=settings.max_steps,
-                )
+            family_key = jax.random.fold_in(fits_key, list(FAMILIES).index(name))
+            start_key, fit_key = jax.random.split(family_key)
+            best[name], traces[name] = fit_variational(
+                fit_key,
+                chosen,
+                joint,
+                x,
+                init=start_of(start_key, chosen, inference, params.inference, q, example),
+                num_samples=8,
+                max_steps=settings.max_steps,
             )
-            best, traces[name] = fit(fit_key)
-            found[name] = chosen.distribution(best)
-        first, second = _grid(grid_key, joint, x, list(found.values()))
+        drawn = [joint.prior, *qs(params, example, best).values()]
+        keys = jax.random.split(draws_key, len(drawn))
+        draws = [p.sample(seed=k, sample_shape=1000) for k, p in zip(keys, drawn, strict=True)]
+        return best, traces, draws
+
+    @jax.jit
+    def log_joint(places, params, example):
+        joint, _, x = bind(generative, inference, params, example)
+        return _at_each(lambda z: joint.log_prob(x, z), places)
+
+    @jax.jit
+    def log_qs(places, params, example, best):
+        return {name: _at_each(q.log_prob, places) for name, q in qs(params, example, best).items()}
+
+    with jax.default_matmul_precision("highest"):
+        best, traces, (prior, *of_qs) = fit(key, params, example)
+        coarse = _around(prior)
+        first, second = _grid(coarse, log_joint(_places(*coarse), params, example), of_qs)
         cell = (first[1] - first[0]) * (second[1] - second[0])
-        density = _on_grid(lambda z: joint.log_prob(x, z), first, second)
+        places = _places(first, second)
+        density = _on_grid(log_joint(places, params, example))
         log_p = float(jax.nn.logsumexp(density) + np.log(cell))
         arrays = {"first": first, "second": second, "posterior": density - log_p}
         about: dict[str, Any] = {"log_p": log_p, "qs": {}}
-        for label, distribution in found.items():
-            log_q = _on_grid(distribution.log_prob, first, second)
-            mass = np.exp(log_q) * cell
-            arrays[label] = log_q
-            about["qs"][label] = {
-                "gap": float(np.sum(mass * (log_q - arrays["posterior"]))),
-                "mass": float(mass.sum()),
-            }
-            if label in traces:
-                about["qs"][label]["converged"] = bool(traces[label].converged)
-                about["qs"][label]["diverged"] = bool(traces[label].diverged)
+        densities = log_qs(places, params, example, best)
+    for name in ("amortized", *settings.families):
+        arrays[name] = log_q = _on_grid(densities[name])
+        mass = np.exp(log_q) * cell
+        about["qs"][name] = {
+            "gap": float(np.sum(mass * (log_q - arrays["posterior"]))),
+            "mass": float(mass.sum()),
+        }
+        if name in traces:
+            about["qs"][name]["converged"] = bool(traces[name].converged)
+            about["qs"][name]["diverged"] = bool(traces[name].diverged)
     return arrays, about
 
 
-def _grid(key: Key, joint: Joint, x, qs: list[Distribution]) -> tuple[np.ndarray, np.ndarray]:
-    """Places along both axes that hold the posterior and every q."""
-    prior_key, *q_keys = jax.random.split(key, 1 + len(qs))
-    prior = np.asarray(joint.prior.sample(seed=prior_key, sample_shape=1000))
-    middle, half = prior.mean(axis=0), 5 * prior.std(axis=0)
-    coarse = [np.linspace(m - h, m + h, _SIDE) for m, h in zip(middle, half, strict=True)]
-    density = _on_grid(lambda z: joint.log_prob(x, z), *coarse)
+def _around(draws) -> list[np.ndarray]:
+    """Places along both axes, within 5 standard deviations of the draws."""
+    draws = np.asarray(draws)
+    middle, half = draws.mean(axis=0), 5 * draws.std(axis=0)
+    return [np.linspace(m - h, m + h, _SIDE) for m, h in zip(middle, half, strict=True)]
+
+
+def _grid(coarse: list[np.ndarray], log_joint, draws: list) -> tuple[np.ndarray, np.ndarray]:
+    """Places along both axes that hold the posterior, known on a coarse grid, and every q."""
+    density = _on_grid(log_joint)
     high = np.argwhere(density > density.max() - _NEGLIGIBLE)
     places = [np.stack([coarse[0][high[:, 0]], coarse[1][high[:, 1]]], axis=1)]
-    for q_key, q in zip(q_keys, qs, strict=True):
-        draws = np.asarray(q.sample(seed=q_key, sample_shape=1000))
-        places += [draws.mean(axis=0) + 5 * draws.std(axis=0) * np.array([[-1.0], [1.0]])]
+    for of_q in map(np.asarray, draws):
+        places += [of_q.mean(axis=0) + 5 * of_q.std(axis=0) * np.array([[-1.0], [1.0]])]
     corners = np.concatenate(places)
     step = np.array([axis[1] - axis[0] for axis in coarse])  # a peak between two coarse places
     low, up = corners.min(axis=0) - step, corners.max(axis=0) + step
     return tuple(np.linspace(a, b, _SIDE) for a, b in zip(low, up, strict=True))  # type: ignore[return-value]
 
 
-def _on_grid(log_density, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Of every (first[i], second[j]), in float64."""
+def _places(first: np.ndarray, second: np.ndarray):
+    """Every (first[i], second[j])."""
     z = np.stack(np.meshgrid(first, second, indexing="ij"), axis=-1).reshape(-1, 2)
-    run = jax.jit(partial(jax.lax.map, log_density, batch_size=_BATCH))
-    values = run(jnp.asarray(z, jnp.float32))
-    return np.asarray(values, np.float64).reshape(len(first), len(second))
+    return jnp.asarray(z, jnp.float32)
+
+
+def _at_each(log_density, places):
+    return jax.lax.map(log_density, places, batch_size=_BATCH)
+
+
+def _on_grid(values) -> np.ndarray:
+    """Of `_places`, in float64."""
+    return np.asarray(values, np.float64).reshape(_SIDE, _SIDE)
 
 
 POSTERIOR_MEASUREMENT = Measurement(
