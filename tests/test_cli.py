@@ -700,7 +700,7 @@ def test_an_explicit_run_has_an_exact_log_p_samples_and_completions(explicit, ca
         assert (arrays["completions"] != arrays["originals"]).any()
         figures = {path.stem for path in (run / "figures").glob("*.png")}
         assert figures == {"samples", "completions", "training"}
-        assert "no z" in (run / "report.html").read_text()
+        assert "without z" in (run / "report.html").read_text()
         lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
         assert [line["step"] for line in lines] == [13, 26]
         assert "active_units" not in lines[0]
