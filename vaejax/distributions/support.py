@@ -25,36 +25,42 @@ def support_problem(p: Distribution, x: Any) -> str | None:
       p: its structure is enough: its arrays may be abstract.
       x: arrays of numbers, one x or many.
     """
-    values = np.concatenate(
-        [np.zeros(0), *(np.asarray(leaf).reshape(-1) for leaf in jax.tree.leaves(x))]
-    )
+    leaves = [np.asarray(leaf).reshape(-1) for leaf in jax.tree.leaves(x)]
+    # A whole split may be looked at: it is copied where it must be alone.
+    values = leaves[0] if len(leaves) == 1 else np.concatenate([np.zeros(0), *leaves])
     if not values.size:
         return None
-    got = f"got values from {values.min():g} to {values.max():g}"
     if not np.isfinite(values).all():
         return "x has values that are not finite: leave those examples out, or fill them in"
     if isinstance(p, _BINARY):
         if np.all((values == 0) | (values == 1)):
             return None
         return (
-            f"{type(p).__name__} is over values 0 and 1; {got}: binarize x, or take a likelihood "
-            "of grey values (DiscretizedLogistic) or of real numbers (DiagonalGaussian)"
+            f"{type(p).__name__} is over values 0 and 1; {_range(values)}: binarize x, or take a "
+            "likelihood of grey values (DiscretizedLogistic) or of real numbers (DiagonalGaussian)"
         )
     if isinstance(p, Categorical):
         if np.all((values == np.round(values)) & (values >= 0) & (values < p.num_categories)):
             return None
-        return f"Categorical is over whole numbers from 0 to {p.num_categories - 1}; {got}"
+        return (
+            f"Categorical is over whole numbers from 0 to {p.num_categories - 1}; {_range(values)}"
+        )
     if isinstance(p, DiscretizedLogistic):
-        bins = values * p.levels
+        bins = values.astype(np.float64) * p.levels
         if np.all(np.abs(bins - np.round(bins)) <= _ROUNDING * p.levels) and (
             -0.5 < bins.min() and bins.max() < p.levels + 0.5
         ):
             return None
         return (
-            f"DiscretizedLogistic is over k / {p.levels}, k = 0..{p.levels}, in [0, 1]; {got}: "
-            "divide x by its largest possible value, and give its number of levels"
+            f"DiscretizedLogistic is over k / {p.levels}, k = 0..{p.levels}, in [0, 1]; "
+            f"{_range(values)}: divide x by its largest possible value, and give its number of "
+            "levels"
         )
     return None
+
+
+def _range(values: np.ndarray) -> str:
+    return f"got values from {float(values.min()):g} to {float(values.max()):g}"
 
 
 def check_support(function: str, joint: Joint, z: Any, xs: Observation) -> bool:
