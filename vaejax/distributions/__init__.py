@@ -31,7 +31,7 @@ from vaejax.distributions.flow import (
     affine_coupling_layer,
     spline_coupling_layer,
 )
-from vaejax.distributions.full_gaussian import FullGaussian
+from vaejax.distributions.full_gaussian import FullGaussian, unit_lower_triangle
 from vaejax.distributions.full_gaussian_mixture import FullGaussianMixture
 from vaejax.distributions.gaussian_mixture import GaussianMixture
 from vaejax.distributions.hierarchical import Hierarchical
@@ -81,4 +81,5 @@ __all__ = [
     "structure_of",
     "support_problem",
     "twice_differentiable",
+    "unit_lower_triangle",
 ]

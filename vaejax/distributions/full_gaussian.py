@@ -13,6 +13,12 @@ from vaejax.distributions.diagonal_gaussian import DiagonalGaussian
 _HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 
 
+def unit_lower_triangle(entries: Float[Array, " entries"], size: int) -> Float[Array, "d d"]:
+    """I + A, with the d (d - 1) / 2 entries of A below the diagonal, row by row."""
+    eye = jnp.eye(size, dtype=entries.dtype)
+    return eye.at[np.tril_indices(size, -1)].set(entries)
+
+
 class FullGaussian(distrax.Distribution):
     """N(mean, L L^T), L = diag(exp(log_scale)) (I + A), A strictly lower triangular.
 
@@ -44,8 +50,7 @@ class FullGaussian(distrax.Distribution):
     @property
     def _unit_factor(self) -> Float[Array, "d d"]:
         """I + A."""
-        size = self.loc.size
-        return jnp.eye(size, dtype=self.loc.dtype).at[np.tril_indices(size, -1)].set(self.lower)
+        return unit_lower_triangle(self.lower, self.loc.size)
 
     def mean(self) -> Float[Array, "..."]:
         return self.loc

@@ -6,7 +6,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vaejax.distributions import DiagonalGaussian, FullGaussian, GaussianMixture, PointMass
+from vaejax.distributions import (
+    DiagonalGaussian,
+    FullGaussian,
+    GaussianMixture,
+    PointMass,
+    unit_lower_triangle,
+)
 from vaejax.types import VariationalFamily
 
 GAUSSIAN_RATE = 0.1  # Adam's first
@@ -74,10 +80,6 @@ def full_gaussian(*shape: int) -> VariationalFamily:
     steps at any condition number of the posterior.
     """
     size = math.prod(shape)
-    below = np.tril_indices(size, -1)
-
-    def unit_factor(lower):
-        return jnp.eye(size, dtype=lower.dtype).at[below].set(lower)
 
     def init(key):
         del key
@@ -91,14 +93,16 @@ def full_gaussian(*shape: int) -> VariationalFamily:
         return init(key) | {"mean": mean, "log_scale": jnp.log(scale)}
 
     def move(v, step):
-        factor, growth = unit_factor(v["lower"]), step["log_scale"].reshape(-1)
+        factor = unit_lower_triangle(v["lower"], size)
+        growth = step["log_scale"].reshape(-1)
         moved = (factor @ step["mean"].reshape(-1)).reshape(shape)
         # L (I + a) diag(exp(s)) without its new scale, exp(log_scale + s), to the left of it.
-        lower = (factor @ unit_factor(step["lower"])) * jnp.exp(growth - growth[:, None])
+        lower = factor @ unit_lower_triangle(step["lower"], size)
+        lower = lower * jnp.exp(growth - growth[:, None])
         return {
             "mean": v["mean"] + jnp.exp(v["log_scale"]) * moved,
             "log_scale": v["log_scale"] + step["log_scale"],
-            "lower": lower[below],
+            "lower": lower[np.tril_indices(size, -1)],
         }
 
     return VariationalFamily(
