@@ -119,11 +119,12 @@ def _chain(run: Run, steps: int) -> Generator:
 def _drawn_codes(key: Key, run: Run, examples: Example) -> np.ndarray:
     """z ~ q(z | x), one for each x; of an autoencoder its code."""
 
-    def one(params, index, example):
+    def one(shared, index, example):
+        key, params = shared
         _, q, _ = bind(run.generative, run.inference, params, example)
         return q.sample(seed=jax.random.fold_in(key, index))
 
-    return map_examples(one, run.params, examples, _BLOCK)
+    return map_examples(one, (key, run.params), examples, _BLOCK)
 
 
 def _ex_post(key: Key, run: Run, kinds: tuple[CodeKind, ...]) -> list[Generator]:
