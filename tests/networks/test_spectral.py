@@ -13,11 +13,11 @@ GLOROT = jax.nn.initializers.glorot_uniform()
 
 @pytest.mark.parametrize("shape", [(8, 100), (100, 100), (200, 784), (1, 5), (5, 1)])
 def test_the_norm_is_the_largest_singular_value(shape):
-    """Never above it; within 5 % of it from a random start, where the next ones are close."""
+    """Never above it; within 2 % of it from this start, where the next ones are close."""
     w = GLOROT(jax.random.key(1), shape)
     truth = np.linalg.norm(np.asarray(w, np.float64), 2)
-    start = jax.random.normal(jax.random.key(3), shape[1:])
-    assert 0.95 * truth < float(spectral_norm(w, start)) < truth * (1 + 1e-5)
+    start = jax.random.normal(jax.random.key(0), shape[1:])
+    assert 0.98 * truth < float(spectral_norm(w, start)) < truth * (1 + 1e-5)
     np.testing.assert_allclose(float(spectral_norm(w, start, 500)), truth, rtol=1e-3)
 
 
