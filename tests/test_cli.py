@@ -733,7 +733,7 @@ def test_an_autoencoder_has_no_gap_but_a_best_code(runs, tmp_path, capsys):
     run = tmp_path / "seed-0"
     shutil.copytree(folder(runs, "digits_ae"), run)
     refused(capsys, ["gaps", str(run)], "no gap is defined", "--map")
-    refused(capsys, ["cost", str(run)], "no bound to optimize", "map")
+    refused(capsys, ["cost", str(run)], "no bound to optimize", "--map")
     assert main(["gaps", str(run), "--map", *FEW]) == 0
     (found,) = (run / "gaps").glob("*.json")
     summary = json.loads(found.read_text())["summary"]

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vaejax.errors import require
+from vaejax.errors import SettingError, require
 from vaejax.evaluation.cost_section import cost_section
 from vaejax.evaluation.gaps import family_over, own_family, start_of
 from vaejax.evaluation.measurement import Arrays, Measurement, Part, any_in, once
@@ -56,9 +56,10 @@ def _undefined(run: Run, settings: Cost) -> str | None:
     if run.kind == "no latent variable":
         return "it has no latent variable, so it has no q(z | x) to optimize"
     if run.kind == "point mass":
-        return (
-            "it is an autoencoder: its q is a point mass, which has no bound to optimize; the "
-            "measurement gaps, with its setting map, compares its code with the best z"
+        raise SettingError(
+            "this run is an autoencoder: its q is a point mass, which has no bound to optimize; "
+            "gaps with map compares its code with the best z",
+            "map",
         )
     check_examples(run.dataset, "test", settings.examples)
     return None

@@ -187,8 +187,8 @@ def gap_blocks(
     may_spend: MaySpend,
 ) -> Iterator[Arrays]:
     """All that is measured so far, again after each BLOCK. Example i of family f uses
-    fold_in(key, i) and f alone: it goes on from `found`, which may lack families, to the same
-    numbers."""
+    fold_in(key, i) and f alone: it resumes from `found`, which may lack families, with the
+    same numbers."""
     count = len(jax.tree.leaves(examples)[0])
     for part in settings.parts():
         run = programs(part, min(BLOCK, count))

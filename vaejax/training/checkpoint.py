@@ -1,4 +1,4 @@
-"""Checkpoints: the state to go on from and the best parameters so far, written atomically."""
+"""Checkpoints: the state to resume from and the best parameters so far, written atomically."""
 
 import contextlib
 import errno
@@ -70,7 +70,7 @@ class Checkpoints:
             if _no_space(error):
                 raise UserError(
                     f"no space left to save a checkpoint in {self.folder}; earlier ones are "
-                    "whole: free some space and run the same command to go on"
+                    "whole: free some space and run the same command to resume"
                 ) from error
             raise
         finally:
