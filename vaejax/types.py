@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, PRNGKeyArray, PyTree
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, PyTree
 
 Key = PRNGKeyArray
 Latent = PyTree[Array]
@@ -50,6 +50,24 @@ class Example(NamedTuple):
 
     x: Observation
     given: Given = ()
+
+
+class Conditions(NamedTuple):
+    """What a sequence is given. Time is the first axis of each array, as it is of x's: cut or
+    padded alike, they stay one sequence.
+
+    Attributes:
+      exists: which steps there are: the first `length` of them.
+      actions: u_t, what acts on the step from t - 1 to t; () where there are none.
+    """
+
+    exists: Bool[Array, " time"]
+    actions: Float[Array, "time action"] | tuple = ()
+
+    @property
+    def length(self) -> Int[Array, ""]:
+        """How many steps there are."""
+        return jnp.sum(self.exists, dtype=jnp.int32)
 
 
 def rows_of(tree: Arrays, rows: int | slice | np.ndarray | Array) -> Arrays:
