@@ -31,14 +31,17 @@ from vaejax.distributions.flow import (
     affine_coupling_layer,
     spline_coupling_layer,
 )
-from vaejax.distributions.full_gaussian import FullGaussian, unit_lower_triangle
+from vaejax.distributions.frames import Frames, filled, missing_frames
+from vaejax.distributions.full_gaussian import FullGaussian, as_gaussian, unit_lower_triangle
 from vaejax.distributions.full_gaussian_mixture import FullGaussianMixture
 from vaejax.distributions.gaussian_mixture import GaussianMixture
 from vaejax.distributions.hierarchical import Hierarchical
 from vaejax.distributions.kl import kl_form, kl_per_dimension, sample_and_kl
 from vaejax.distributions.markov import Markov
+from vaejax.distributions.particles import Filtered, filter_particles
 from vaejax.distributions.point_mass import PointMass
 from vaejax.distributions.shapes import check_shapes
+from vaejax.distributions.state_space import StateSpace, state_space_of
 from vaejax.distributions.support import check_support, support_problem
 from vaejax.distributions.vamp import Vamp
 
@@ -51,7 +54,9 @@ __all__ = [
     "DiscretizedLogistic",
     "Distribution",
     "Empty",
+    "Filtered",
     "Flow",
+    "Frames",
     "FullGaussian",
     "FullGaussianMixture",
     "GaussianMixture",
@@ -59,13 +64,17 @@ __all__ = [
     "InverseAutoregressiveLayer",
     "Markov",
     "PointMass",
+    "StateSpace",
     "Vamp",
     "affine_coupling_layer",
     "as_diagonal_gaussian",
+    "as_gaussian",
     "can_complete",
     "check_shapes",
     "check_support",
     "draws_together",
+    "filled",
+    "filter_particles",
     "has_density",
     "has_latent",
     "has_mean",
@@ -74,9 +83,11 @@ __all__ = [
     "kl_per_dimension",
     "mean_and_noise",
     "mean_of",
+    "missing_frames",
     "sample_and_kl",
     "spline_coupling_layer",
     "standard_normal",
+    "state_space_of",
     "states_of",
     "structure_of",
     "support_problem",

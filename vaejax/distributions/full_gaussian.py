@@ -102,3 +102,13 @@ class FullGaussian(distrax.Distribution):
             log_ratio = self.log_scale - other_dist.log_scale
             return jnp.sum(0.5 * (second_moment * precision - 1.0) - log_ratio)
         return super().kl_divergence(other_dist, **kwargs)
+
+
+def as_gaussian(p: object) -> tuple[Float[Array, " d"], Float[Array, "d d"]] | None:
+    """(mean, L), both of the flat event, of a Gaussian N(mean, L L^T) with diagonal or full
+    covariance; None of anything else."""
+    if isinstance(p, FullGaussian):
+        return p.loc.reshape(-1), jnp.exp(p.log_scale.reshape(-1))[:, None] * p._unit_factor
+    if isinstance(p, DiagonalGaussian):
+        return p.loc.reshape(-1), jnp.diag(jnp.exp(p.log_scale.reshape(-1)))
+    return None

@@ -120,8 +120,19 @@ class Markov(distrax.Distribution):
                 f"expected chains of one length; got q of {self.num_steps} and p of "
                 f"{other.num_steps} steps"
             )
-        return self._scan(
+        z, _ = self._scan(
             key,
             lambda k: sample_and_kl(k, self.initial, other.initial),
-            lambda k, t, z: sample_and_kl(k, self.step(t, z), other.step(t, z)),
+            lambda k, t, z: (sample_and_kl(k, self.step(t, z), other.step(t, z))[0], 0.0),
         )
+        # The draws are one after another, their KLs need not be: each step is drawn again from its
+        # own key and the z before, which the chain has made known.
+        _, first = sample_and_kl(jax.random.fold_in(key, 0), self.initial, other.initial)
+        times = jnp.arange(1, self.num_steps)
+        before = jax.tree.map(lambda leaf: leaf[:-1], z)
+
+        def later(t, z):
+            return sample_and_kl(jax.random.fold_in(key, t), self.step(t, z), other.step(t, z))[1]
+
+        later_kl = jnp.where(self._counts(times), jax.vmap(later)(times, before), 0.0)
+        return z, jnp.where(self._counts(0), first, 0.0) + jnp.sum(later_kl)

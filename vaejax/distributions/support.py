@@ -9,7 +9,9 @@ from distrax import Categorical
 from vaejax.distributions.autoregressive import Autoregressive
 from vaejax.distributions.autoregressive_ensemble import AutoregressiveEnsemble
 from vaejax.distributions.bernoulli import Bernoulli
+from vaejax.distributions.capabilities import structure_of
 from vaejax.distributions.discretized_logistic import DiscretizedLogistic
+from vaejax.distributions.frames import Frames, missing_frames
 from vaejax.errors import UserError
 from vaejax.types import Distribution, Joint, Observation
 
@@ -25,6 +27,8 @@ def support_problem(p: Distribution, x: Any) -> str | None:
       p: its structure is enough: its arrays may be abstract.
       x: arrays of numbers, one x or many.
     """
+    if isinstance(p, Frames):
+        return _problem_of_frames(p, x)
     leaves = [np.asarray(leaf).reshape(-1) for leaf in jax.tree.leaves(x)]
     # A whole split may be looked at: it is copied where it must be alone.
     values = leaves[0] if len(leaves) == 1 else np.concatenate([np.zeros(0), *leaves])
@@ -59,6 +63,15 @@ def support_problem(p: Distribution, x: Any) -> str | None:
     return None
 
 
+def _problem_of_frames(p: Frames, x: Any) -> str | None:
+    """Of all frames that are not missing; padding is looked at too."""
+    frame = p.at(0)
+    shapes = jax.tree.map(lambda leaf: leaf.shape, structure_of(frame))
+    frames = jax.tree.map(lambda leaf, shape: np.asarray(leaf).reshape(-1, *shape), x, shapes)
+    seen = ~np.asarray(missing_frames(frames))
+    return support_problem(frame, jax.tree.map(lambda leaf: leaf[seen], frames))
+
+
 def _range(values: np.ndarray) -> str:
     return f"got values from {float(values.min()):g} to {float(values.max()):g}"
 
@@ -89,4 +102,5 @@ def check_support(function: str, joint: Joint, z: Any, xs: Observation) -> bool:
 
 
 def _is_discrete(p: Distribution) -> bool:
+    p = p.at(0) if isinstance(p, Frames) else p
     return isinstance(p, (*_BINARY, Categorical, DiscretizedLogistic))

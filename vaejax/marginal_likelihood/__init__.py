@@ -12,6 +12,7 @@ from vaejax.marginal_likelihood.estimates import Estimates
 from vaejax.marginal_likelihood.exact import Exact, exact
 from vaejax.marginal_likelihood.importance_sampling import importance_sampling
 from vaejax.marginal_likelihood.log_marginal_likelihood import log_marginal_likelihood
+from vaejax.marginal_likelihood.particle_filter import particle_filter
 from vaejax.marginal_likelihood.sequential_monte_carlo import sequential_monte_carlo
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "exact",
     "importance_sampling",
     "log_marginal_likelihood",
+    "particle_filter",
     "sandwich",
     "sequential_monte_carlo",
 ]

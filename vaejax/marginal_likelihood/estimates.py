@@ -21,6 +21,7 @@ MIN_EXCESS = 0.45
 EXCESS_ERRORS = 2.5
 MAX_EXCESS = 1.0
 MAX_UNREACHED = 0.25
+MIN_PARTICLES = 2  # of the mean over filters: below it nearly all of them lost all but one
 MISSED = "start at the prior finds more than start at q: q misses a mode"
 _ROUNDING = 1e-3  # nats
 
@@ -90,6 +91,10 @@ class Estimates(NamedTuple):
         }
         if self.discrete:
             found["probability of a discrete x above 1"] = self.value > _ROUNDING
+        if "ess_smallest" in d:
+            found[f"fewer than {MIN_PARTICLES} effective particles at some frame"] = ~(
+                d["ess_smallest"] >= MIN_PARTICLES
+            )
         if "gap" in d:
             found[f"bounds more than {MAX_GAP} nats apart"] = ~(d["gap"] <= MAX_GAP)
         if "prior_check" in d:

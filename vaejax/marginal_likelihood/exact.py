@@ -1,4 +1,5 @@
-"""log p(x) exactly, where it is: no latent, finite latents summed over, linear-Gaussian models."""
+"""log p(x) exactly, where it is: no latent, finite latents summed over, linear-Gaussian models and
+chains."""
 
 from collections.abc import Callable
 from functools import partial
@@ -9,9 +10,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from vaejax.distributions import has_latent, states_of
+from vaejax.distributions import has_latent, state_space_of, states_of
 from vaejax.marginal_likelihood.compiled import Structure, separate
 from vaejax.marginal_likelihood.linear_gaussian import linear_gaussian
+from vaejax.marginal_likelihood.linear_state_space import linear_state_space
 from vaejax.types import Joint, LogJoint, Observation
 
 _STATES, _EXAMPLES = 256, 100  # at a time
@@ -37,6 +39,8 @@ def exact(joint: Joint | LogJoint) -> Exact | None:
     - No latent variable: log p(x), in the precision that the model computes in.
     - A prior over at most 2^16 states (`distributions.states_of`): their sum, in float64 where
       the model's code allows.
+    - A state-space model whose every step is linear-Gaussian: the Kalman filter, in float64
+      (`linear_state_space`).
     - p(z) = N(m, S), p(x | z) = N(W z + b, R), S and R diagonal: N(W m + b, W S W' + R), in
       float64 (`linear_gaussian`).
     """
@@ -47,6 +51,8 @@ def exact(joint: Joint | LogJoint) -> Exact | None:
     states = states_of(joint.prior)
     if states is not None:
         return Exact(partial(_summed, joint, states), f"a sum over all {len(states)} values of z")
+    if state_space_of(joint) is not None:
+        return _filtered(joint)
     linear = linear_gaussian(joint)
     if linear is None:
         return None
@@ -54,6 +60,11 @@ def exact(joint: Joint | LogJoint) -> Exact | None:
         lambda xs: linear.log_marginal(np.reshape(xs, (len(xs), -1))),
         "linear-Gaussian: log N(x; W m + b, W S W' + R)",
     )
+
+
+def _filtered(joint: Joint) -> Exact | None:
+    linear = linear_state_space(joint)
+    return linear and Exact(linear.log_marginal, "linear-Gaussian in time: the Kalman filter")
 
 
 def _without_latent(joint: Joint, xs: Observation) -> tuple[Values, Values]:

@@ -3,6 +3,7 @@
 from vaejax.objectives.corruption import gaussian_noise, masking_noise, salt_and_pepper
 from vaejax.objectives.denoising import denoise, walkback
 from vaejax.objectives.elbo import elbo
+from vaejax.objectives.fivo import fivo
 from vaejax.objectives.free_bits import free_bits
 from vaejax.objectives.iwae import iwae
 from vaejax.objectives.one_member import one_member
@@ -18,6 +19,7 @@ __all__ = [
     "denoise",
     "doubly_reparameterized",
     "elbo",
+    "fivo",
     "free_bits",
     "gaussian_noise",
     "iwae",

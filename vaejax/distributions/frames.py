@@ -1,0 +1,104 @@
+"""Observations along time, each given the state at its time."""
+
+from collections.abc import Callable
+from typing import Any
+
+import distrax
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int
+
+from vaejax.distributions.capabilities import structure_of
+from vaejax.types import Distribution
+
+
+class Frames(distrax.Distribution):
+    """p(x_0..x_{T-1} | z_0..z_{T-1}) = prod_t p(x_t | z_t); time is the first axis of each array.
+
+    A missing frame (`missing_frames`) is left out of the density: it is integrated over.
+
+    Args:
+      emission: (t, z_t) -> the distribution of x_t; t is traced.
+      z: the states.
+      length: how many frames count, all unless given; may be traced. Frames beyond it are 0 when
+        drawn, and in no density.
+    """
+
+    def __init__(
+        self,
+        emission: Callable[[Int[Array, ""], Any], Distribution],
+        z: Any,
+        length: Int[Array, ""] | int | None = None,
+    ):
+        self.emission = emission
+        self.z = z
+        self.length = length
+
+    @property
+    def num_steps(self) -> int:
+        return jax.tree.leaves(self.z)[0].shape[0]
+
+    @property
+    def event_shape(self) -> Any:
+        return jax.tree.map(lambda leaf: leaf.shape, structure_of(self))
+
+    def at(self, t: int) -> Distribution:
+        """p(x_t | z_t)."""
+        return self.emission(jnp.asarray(t), jax.tree.map(lambda leaf: leaf[t], self.z))
+
+    def _over_frames(self, function: Callable, *inputs: Any) -> Any:
+        """function(p(x_t | z_t), *inputs[t]) of each t; 0 beyond the length."""
+
+        def one(t, z, *inputs):
+            return function(self.emission(t, z), *inputs)
+
+        times = jnp.arange(self.num_steps)
+        values = jax.vmap(one)(times, self.z, *inputs)
+        if self.length is None:
+            return values
+        counts = times < self.length
+        return jax.tree.map(lambda leaf: jnp.where(_as_wide(counts, leaf), leaf, 0), values)
+
+    def _draw(self, key):
+        # fold_in, not split: a frame's draw does not depend on how many there are.
+        keys = jax.vmap(lambda t: jax.random.fold_in(key, t))(jnp.arange(self.num_steps))
+        return self._over_frames(lambda p, k: p.sample(seed=k), keys)
+
+    def _sample_n(self, key, n):
+        return jax.vmap(self._draw)(jax.random.split(key, n))
+
+    def mean(self) -> Any:
+        return self._over_frames(lambda p: p.mean())
+
+    def log_prob(self, value: Any) -> Float[Array, ""]:
+        """sum_t log p(x_t | z_t) over the frames that count and are not missing, in nats."""
+        return jnp.sum(self._over_frames(frame_log_prob, value))
+
+
+def frame_log_prob(p: Distribution, x: Any) -> Float[Array, ""]:
+    """log p of one frame, in nats; 0 where it is missing."""
+    missing = is_missing(x)
+    return jnp.where(missing, 0.0, p.log_prob(filled(x, missing)))
+
+
+def filled(x: Any, missing: Bool[Array, "..."]) -> Any:
+    """x with 0 in the place of missing frames: NaN would stay in a gradient."""
+    return jax.tree.map(lambda leaf: jnp.where(_as_wide(missing, leaf), 0, leaf), x)
+
+
+def is_missing(x: Any) -> Bool[Array, ""]:
+    """Whether one frame is missing: each of its values is NaN; of whole numbers, below 0."""
+    return jnp.all(jnp.stack([jnp.all(_no_value(leaf)) for leaf in jax.tree.leaves(x)]))
+
+
+def missing_frames(x: Any) -> Bool[Array, " time"]:
+    """Which frames of a sequence are missing."""
+    return jax.vmap(is_missing)(x)
+
+
+def _no_value(leaf):
+    return jnp.isnan(leaf) if jnp.issubdtype(leaf.dtype, jnp.floating) else leaf < 0
+
+
+def _as_wide(flags: Bool[Array, "..."], leaf: Array) -> Bool[Array, "..."]:
+    return flags.reshape(flags.shape + (1,) * (leaf.ndim - flags.ndim))

@@ -1,0 +1,198 @@
+"""log p(x) of a linear-Gaussian state-space model: the Kalman filter, in float64 on the host."""
+
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import scipy.linalg
+from jaxtyping import Float
+
+from vaejax.distributions import as_gaussian, missing_frames, state_space_of, structure_of
+from vaejax.marginal_likelihood.compiled import Structure, separate
+from vaejax.types import Joint
+
+_PLACES = 16
+_REACH = 30.0  # of the places, in standard deviations of p(z_0)
+_TOLERANCE = 1e-5  # relative: what a float32 product may lose
+_PERTURBATIONS = 4
+
+Values = Float[np.ndarray, " examples"]
+
+
+class LinearStateSpace(NamedTuple):
+    """z_0 ~ N(m, P), z_t = F_t z_{t-1} + b_t + N(0, Q_t), x_t = C_t z_t + d_t + N(0, R_t).
+
+    Attributes:
+      mean, factor: m, and P = factor factor'; Q_t and R_t have such factors too.
+      F, b, q_factor: of the step into t, along time; those of t = 0 are not used.
+      length: how many frames count.
+      rounding: of every number, relative.
+    """
+
+    mean: Float[np.ndarray, " d"]
+    factor: Float[np.ndarray, "d d"]
+    F: Float[np.ndarray, "time d d"]
+    b: Float[np.ndarray, "time d"]
+    q_factor: Float[np.ndarray, "time d d"]
+    C: Float[np.ndarray, "time n d"]
+    d: Float[np.ndarray, "time n"]
+    r_factor: Float[np.ndarray, "time n n"]
+    length: int
+    rounding: float
+
+    def log_marginal(self, xs: Any) -> tuple[Values, Values]:
+        """(log p(x), standard error) of each x, in nats. The error is the root mean square change
+        when every number of the model is off by its rounding: four times, at random. Missing
+        frames are integrated over."""
+        frames = np.asarray(xs, np.float64).reshape(len(xs), len(self.F), -1)
+        missing = np.stack([np.asarray(missing_frames(x)) for x in xs])
+        value = self._filtered(frames, missing)
+        random = np.random.RandomState(0)
+
+        def off(values):
+            return values * (1.0 + self.rounding * random.randn(*values.shape))
+
+        changes = [
+            self._replace(**{name: off(getattr(self, name)) for name in _NUMBERS})._filtered(
+                frames, missing
+            )
+            - value
+            for _ in range(_PERTURBATIONS)
+        ]
+        return value, np.sqrt(np.mean(np.square(changes), axis=0)) + 1e-12 * np.abs(value)
+
+    def _filtered(self, xs, missing):
+        """sum_t log N(x_t; C_t m_t + d_t, C_t P_t C_t' + R_t), m_t and P_t those of z_t given the
+        frames before (Kalman 1960; Särkkä 2013, sec. 4.3). Factors are kept in place of
+        covariances, so that none loses its positive eigenvalues."""
+        return np.array([self._one(x, gone) for x, gone in zip(xs, missing, strict=True)])
+
+    def _one(self, x, missing):
+        mean, factor, total = self.mean, self.factor, 0.0
+        states = len(mean)
+        for t in range(self.length):
+            if t > 0:
+                mean = self.F[t] @ mean + self.b[t]
+                factor = _triangle(self.F[t] @ factor, self.q_factor[t])
+            if missing[t]:
+                continue
+            C, n = self.C[t], len(self.d[t])
+            # [R, C L; 0, L] = T Q' with T lower triangular: T holds the factor of x_t's covariance,
+            # the gain times it, and the factor of z_t's covariance given x_t.
+            block = np.block([[self.r_factor[t], C @ factor], [np.zeros((states, n)), factor]])
+            triangle = _triangle(block)
+            root, cross = triangle[:n, :n], triangle[n:, :n]
+            away = scipy.linalg.solve_triangular(root, x[t] - C @ mean - self.d[t], lower=True)
+            scales = np.abs(np.diag(root))
+            total -= 0.5 * (away @ away + n * np.log(2 * np.pi)) + np.log(scales).sum()
+            mean, factor = mean + cross @ away, triangle[n:, n:]
+        return total
+
+
+_NUMBERS = ("mean", "factor", "F", "b", "q_factor", "C", "d", "r_factor")
+
+
+def _triangle(*blocks):
+    """The lower triangular L with L L' = A A', A the blocks side by side."""
+    return np.linalg.qr(np.concatenate(blocks, axis=1).T, mode="r").T
+
+
+def linear_state_space(joint: Joint) -> LinearStateSpace | None:
+    """The matrices of a model whose every step is linear-Gaussian, else None.
+
+    That is found by trying: at 16 places, up to 30 standard deviations of p(z_0) away, the mean of
+    each step and frame is one affine function of the state, and its covariance the same. Computed
+    in float64 where the model's code allows.
+    """
+    found = state_space_of(joint)
+    if found is None or as_gaussian(found[0].initial) is None:
+        return None
+    _, num_steps, length = found
+    latent = structure_of(found[0].initial)
+    if len(jax.tree.leaves(latent)) != 1:
+        return None
+    structure, arrays = separate(joint)
+    for dtype in (np.float64, np.float32):
+        with jax.enable_x64(dtype == np.float64), jax.default_matmul_precision("highest"):
+            try:
+                tried = _look(structure, _as(arrays, dtype), num_steps, latent.shape)
+            except (TypeError, ValueError):  # its code insists on float32
+                continue
+        if tried is None:
+            return None
+        return _checked(tried, num_steps if length is None else int(length))
+    return None
+
+
+def _as(arrays, dtype):
+    arrays = [np.asarray(a) for a in arrays]
+    return [a.astype(dtype) if np.issubdtype(a.dtype, np.floating) else a for a in arrays]
+
+
+def _look(structure: Structure, arrays: list[Any], num_steps: int, shape: tuple[int, ...]):
+    """What `_looked` gives, on the host; None where a step is not Gaussian."""
+    try:
+        return jax.tree.map(np.asarray, _looked(structure, arrays, num_steps, shape))
+    except _NotGaussian:
+        return None
+
+
+class _NotGaussian(Exception):
+    """A step's distribution is of another kind."""
+
+
+@partial(jax.jit, static_argnums=(0, 2, 3))
+def _looked(structure: Structure, arrays: list[Any], num_steps: int, shape: tuple[int, ...]):
+    """(p(z_0), transitions, emissions, places, the type that the model computed in): of the last
+    pairs (means (time, places, n), factors, Jacobians of the mean at the first place)."""
+    found = state_space_of(structure.rebuild(arrays))
+    assert found is not None
+    model = found[0]
+
+    def gaussian(p):
+        both = as_gaussian(p)
+        if both is None:
+            raise _NotGaussian
+        return both
+
+    centre, factor = gaussian(model.initial)
+    random = np.random.RandomState(0)
+    reach = np.concatenate([[0.0], np.geomspace(0.03, _REACH, _PLACES - 1)])[:, None]
+    scale = jnp.linalg.norm(factor, axis=1)
+    places = (centre + scale * reach * random.randn(_PLACES, len(centre))).astype(centre.dtype)
+
+    def along_time(step):
+        def at(t, z):
+            return gaussian(step(t, z.reshape(shape)))
+
+        def one(t):
+            means, factors = jax.vmap(partial(at, t))(places)
+            return means, factors, jax.jacfwd(lambda z: at(t, z)[0])(places[0])
+
+        return jax.lax.map(one, jnp.arange(num_steps))
+
+    return (centre, factor), along_time(model.transition), along_time(model.emission), places
+
+
+def _checked(looked, length: int) -> LinearStateSpace | None:
+    (mean, factor), transitions, emissions, places = looked
+    rounding, parts = 0.0, []
+    steps = (places - places[0]).astype(np.float64)
+    for k, (means, factors, slopes) in enumerate((transitions, emissions)):
+        used = slice(1 if k == 0 else 0, length)
+        single = 2.0**-24 if means.dtype != np.float64 else 2.0**-52
+        means, factors, slopes = (np.asarray(a, np.float64) for a in (means, factors, slopes))
+        offsets = np.einsum("pd,tnd->tpn", steps, slopes)
+        sums = np.abs(means[:, :1]) + np.einsum("pd,tnd->tpn", np.abs(steps), np.abs(slopes))
+        deviation = np.abs(means[:, :1] + offsets - means)
+        straight = deviation <= _TOLERANCE * (sums + 1e-3)
+        if not (straight[used].all() and np.all(factors[used] == factors[used, :1])):
+            return None
+        off = np.max((deviation / np.maximum(sums, 1e-300))[used], initial=single)
+        rounding = max(rounding, float(off))
+        constant = means[:, 0] - np.einsum("d,tnd->tn", places[0].astype(np.float64), slopes)
+        parts.append((slopes, constant, factors[:, 0]))
+    first = mean.astype(np.float64), factor.astype(np.float64)
+    return LinearStateSpace(*first, *parts[0], *parts[1], length, rounding)

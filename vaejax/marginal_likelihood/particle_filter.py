@@ -1,0 +1,96 @@
+"""log p(x) of a sequence by independent particle filters."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from vaejax.distributions import StateSpace, filter_particles, state_space_of, structure_of
+from vaejax.marginal_likelihood.checks import check_counts
+from vaejax.marginal_likelihood.estimate import Estimate, estimate_of
+from vaejax.marginal_likelihood.precision import highest_precision
+from vaejax.types import Distribution, Joint, Key, Observation
+
+_NAME = "particle_filter"
+
+
+@highest_precision
+def particle_filter(
+    key: Key,
+    model: StateSpace | Joint,
+    x: Observation,
+    q: Distribution | None = None,
+    *,
+    num_particles: int,
+    num_filters: int = 10,
+    length: Any = None,
+) -> Estimate:
+    """log of the mean over filters of their estimates of p(x), each unbiased: in expectation a
+    lower bound on log p(x), tightening to it with the particles (Gordon et al. 1993; Del Moral
+    2004). Each filter resamples, systematically, below an effective sample size of half its
+    particles (`distributions.filter_particles`). Missing frames are integrated over.
+
+    The filters run one after another, and keep of each step its effective sample size alone: the
+    memory is that of `num_particles` states and frames.
+
+    Args:
+      model: parameters and conditions bound; or the joint of one, whose length it then takes.
+      x: one sequence, time first.
+      q: a `Markov` whose steps propose; the model's own transitions unless given.
+      num_filters: how many; their spread is the standard error.
+      length: how many frames count, all unless given.
+
+    `diagnostics` holds `ess_along`, the mean effective sample size at each step (time), and
+    `ess_smallest`, the smallest of these. Flagged below 2: nearly all filters lost all particles
+    but one there.
+
+    Raises:
+      TypeError: the joint is no state-space model; q is no Markov chain.
+      ValueError: num_particles or num_filters below 1; q is over other states than the model, or of
+        another number of steps than x; a length beyond x.
+    """
+    check_counts(_NAME, num_particles=num_particles, num_filters=num_filters)
+    num_steps = jax.tree.leaves(x)[0].shape[0]
+    steps, length = _steps(model, length, num_steps)
+    if q is not None:
+        _check_proposal(steps, q, num_steps)
+
+    def one(key):
+        found = filter_particles(key, steps, x, q, num_particles=num_particles, length=length)
+        return found.log_p, found.ess
+
+    filter_key, error_key = jax.random.split(key)
+    log_p, ess = jax.lax.map(one, jax.random.split(filter_key, num_filters))
+    along = jnp.mean(ess, axis=0)
+    return estimate_of(error_key, log_p, ess_along=along, ess_smallest=jnp.min(along))
+
+
+def _steps(model: Any, length: Any, num_steps: int) -> tuple[StateSpace, Any]:
+    found = (model, num_steps, None) if isinstance(model, StateSpace) else state_space_of(model)
+    if found is None:
+        raise TypeError(
+            f"{_NAME} expects a StateSpace, or a joint with a Markov prior and Frames for x as "
+            f"StateSpace.joint gives; got {type(model).__name__}"
+        )
+    steps, room, own_length = found
+    if room != num_steps:
+        raise ValueError(f"{_NAME}: x has {num_steps} frames, the model {room}: they must agree")
+    length = own_length if length is None else length
+    if isinstance(length, int) and not 1 <= length <= num_steps:
+        raise ValueError(f"{_NAME}: length must be 1 to the {num_steps} frames of x; got {length}")
+    return steps, length
+
+
+def _check_proposal(steps: StateSpace, q: Any, num_steps: int) -> None:
+    if not hasattr(q, "step"):
+        raise TypeError(
+            f"{_NAME}: q proposes step by step, as a Markov distribution does; got "
+            f"{type(q).__name__}: give none, or importance sampling with it"
+        )
+    own = jax.tree.map(lambda leaf: leaf.shape, structure_of(steps.initial))
+    proposed = jax.tree.map(lambda leaf: leaf.shape, structure_of(q.initial))
+    if own != proposed or q.num_steps != num_steps:
+        raise ValueError(
+            f"{_NAME}: q proposes states of shape {proposed} at {q.num_steps} steps; the model has "
+            f"{own} and x {num_steps}: they must agree"
+        )

@@ -1,0 +1,56 @@
+"""The filtering bound: the importance-weighted bound of a sequence, resampled along the way."""
+
+import jax
+
+from vaejax.distributions import filter_particles, state_space_of
+from vaejax.distributions.particles import multinomial
+from vaejax.objectives.terms import Terms
+from vaejax.types import Distribution, Joint, Key, Observation
+
+
+def fivo(
+    key: Key,
+    q: Distribution,
+    joint: Joint,
+    x: Observation,
+    *,
+    num_particles: int,
+    resampling_gradients: bool = False,
+) -> Terms:
+    """log of a particle filter's estimate of p(x), whose steps propose from q (Maddison et al.
+    2017, eq. 6; Le et al. 2018; Naesseth et al. 2018). Its expectation is a lower bound on
+    log p(x). Particles are drawn anew below an effective sample size of N / 2; never would make it
+    the IWAE bound.
+
+    The value is the same with and without `resampling_gradients`; the gradient of its expectation
+    is estimated differently:
+
+    - without: the path through the particles alone. It is biased, since the choice of ancestors
+      depends on the parameters too, and has a low variance. It is what the authors train with.
+    - with: plus sum_t log p(ancestors_t) times the part of the value that comes after step t, the
+      score function. It is unbiased but for the jumps where the criterion to resample switches,
+      and has a high variance.
+
+    Metrics: `ess`, the smallest effective sample size along the sequence.
+
+    Raises:
+      TypeError: p(x, z) is no state-space model, or q no `Markov`.
+      ValueError: num_particles below 1.
+    """
+    if num_particles < 1:
+        raise ValueError(f"num_particles must be at least 1; got {num_particles}")
+    found = state_space_of(joint)
+    if found is None or not hasattr(q, "step"):
+        raise TypeError(
+            "fivo expects a joint with a Markov prior and Frames for x, as StateSpace.joint gives, "
+            f"and a Markov q; got a {type(joint.prior).__name__} prior and {type(q).__name__} as q"
+        )
+    model, _, length = found
+    filtered = filter_particles(
+        key, model, x, q, num_particles=num_particles, length=length, resample=multinomial
+    )
+    value = filtered.log_p
+    if resampling_gradients:
+        score = filtered.log_ancestors
+        value = value + score - jax.lax.stop_gradient(score)
+    return Terms(value, {"ess": filtered.ess.min()})
