@@ -83,6 +83,11 @@ class InverseAutoregressiveLayer(distrax.Bijector):
         return x, -jnp.sum(log_scale)
 
 
+def _affine(parameters: tuple[Array, Array]) -> distrax.Bijector:
+    shift, log_scale = parameters
+    return distrax.Block(distrax.ScalarAffine(shift, log_scale=log_scale), 1)
+
+
 class Flow(distrax.Distribution):
     """z = mean + exp(log_scale) f(e), e ~ N(0, I), f the composition of layers, the first first:
     `layers[i]` makes the i-th from `parameters[i]`. As a pytree its leaves are lambda whole.
@@ -110,6 +115,11 @@ class Flow(distrax.Distribution):
     @property
     def event_shape(self) -> tuple[int, ...]:
         return self.loc.shape
+
+    def of_gaussian(self, mean: Float[Array, " d"], log_scale: Float[Array, " d"]) -> "Flow":
+        """The same, of a draw from N(mean, exp(log_scale)^2) in place of e."""
+        first = (jnp.asarray(mean), jnp.asarray(log_scale))
+        return Flow(self.loc, self.log_scale, (_affine, *self._makers), (first, *self.parameters))
 
     @property
     def _layers(self) -> list[distrax.Bijector]:

@@ -1,5 +1,7 @@
 """Observations along time, each given the state at its time."""
 
+import functools
+import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -77,7 +79,7 @@ class Frames(distrax.Distribution):
 
 def frame_log_prob(p: Distribution, x: Any) -> Float[Array, ""]:
     """log p of one frame, in nats; 0 where it is missing."""
-    missing = is_missing(x)
+    missing = is_missing(jax.tree.map(jnp.asarray, x))
     return jnp.where(missing, 0.0, p.log_prob(filled(x, missing)))
 
 
@@ -88,16 +90,18 @@ def filled(x: Any, missing: Bool[Array, "..."]) -> Any:
 
 def is_missing(x: Any) -> Bool[Array, ""]:
     """Whether one frame is missing: each of its values is NaN; of whole numbers, below 0."""
-    return jnp.all(jnp.stack([jnp.all(_no_value(leaf)) for leaf in jax.tree.leaves(x)]))
+    return missing_frames(jax.tree.map(lambda leaf: leaf[None], x))[0]
 
 
 def missing_frames(x: Any) -> Bool[Array, " time"]:
-    """Which frames of a sequence are missing."""
-    return jax.vmap(is_missing)(x)
+    """Which frames of a sequence are missing. Of numpy's arrays it is found without JAX."""
+    return functools.reduce(operator.and_, [_without_value(leaf) for leaf in jax.tree.leaves(x)])
 
 
-def _no_value(leaf):
-    return jnp.isnan(leaf) if jnp.issubdtype(leaf.dtype, jnp.floating) else leaf < 0
+def _without_value(leaf):
+    flat = leaf.reshape(leaf.shape[0], -1)
+    none = flat != flat if jnp.issubdtype(leaf.dtype, jnp.floating) else flat < 0
+    return none.all(axis=1)
 
 
 def _as_wide(flags: Bool[Array, "..."], leaf: Array) -> Bool[Array, "..."]:

@@ -10,7 +10,7 @@ from jaxtyping import Array, Float, Int
 
 from vaejax.distributions.frames import frame_log_prob
 from vaejax.distributions.state_space import StateSpace
-from vaejax.types import Key, Observation
+from vaejax.types import Key, Observation, rows_of
 
 Resample = Callable[[Key, Float[Array, " n"]], Int[Array, " n"]]
 
@@ -61,6 +61,7 @@ def filter_particles(
       resample: (key, log weights) -> ancestors; systematic unless given.
     """
     resample = systematic if resample is None else resample
+    x = jax.tree.map(jnp.asarray, x)
     num_steps = jax.tree.leaves(x)[0].shape[0]
     n = num_particles
     log_n = math.log(n)
@@ -87,11 +88,10 @@ def filter_particles(
         return total, log_w, jnp.exp(-jax.nn.logsumexp(2 * log_w))
 
     equal = jnp.full(n, -log_n)
-    at = lambda t: jax.tree.map(lambda leaf: leaf[t], x)  # noqa: E731
     first_keys = jax.random.split(jax.random.fold_in(key, 0), n)
     initial = None if q is None else q.initial
     z, increment = moved(
-        jnp.zeros((), jnp.int32), first_keys, lambda: model.initial, lambda: initial, at(0)
+        jnp.zeros((), jnp.int32), first_keys, lambda: model.initial, lambda: initial, rows_of(x, 0)
     )
     log_p, log_w, ess = weighted(equal, increment)
 
@@ -111,7 +111,7 @@ def filter_particles(
             jax.random.split(move_key, n),
             lambda z: model.transition(t, z),
             lambda z: q.step(t, z),
-            at(t),
+            rows_of(x, t),
             before,
         )
         part, new_w, new_ess = weighted(jnp.where(few, equal, log_w), increment)

@@ -68,7 +68,7 @@ def _problem_of_frames(p: Frames, x: Any) -> str | None:
     frame = p.at(0)
     shapes = jax.tree.map(lambda leaf: leaf.shape, structure_of(frame))
     frames = jax.tree.map(lambda leaf, shape: np.asarray(leaf).reshape(-1, *shape), x, shapes)
-    seen = ~np.asarray(missing_frames(frames))
+    seen = ~missing_frames(frames)
     return support_problem(frame, jax.tree.map(lambda leaf: leaf[seen], frames))
 
 

@@ -14,10 +14,12 @@ from vaejax.inference.fit_variational import Trace, fit_variational
 from vaejax.inference.flows import affine_coupling, inverse_autoregressive, spline_coupling
 from vaejax.inference.no_latent import no_latent
 from vaejax.inference.posterior_of_prior import posterior_of_prior
+from vaejax.inference.sequences import Sees, sequence_posterior
 
 __all__ = [
     "FAMILIES",
     "GAUSSIAN_RATE",
+    "Sees",
     "Trace",
     "affine_coupling",
     "amortized",
@@ -31,5 +33,6 @@ __all__ = [
     "parameter_count",
     "point_mass",
     "posterior_of_prior",
+    "sequence_posterior",
     "spline_coupling",
 ]

@@ -47,7 +47,7 @@ class LinearStateSpace(NamedTuple):
         when every number of the model is off by its rounding: four times, at random. Missing
         frames are integrated over."""
         frames = np.asarray(xs, np.float64).reshape(len(xs), len(self.F), -1)
-        missing = np.stack([np.asarray(missing_frames(x)) for x in xs])
+        missing = np.stack([missing_frames(x) for x in np.asarray(xs)])
         value = self._filtered(frames, missing)
         random = np.random.RandomState(0)
 

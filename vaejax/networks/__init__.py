@@ -8,11 +8,23 @@ from vaejax.networks.flows import (
 )
 from vaejax.networks.masked import MaskedMLP, Masks, draw_masks
 from vaejax.networks.mlp import MLP
+from vaejax.networks.recurrent import GRU
 from vaejax.networks.spectral import SpectralDense
+from vaejax.networks.transitions import (
+    Combiner,
+    GatedTransition,
+    LinearTransition,
+    MLPTransition,
+)
 
 __all__ = [
+    "GRU",
     "MLP",
+    "Combiner",
     "FlowNetworks",
+    "GatedTransition",
+    "LinearTransition",
+    "MLPTransition",
     "MaskedMLP",
     "Masks",
     "SpectralDense",

@@ -1,0 +1,59 @@
+"""Deep state-space models: networks for the transition and the emission (Krishnan et al. 2015)."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax.tree_util import Partial
+
+from vaejax.distributions import DiagonalGaussian, StateSpace
+from vaejax.types import Conditions, Distribution, GenerativeModel
+
+
+def state_space_model(
+    latent_dim: int,
+    transition: Any,
+    emission: Any,
+    likelihood: Callable[[Any], Distribution],
+    *,
+    num_actions: int = 0,
+) -> GenerativeModel:
+    """p(z_0) = N(m, diag(s)^2), m and s learned, p(z_t | z_{t-1}, u_t) = N(transition(z_{t-1},
+    u_t)), p(x_t | z_t) = likelihood(emission(z_t)). What is given is a `Conditions`.
+
+    Args:
+      transition: anything with `init(key, z, u) -> theta` and `apply(theta, z, u) -> (mean, log
+        scale)`: `networks.GatedTransition` for example.
+      emission: anything with `init(key, z)` and `apply(theta, z) -> outputs`, for one frame.
+      likelihood: outputs -> p(x_t | z_t).
+      num_actions: numbers in u_t.
+    """
+
+    def init(key):
+        transition_key, emission_key = jax.random.split(key)
+        zeros = jnp.zeros(latent_dim)
+        return {
+            "initial": {"mean": zeros, "log_scale": zeros},
+            "transition": transition.init(transition_key, zeros, jnp.zeros(num_actions)),
+            "emission": emission.init(emission_key, zeros),
+        }
+
+    def step(parameters, actions, t, z):
+        return DiagonalGaussian(*transition.apply(parameters, z, actions[t]))
+
+    def emit(parameters, t, z):
+        del t
+        return likelihood(emission.apply(parameters, z))
+
+    def joint(theta, given: Conditions):
+        exists, actions = given
+        num_steps = exists.shape[-1]
+        actions = jnp.asarray(actions) if num_actions else jnp.zeros((num_steps, 0))
+        initial = DiagonalGaussian(theta["initial"]["mean"], theta["initial"]["log_scale"])
+        model = StateSpace(
+            initial, Partial(step, theta["transition"], actions), Partial(emit, theta["emission"])
+        )
+        return model.joint(given.length, num_steps)
+
+    return GenerativeModel(init, joint)
