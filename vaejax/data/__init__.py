@@ -3,12 +3,15 @@
 from vaejax.data.binarize import binarize
 from vaejax.data.dataset import Dataset
 from vaejax.data.load import available, is_own_file, load
-from vaejax.data.summary import Binarization, DataSummary, load_summary
+from vaejax.data.sequences import SequenceDataset
+from vaejax.data.summary import Binarization, DataSummary, SequenceSummary, load_summary
 
 __all__ = [
     "Binarization",
     "DataSummary",
     "Dataset",
+    "SequenceDataset",
+    "SequenceSummary",
     "available",
     "binarize",
     "is_own_file",

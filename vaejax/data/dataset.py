@@ -125,11 +125,12 @@ class Dataset:
 
     @functools.cached_property
     def fingerprint(self) -> str:
-        """SHA-256 over the stored splits, shortened: equal fingerprints mean equal data."""
+        """SHA-256 over the stored splits, x and what is given with it, shortened: equal
+        fingerprints mean equal data."""
         digest = hashlib.sha256()
-        for stored in (self.train, self.validation, self.test):
-            digest.update(f"{stored.shape}{stored.dtype}".encode())
-            digest.update(np.ascontiguousarray(stored).tobytes())
+        for leaf in jax.tree.leaves([self.stored(name) for name in get_args(Split)]):
+            digest.update(f"{leaf.shape}{leaf.dtype}".encode())
+            digest.update(np.ascontiguousarray(leaf).tobytes())
         return digest.hexdigest()[:16]
 
     @functools.cached_property

@@ -8,9 +8,25 @@ from typing import Any, Literal
 import numpy as np
 
 from vaejax.errors import UserError
+from vaejax.types import Conditions, Example
 
 Binarization = Literal["dynamic", "static", "threshold", "none"]
-Support = Literal["binary", "grey", "unit", "real"]
+Support = Literal["binary", "grey", "unit", "real", "categories"]
+
+
+@dataclasses.dataclass(frozen=True)
+class SequenceSummary:
+    """What sequences have besides the values of their frames.
+
+    Attributes:
+      frames: how many frames there are in each split, the missing ones among them.
+      missing: how many of these are missing.
+      num_actions: how many numbers act on a step; 0 where there are no actions.
+    """
+
+    frames: dict[str, int]
+    missing: dict[str, int]
+    num_actions: int
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -18,12 +34,17 @@ class DataSummary:
     """A data set in a few numbers. Two are of the same data where their fingerprints agree.
 
     Attributes:
-      shape: of one observation x.
+      shape: of one observation x; of a sequence (time, *frame).
       levels: the stored value that means intensity 1; None for real-valued data.
-      support: what values x takes: {0, 1}, {0, 1/levels, ..., 1}, [0, 1] or the reals.
-      mean: of each element of x over the training split, float64.
+      support: what values x takes: {0, 1}, {0, 1/levels, ..., 1}, [0, 1], the reals, or categories
+        {0, ..., num_categories - 1}.
+      mean: of each element of x over the training split, float64. Of sequences, of each element of
+        a frame, over the frames that there are. Of categories, the frequency of each, in one more
+        axis: (*frame, num_categories).
       std: its standard deviation, float64, in the units of x.
       note: what was made of a person's own file, in one sentence.
+      sequence: what sequences have besides; None for other data.
+      num_categories: None for other values.
     """
 
     name: str
@@ -38,6 +59,32 @@ class DataSummary:
     num_test: int
     fingerprint: str
     note: str = ""
+    sequence: SequenceSummary | None = None
+    num_categories: int | None = None
+
+    @property
+    def is_sequence(self) -> bool:
+        return self.sequence is not None
+
+    def frame(self) -> "DataSummary":
+        """The same of one frame of a sequence: what its likelihood needs.
+
+        Raises:
+          ValueError: the data are no sequences.
+        """
+        if not self.is_sequence:
+            raise ValueError(f"expected sequences; {self.name} has none: use the summary itself")
+        return dataclasses.replace(self, shape=self.shape[1:], sequence=None)
+
+    def example(self) -> Example:
+        """An example of zeros, to trace a model with: of a sequence, with all of its frames."""
+        x = np.zeros(self.shape, np.int32 if self.num_categories else np.float32)
+        if self.sequence is None:
+            return Example(x)
+        time, size = self.shape[0], self.sequence.num_actions
+        exists: Any = np.ones(time, bool)
+        actions: Any = np.zeros((time, size), np.float32) if size else ()
+        return Example(x, Conditions(exists, actions))
 
     def protocol(self) -> dict[str, object]:
         """What must agree for two numbers to be comparable."""
@@ -51,6 +98,11 @@ class DataSummary:
             "binarization": self.binarization,
             "fingerprint": self.fingerprint,
         }
+        if self.num_categories is not None:
+            protocol["categories"] = self.num_categories
+        if self.sequence is not None:  # of train, validation, test
+            protocol["frames"] = list(self.sequence.frames.values())
+            protocol["missing"] = list(self.sequence.missing.values())
         return protocol | ({"note": self.note} if self.note else {})
 
     def to_json(self) -> dict[str, Any]:
@@ -67,8 +119,14 @@ def load_summary(path: Path) -> DataSummary:
     try:
         content = json.loads(path.read_text())
         arrays = {name: np.asarray(content[name], np.float64) for name in ("mean", "std")}
-        summary = DataSummary(**(content | arrays | {"shape": tuple(content["shape"])}))
-        if not summary.mean.shape == summary.std.shape == summary.shape:
+        sequence = content.get("sequence")
+        summary = DataSummary(
+            **(content | arrays | {"shape": tuple(content["shape"])})
+            | {"sequence": SequenceSummary(**sequence) if sequence else None}
+        )
+        shape = summary.shape[1:] if summary.is_sequence else summary.shape
+        expected = shape if summary.num_categories is None else (*shape, summary.num_categories)
+        if not summary.mean.shape == summary.std.shape == expected:
             raise ValueError("mean and std have other shapes than x")
     except FileNotFoundError:
         raise UserError(f"no summary of the data in {path}: train the model again") from None

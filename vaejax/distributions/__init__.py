@@ -17,6 +17,7 @@ from vaejax.distributions.capabilities import (
     structure_of,
     twice_differentiable,
 )
+from vaejax.distributions.categories import Categories
 from vaejax.distributions.diagonal_gaussian import (
     DiagonalGaussian,
     as_diagonal_gaussian,
@@ -50,6 +51,7 @@ __all__ = [
     "AutoregressiveEnsemble",
     "Bernoulli",
     "Categorical",
+    "Categories",
     "DiagonalGaussian",
     "DiscretizedLogistic",
     "Distribution",

@@ -10,12 +10,14 @@ from vaejax.distributions.autoregressive import Autoregressive
 from vaejax.distributions.autoregressive_ensemble import AutoregressiveEnsemble
 from vaejax.distributions.bernoulli import Bernoulli
 from vaejax.distributions.capabilities import structure_of
+from vaejax.distributions.categories import Categories
 from vaejax.distributions.discretized_logistic import DiscretizedLogistic
 from vaejax.distributions.frames import Frames, missing_frames
 from vaejax.errors import UserError
 from vaejax.types import Distribution, Joint, Observation
 
 _BINARY = (Bernoulli, Autoregressive, AutoregressiveEnsemble)
+_CATEGORIES = (Categorical, Categories)
 _ROUNDING = 1e-4  # of a bin's width
 
 
@@ -43,12 +45,11 @@ def support_problem(p: Distribution, x: Any) -> str | None:
             f"{type(p).__name__} is over values 0 and 1; {_range(values)}: binarize x, or take a "
             "likelihood of grey values (DiscretizedLogistic) or of real numbers (DiagonalGaussian)"
         )
-    if isinstance(p, Categorical):
+    if isinstance(p, _CATEGORIES):
         if np.all((values == np.round(values)) & (values >= 0) & (values < p.num_categories)):
             return None
-        return (
-            f"Categorical is over whole numbers from 0 to {p.num_categories - 1}; {_range(values)}"
-        )
+        most = p.num_categories - 1
+        return f"{type(p).__name__} is over whole numbers from 0 to {most}; {_range(values)}"
     if isinstance(p, DiscretizedLogistic):
         bins = values.astype(np.float64) * p.levels
         if np.all(np.abs(bins - np.round(bins)) <= _ROUNDING * p.levels) and (
@@ -103,4 +104,4 @@ def check_support(function: str, joint: Joint, z: Any, xs: Observation) -> bool:
 
 def _is_discrete(p: Distribution) -> bool:
     p = p.at(0) if isinstance(p, Frames) else p
-    return isinstance(p, (*_BINARY, Categorical, DiscretizedLogistic))
+    return isinstance(p, (*_BINARY, *_CATEGORIES, DiscretizedLogistic))

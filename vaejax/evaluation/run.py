@@ -92,8 +92,7 @@ class Run:
     @functools.cached_property
     def kind(self) -> Kind:
         """What it has: a latent variable, a point mass for q, or no latent variable."""
-        example = Example(np.zeros(self.data.shape, np.float32))
-        return kind_of(self.generative, self.inference, self.params, example)
+        return kind_of(self.generative, self.inference, self.params, self.data.example())
 
     def in_float64(self) -> "Run":
         """The same run with double precision throughout, from here on in this process."""

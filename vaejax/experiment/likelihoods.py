@@ -72,6 +72,16 @@ def _gaussian(data: DataSummary) -> Callable[[Any], Distribution]:
     return likelihood
 
 
+def _log_frequencies(data: DataSummary) -> np.ndarray:
+    """Of each category at each element; at least 1e-6, for those that training never has."""
+    return np.log(np.clip(data.mean, 1e-6, 1.0)).astype(np.float32)
+
+
+def _logits_of_categories(data: DataSummary) -> tuple[int, ...]:
+    assert data.num_categories is not None
+    return (*data.shape, data.num_categories)
+
+
 LIKELIHOODS: dict[str, LikelihoodKind] = {
     "bernoulli": LikelihoodKind(
         support=("binary",),
@@ -91,6 +101,12 @@ LIKELIHOODS: dict[str, LikelihoodKind] = {
         output_bias=lambda data: 0.0,
         distribution=_gaussian,
         is_density=True,
+    ),
+    "categorical": LikelihoodKind(
+        support=("categories",),
+        output_shape=_logits_of_categories,
+        output_bias=_log_frequencies,
+        distribution=lambda data: distributions.Categories,
     ),
 }
 Likelihood = Literal[tuple(LIKELIHOODS)]  # type: ignore[valid-type]
@@ -122,7 +138,8 @@ def _ways_out(data: DataSummary) -> list[str]:
     """Settings with which these data can be modelled."""
     fitting = [name for name, kind in LIKELIHOODS.items() if data.support in kind.support]
     ways = [f"model.likelihood {name}" for name in fitting]
-    return ways if data.support in ("binary", "real") else ["data.binarization dynamic", *ways]
+    as_they_are = data.levels is None or data.support == "binary"
+    return ways if as_they_are else ["data.binarization dynamic", *ways]
 
 
 def _refuse_constant_features(likelihood: str, data: DataSummary) -> None:

@@ -1,0 +1,125 @@
+"""Sequences of different lengths, with what acts on them, as one data set."""
+
+import dataclasses
+import functools
+from typing import Any, get_args
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Int
+
+from vaejax.data.dataset import Dataset, Split
+from vaejax.data.summary import DataSummary, SequenceSummary, Support, moments
+from vaejax.errors import SettingError, UserError
+from vaejax.types import Conditions
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class SequenceDataset(Dataset):
+    """Three splits of sequences, x (n, T, *frame) with T the same of all; `given` has for each the
+    `Conditions` (exists (n, T), actions (n, T, action) or ()) along the first axis.
+
+    Frames beyond a sequence's length are 0. x is 0 or 1 (`binarization` static), real numbers, or
+    categories; a missing frame is NaN in all of its values (float32), or -1 (categories).
+
+    Attributes:
+      num_categories: of values 0, 1, ..., num_categories - 1; None for other values.
+
+    Raises:
+      SettingError: a binarization; sequences are taken as they are.
+      UserError: no training frame is observed.
+    """
+
+    num_categories: int | None = None
+
+    def __post_init__(self):
+        as_they_are = "static" if self.levels == 1 else "none"
+        if self.binarization != as_they_are:
+            raise SettingError(
+                f"sequences are not binarized: {self.name} expects binarization {as_they_are}; "
+                f"got {self.binarization}: leave it out",
+                "binarization",
+            )
+        if not self.observed("train").any():
+            raise UserError(f"{self.name}: expected training frames with values; all are missing")
+
+    @property
+    def support(self) -> Support:
+        """What values x takes: {0, 1}, whole numbers below `num_categories`, or the reals."""
+        if self.num_categories is not None:
+            return "categories"
+        return "binary" if self.levels == 1 else "real"
+
+    def _observe_x(self, key: Any, stored: Array) -> Array:
+        return stored.astype(jnp.int32 if self.num_categories else jnp.float32)
+
+    def split(self, name: Split, count: int | None = None) -> np.ndarray:
+        """The first sequences of a split, all unless given: float32; int32 for categories."""
+        stored = getattr(self, name)[:count]
+        return stored.astype(np.int32 if self.num_categories else np.float32)
+
+    def lengths(self, name: Split) -> Int[np.ndarray, " n"]:
+        """How many frames each sequence of a split has."""
+        return np.sum(self.given[name].exists, axis=1)
+
+    def observed(self, name: Split) -> Bool[np.ndarray, "n time"]:
+        """Which frames there are and are not missing."""
+        return self.given[name].exists & ~missing_frames(getattr(self, name))
+
+    @functools.cached_property
+    def summary(self) -> DataSummary:
+        """What a model needs of these data."""
+        frames = {name: int(self.lengths(name).sum()) for name in get_args(Split)}
+        seen = {name: int(self.observed(name).sum()) for name in get_args(Split)}
+        actions = self.given["train"].actions
+        sequence = SequenceSummary(
+            frames=frames,
+            missing={name: frames[name] - seen[name] for name in frames},
+            num_actions=0 if isinstance(actions, tuple) else actions.shape[-1],
+        )
+        return dataclasses.replace(
+            super().summary, sequence=sequence, num_categories=self.num_categories
+        )
+
+    def _moments(self) -> tuple[np.ndarray, np.ndarray]:
+        frames = self.train[self.observed("train")]
+        if self.support == "real":
+            return moments(frames, None)
+        if self.num_categories is None:
+            mean = frames.mean(axis=0, dtype=np.float64)
+        else:
+            mean = _frequencies(frames, self.num_categories)
+        return mean, np.sqrt(mean * (1 - mean))
+
+
+def padded(
+    sequences: list[np.ndarray], longest: int, actions: list[np.ndarray] | None = None
+) -> tuple[np.ndarray, Conditions]:
+    """(x, its Conditions) of sequences (length, *frame), followed by zeros up to `longest`."""
+    lengths = np.array([len(sequence) for sequence in sequences])
+    exists: Any = np.arange(longest) < lengths[:, None]
+    given: Any = () if actions is None else _with_zeros(actions, longest).astype(np.float32)
+    return _with_zeros(sequences, longest), Conditions(exists, given)
+
+
+def _with_zeros(sequences: list[np.ndarray], longest: int) -> np.ndarray:
+    first = sequences[0]
+    result = np.zeros((len(sequences), longest, *first.shape[1:]), first.dtype)
+    for row, sequence in zip(result, sequences, strict=True):
+        row[: len(sequence)] = sequence
+    return result
+
+
+def missing_frames(x: np.ndarray) -> Bool[np.ndarray, "n time"]:
+    """Of x (n, time, *frame), the frames all of whose values are NaN, or -1 where x is int."""
+    frame = tuple(range(2, x.ndim))
+    if x.dtype.kind == "f":
+        return np.isnan(x).all(axis=frame)
+    return (x == -1).all(axis=frame) if x.dtype.kind == "i" else np.zeros(x.shape[:2], bool)
+
+
+def _frequencies(frames: np.ndarray, num_categories: int) -> np.ndarray:
+    """How often each element of a frame is each category: (*frame, num_categories)."""
+    columns = frames.reshape(len(frames), -1).T
+    counts = np.stack([np.bincount(column, minlength=num_categories) for column in columns])
+    return (counts / len(frames)).reshape(*frames.shape[1:], num_categories)
