@@ -29,6 +29,13 @@ from vaejax.experiment.presets import (
     masked_pair,
     mlp_pair,
 )
+from vaejax.experiment.sequences import (
+    DeepStateSpace,
+    GradientRules,
+    SequenceBound,
+    SequenceConfig,
+    sequence_pair,
+)
 
 __all__ = [
     "LIKELIHOODS",
@@ -38,13 +45,17 @@ __all__ = [
     "Config",
     "Corruption",
     "Data",
+    "DeepStateSpace",
     "EncoderFirst",
     "Experiment",
     "ExperimentFile",
+    "GradientRules",
     "LikelihoodKind",
     "MaskedMLP",
     "Member",
     "Regularization",
+    "SequenceBound",
+    "SequenceConfig",
     "decoder_weights",
     "encoder_noise",
     "find",
@@ -56,5 +67,6 @@ __all__ = [
     "masked_density",
     "masked_pair",
     "mlp_pair",
+    "sequence_pair",
     "to_json",
 ]

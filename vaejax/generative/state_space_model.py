@@ -34,7 +34,7 @@ def state_space_model(
         transition_key, emission_key = jax.random.split(key)
         zeros = jnp.zeros(latent_dim)
         return {
-            "initial": {"mean": zeros, "log_scale": zeros},
+            "initial": {"mean": zeros, "log_scale": jnp.zeros(latent_dim)},
             "transition": transition.init(transition_key, zeros, jnp.zeros(num_actions)),
             "emission": emission.init(emission_key, zeros),
         }

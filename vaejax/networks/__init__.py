@@ -6,6 +6,7 @@ from vaejax.networks.flows import (
     inverse_autoregressive_flow,
     spline_coupling_flow,
 )
+from vaejax.networks.heads import ConstantScale, OneHot
 from vaejax.networks.masked import MaskedMLP, Masks, draw_masks
 from vaejax.networks.mlp import MLP
 from vaejax.networks.recurrent import GRU
@@ -21,12 +22,14 @@ __all__ = [
     "GRU",
     "MLP",
     "Combiner",
+    "ConstantScale",
     "FlowNetworks",
     "GatedTransition",
     "LinearTransition",
     "MLPTransition",
     "MaskedMLP",
     "Masks",
+    "OneHot",
     "SpectralDense",
     "affine_coupling_flow",
     "draw_masks",
