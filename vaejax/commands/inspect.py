@@ -73,6 +73,7 @@ def data(arguments: list[str]) -> int:
             protocol = data_sets.load(source.name).protocol()
             print(f"  {', '.join(f'{key} {value}' for key, value in protocol.items())}")
     print("your own: --data.name FILE.npz with arrays train, test and perhaps validation")
+    print("  of sequences: with arrays x, length (frames of each) and perhaps actions")
     return 0
 
 

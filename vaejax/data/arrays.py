@@ -4,17 +4,22 @@ from pathlib import Path
 
 import numpy as np
 
-from vaejax.data.dataset import Dataset, held_out
+from vaejax.data.dataset import Dataset
+from vaejax.data.division import of_one, with_validation
 from vaejax.data.summary import Binarization
 from vaejax.errors import SettingError, UserError
 
 
 def load(
-    path: Path, binarization: Binarization | None, validation: int | None, binarize: bool = True
+    path: Path,
+    entries: dict[str, np.ndarray],
+    binarization: Binarization | None,
+    validation: int | None,
+    binarize: bool = True,
 ) -> Dataset:
-    """`.npz` with `train`, `test` and perhaps `validation` (by default the last tenth of `train`);
-    or one array (`.npy`, or the only entry of an `.npz`, under any other name), of which a fixed
-    shuffle gives 80 % train, 10 % validation, 10 % test.
+    """Of the arrays that `read` gives: `train`, `test` and perhaps `validation` (by default the
+    last tenth of `train`); or one array (`.npy`, or the only entry of an `.npz`, under any other
+    name), of which a fixed shuffle gives 80 % train, 10 % validation, 10 % test.
 
     Arrays are (n, ...), with shapes that agree after the first axis. Values: 0/1; whole numbers
     0..255 (intensity = value / 255); fractions in [0, 1] (intensities); or any real numbers, for a
@@ -24,22 +29,13 @@ def load(
     are images of one channel, (height, width) or one more axis of length 1.
 
     Raises:
-      UserError: no such file, or one that cannot be used: it says why.
+      UserError: arrays that cannot be used: it says why.
       SettingError: intensities that may be binarized but are no images of one channel.
     """
-    splits, tenth = _splits(path)
-    train, test = splits["train"], splits["test"]
-    if "validation" in splits:
-        held = splits["validation"]
-        if validation is not None and validation != len(held):
-            raise SettingError(
-                f"{path} holds out {len(held)} examples itself; got validation {validation}: "
-                "leave it out",
-                "validation",
-            )
-    else:
-        cut = held_out(len(train), tenth if validation is None else validation)
-        train, held = train[:cut], train[cut:]
+    own, tenth = _splits(path, entries)
+    sizes = {name: len(split) for name, split in own.items()}
+    splits = with_validation(path, own, sizes, validation, tenth)
+    train, held, test = splits["train"], splits["validation"], splits["test"]
     for name, split in (("validation", held), ("test", test)):
         if split.shape[1:] != train.shape[1:]:
             raise UserError(
@@ -100,28 +96,29 @@ def _note(
     return f"{path.stem}: {_values(levels, dtype)} of shape {shape}, {done}"
 
 
-def _splits(path: Path) -> tuple[dict[str, np.ndarray], int]:
+def _splits(path: Path, entries: dict[str, np.ndarray]) -> tuple[dict[str, np.ndarray], int]:
     """The arrays by split, and how many examples a tenth is."""
-    entries = _read(path)
     single = len(entries) == 1 and not set(entries) <= {"train", "validation", "test"}
     if not single and not {"train", "test"} <= set(entries) <= {"train", "validation", "test"}:
         raise UserError(
             f"{path}: expected arrays named train, test and perhaps validation, or a single "
-            f"array of another name; found {', '.join(sorted(entries)) or 'none'}"
+            "array of another name; or, of sequences, x and length; found "
+            f"{', '.join(sorted(entries)) or 'none'}"
         )
     for name, array in entries.items():
         _check(array, f"{path}[{name}]")
     if not single:
         return entries, len(entries["train"]) // 10
     (array,) = entries.values()
-    if len(array) < 10:
-        raise UserError(f"{path}: expected at least 10 examples to split; got {len(array)}")
-    array = array[np.random.RandomState(0).permutation(len(array))]
-    tenth = len(array) // 10
-    return {"train": array[:-tenth], "test": array[-tenth:]}, tenth
+    return of_one(path, array, len(array))
 
 
-def _read(path: Path) -> dict[str, np.ndarray]:
+def read(path: Path) -> dict[str, np.ndarray]:
+    """The arrays of an `.npz` by name, or the one of an `.npy`.
+
+    Raises:
+      UserError: no such file, or one that cannot be read.
+    """
     if not path.is_file():
         raise UserError(f"no data file {path}: expected an existing .npz or .npy file")
     try:
@@ -139,12 +136,17 @@ def _read(path: Path) -> dict[str, np.ndarray]:
         ) from None
 
 
-def _check(array: np.ndarray, what: str) -> None:
+def check_numbers(array: np.ndarray, what: str) -> None:
+    """Raises UserError unless it is an array of real numbers."""
     dtype = getattr(array, "dtype", "bytes")  # what is no array in an .npz comes as bytes
     if getattr(dtype, "kind", "none") not in "biuf":
         raise UserError(f"{what}: expected real numbers; got dtype {dtype}: convert them")
+
+
+def _check(array: np.ndarray, what: str) -> None:
+    check_numbers(array, what)
     if array.ndim < 2:
-        looks = "; it looks like labels" if np.issubdtype(dtype, np.integer) else ""
+        looks = "; it looks like labels" if np.issubdtype(array.dtype, np.integer) else ""
         raise UserError(
             f"{what}: expected examples along the first axis and at least one more axis; got "
             f"shape {array.shape}{looks}: give the images or feature vectors"

@@ -165,15 +165,3 @@ class Dataset:
     def protocol(self) -> dict[str, object]:
         """What must agree for two numbers to be comparable."""
         return self.summary.protocol()
-
-
-def held_out(num_train: int, validation: int) -> int:
-    """Where the validation examples begin, counted from the end of the training split.
-
-    Raises:
-      SettingError: they would be fewer than none, or all.
-    """
-    if not 0 <= validation < num_train:
-        expected = f"from 0 to {num_train - 1} (of {num_train} training examples)"
-        raise SettingError(f"validation must be {expected}; got {validation}", "validation")
-    return num_train - validation

@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-from vaejax.data import arrays
-from vaejax.data.dataset import Dataset, held_out
+from vaejax.data import arrays, own_sequences
+from vaejax.data.dataset import Dataset
+from vaejax.data.division import held_out
 from vaejax.data.source import Source
 from vaejax.data.sources import SOURCES
 from vaejax.data.summary import Binarization
@@ -26,6 +27,7 @@ def load(
     binarization: Binarization | None = None,
     validation: int | None = None,
     binarize: bool = True,
+    missing: bool = False,
 ) -> Dataset:
     """Load a data set.
 
@@ -33,17 +35,28 @@ def load(
       name: one of `SOURCES`, or the path of an `.npz` or `.npy` file.
       binarization: by default the data set's usual one; for files `static` for 0/1 values,
         `dynamic` for images of one channel, `none` for real values. Other intensities (colour
-        images, features) have no default.
+        images, features) have no default. Sequences are taken as they are.
       validation: the number of training examples held out, from the end of the training split
         (in the shuffled order of TensorFlow Datasets for data from there). A data set with a
         published validation split takes only the size of that split.
       binarize: False to keep intensities as they are where `binarization` is not given.
+      missing: whether frames of a person's own sequences may be NaN: these are missing.
 
     Raises:
       UserError: no such data set; or values, shapes or sizes that cannot be used.
     """
-    if is_own_file(name):
-        return arrays.load(Path(name), binarization, validation, binarize)
+    path = Path(name)
+    own = arrays.read(path) if is_own_file(name) else None
+    if own is not None and own_sequences.has_lengths(own):
+        return own_sequences.load(path, own, binarization, validation, missing)
+    if missing:
+        raise SettingError(
+            f"missing is of your own sequences, which an .npz has with their lengths; {name} has "
+            "none: leave it out",
+            "missing",
+        )
+    if own is not None:
+        return arrays.load(path, own, binarization, validation, binarize)
     if name not in SOURCES:
         names = ", ".join(SOURCES)
         raise UserError(f"unknown data set {name!r}: expected {names}, or a .npz or .npy file")

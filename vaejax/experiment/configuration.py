@@ -38,6 +38,9 @@ class Data:
     usual way."""
     validation: int | None = None
     """Number of training examples held out for validation; by default the data set's usual one."""
+    missing: bool = False
+    """Whether frames of your own sequences that are NaN are missing, and left out of the
+    likelihood."""
 
 
 PriorName = Literal["normal", "mixture", "vamp", "flow"]

@@ -21,6 +21,7 @@ def load_data(config: Config) -> Dataset:
             binarization=config.data.binarization,
             validation=config.data.validation,
             binarize="binary" in likelihood.support,
+            missing=config.data.missing,
         )
     except SettingError as error:
         raise error.within("data") from None
