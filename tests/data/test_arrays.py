@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from vaejax.data import load
+from vaejax.data.sources import SOURCES
 from vaejax.errors import SettingError, UserError
 
 RNG = np.random.RandomState(0)
@@ -115,7 +116,7 @@ def test_missing_file(tmp_path):
 def test_wrong_name(name):
     line = refusal(name)
     assert repr(name) in line
-    assert "expected digits, mnist, binarized_mnist, or a .npz or .npy file" in line
+    assert f"expected {', '.join(SOURCES)}, or a .npz or .npy file" in line
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 1e300])

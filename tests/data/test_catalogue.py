@@ -218,7 +218,7 @@ def test_binarized_mnist_from_its_text_files(served, capfd):
         assert sorted(x.astype(np.uint8).tobytes() for x in data.split(split)) == sorted(
             x.tobytes() for x in rows
         )
-    with pytest.raises(UserError, match="20 images that were published for it"):
+    with pytest.raises(UserError, match="20 examples that were published for it"):
         load("binarized_mnist", validation=10)
     with pytest.raises(UserError, match="binary already"):
         load("binarized_mnist", validation=20, binarization="dynamic")

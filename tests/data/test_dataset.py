@@ -184,7 +184,7 @@ def test_digits():
 def test_available_names_every_data_set(monkeypatch, tmp_path):
     monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
     where = {source.name: place for source, place in available()}
-    assert list(where) == ["digits", "mnist", "binarized_mnist"]
+    assert list(where)[:3] == ["digits", "mnist", "binarized_mnist"]
     assert where["digits"] == "inside scikit-learn"
     assert "would fetch 4 files from https" in where["mnist"]
     assert str(tmp_path) in where["binarized_mnist"]

@@ -5,6 +5,7 @@ from pathlib import Path
 from vaejax.data import arrays, own_sequences
 from vaejax.data.dataset import Dataset
 from vaejax.data.division import held_out
+from vaejax.data.sequences import SequenceDataset
 from vaejax.data.source import Source
 from vaejax.data.sources import SOURCES
 from vaejax.data.summary import Binarization
@@ -72,10 +73,14 @@ def _load_source(source: Source, binarization: Binarization, validation: int | N
     train, held, labels = stored.train, stored.validation, dict(stored.labels or {})
     if held is not None and validation not in (None, len(held)):
         raise SettingError(
-            f"{source.name} holds out the {len(held)} images that were published for it; "
+            f"{source.name} holds out the {len(held)} examples that were published for it; "
             f"validation {validation} would change that: leave it out",
             "validation",
         )
+    if stored.given is not None:
+        assert held is not None
+        arrays_of = (source.name, stored.train, held, stored.test, stored.levels, binarization)
+        return SequenceDataset(*arrays_of, given=stored.given)
     if held is None:
         cut = held_out(len(train), source.num_validation if validation is None else validation)
         train, held = train[:cut], train[cut:]

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from vaejax.data.summary import Binarization
+from vaejax.types import Conditions
 
 
 class Stored(NamedTuple):
@@ -15,6 +16,7 @@ class Stored(NamedTuple):
       levels: the value that means intensity 1; None for real values.
       validation: a published validation split; without one it is taken from the end of `train`.
       labels: of `train` and of `test`, where there are any.
+      given: of sequences, the `Conditions` of each split; there is a validation split then.
     """
 
     train: np.ndarray
@@ -22,6 +24,7 @@ class Stored(NamedTuple):
     levels: float | None
     validation: np.ndarray | None = None
     labels: dict[str, np.ndarray] | None = None
+    given: dict[str, Conditions] | None = None
 
 
 class Source(NamedTuple):
