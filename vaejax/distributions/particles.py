@@ -44,6 +44,7 @@ def filter_particles(
     num_particles: int,
     length: Int[Array, ""] | int | None = None,
     resample: Resample | None = None,
+    threshold: float = 0.5,
 ) -> Filtered:
     """Sequential importance resampling (Gordon et al. 1993; Doucet & Johansen 2009). At step t
 
@@ -51,14 +52,15 @@ def filter_particles(
     w_t^i = w_{t-1}^i p(z_t^i | z_{t-1}^i) p(x_t | z_t^i) / q(z_t^i | z_{t-1}^i),
 
     and p(x) is estimated by the product over t of the mean weights. Below an effective sample size
-    of N / 2 the particles are drawn anew in proportion to their weights, and these are then equal.
-    Step t uses fold_in(key, t): nothing depends on the room behind the length.
+    of `threshold` times N the particles are drawn anew in proportion to their weights, which are
+    then equal. Step t uses fold_in(key, t): nothing depends on the room behind the length.
 
     Args:
       x: one sequence. Missing frames have no weight.
       q: a `Markov` whose steps propose; the model's own steps unless given (a bootstrap filter).
       length: how many frames count, all unless given.
       resample: (key, log weights) -> ancestors; systematic unless given.
+      threshold: above 1 they are drawn anew at every step, at 0 never.
     """
     resample = systematic if resample is None else resample
     x = jax.tree.map(jnp.asarray, x)
@@ -99,7 +101,7 @@ def filter_particles(
         z, log_w, log_p, log_ancestors, chosen = carry
         resample_key, move_key = jax.random.split(jax.random.fold_in(key, t))
         ess = jnp.exp(-jax.nn.logsumexp(2 * log_w))
-        few = ess < n / 2
+        few = ess < threshold * n
         ancestors = jnp.where(
             few, resample(resample_key, jax.lax.stop_gradient(log_w)), jnp.arange(n)
         )

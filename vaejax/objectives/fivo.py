@@ -52,5 +52,5 @@ def fivo(
     value = filtered.log_p
     if resampling_gradients:
         score = filtered.log_ancestors
-        value = value + score - jax.lax.stop_gradient(score)
+        value = value + (score - jax.lax.stop_gradient(score))
     return Terms(value, {"ess": filtered.ess.min()})

@@ -1,0 +1,241 @@
+"""Particle filters and `exact` against the Kalman filter, dense algebra and enumeration."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import scipy.special
+import scipy.stats
+from jax.tree_util import Partial
+
+from tests.state_space import (
+    B,
+    C,
+    F,
+    M,
+    P,
+    Q,
+    R,
+    gaussian,
+    kalman_log_likelihood,
+    padded,
+    sequence,
+    smoother,
+    state_space,
+)
+from vaejax.distributions import Categorical, DiagonalGaussian, Markov, StateSpace
+from vaejax.marginal_likelihood import (
+    Estimates,
+    annealed_importance_sampling,
+    exact,
+    importance_sampling,
+    log_marginal_likelihood,
+    particle_filter,
+)
+
+KEY = jax.random.key(0)
+
+
+def _move(parts, t, z):
+    return gaussian(parts["F"] @ z + parts["inputs"][t], jnp.asarray(Q, z.dtype))
+
+
+def _emit(C, t, z):
+    del t
+    return DiagonalGaussian(C @ z, jnp.full(3, 0.5 * np.log(R), z.dtype))
+
+
+def model(actions):
+    parts = {"F": jnp.asarray(F, jnp.float32), "inputs": actions @ jnp.asarray(B.T, jnp.float32)}
+    first = gaussian(jnp.asarray(M, jnp.float32), jnp.asarray(P, jnp.float32))
+    return StateSpace(first, Partial(_move, parts), Partial(_emit, jnp.asarray(C, jnp.float32)))
+
+
+def proposal(actions, x):
+    """Drawn to what is seen: no exact posterior, and wider than it."""
+
+    def step(parts, t, z):
+        seen = jnp.where(jnp.isnan(parts["x"][t]), 0.0, parts["x"][t])
+        pulled = 0.5 * (parts["F"] @ z + parts["inputs"][t]) + 0.2 * parts["C"].T @ seen
+        return DiagonalGaussian(pulled, jnp.full(2, -0.5))
+
+    parts = {
+        "F": jnp.asarray(F, jnp.float32),
+        "C": jnp.asarray(C, jnp.float32),
+        "inputs": actions @ jnp.asarray(B.T, jnp.float32),
+        "x": x,
+    }
+    return Markov(DiagonalGaussian(jnp.zeros(2), jnp.zeros(2)), Partial(step, parts), len(x))
+
+
+def dense_log_likelihood(x, actions):
+    """log N of the frames that are not missing, from the covariance of all of them."""
+    T = len(x)
+    means, covariance = [M], np.zeros((2 * T, 2 * T))
+    covariance[:2, :2] = P
+    for t in range(1, T):
+        means.append(F @ means[-1] + B @ actions[t])
+        now, before = slice(2 * t, 2 * t + 2), slice(2 * t - 2, 2 * t)
+        covariance[now, : 2 * t] = F @ covariance[before, : 2 * t]
+        covariance[: 2 * t, now] = covariance[now, : 2 * t].T
+        covariance[now, now] = F @ covariance[before, before] @ F.T + Q
+    full = np.kron(np.eye(T), C)
+    mean, covariance = full @ np.concatenate(means), full @ covariance @ full.T
+    covariance += R * np.eye(3 * T)
+    seen = ~np.isnan(x.reshape(-1))
+    return scipy.stats.multivariate_normal(mean[seen], covariance[seen][:, seen]).logpdf(
+        x.reshape(-1)[seen]
+    )
+
+
+CASES = {"whole": (8, 8, ()), "padded": (6, 10, ()), "missing": (8, 10, (0, 3, 4))}
+
+
+def case(name):
+    """(x, given) in float32, with what is missing; log p(x) by dense algebra."""
+    length, room, missing = CASES[name]
+    x, actions = sequence(length, seed=3)
+    x[list(missing)] = np.nan
+    return *padded(x, actions, room), dense_log_likelihood(x, actions)
+
+
+@functools.cache
+def ratios(num_particles, guided, num_filters):
+    """Compiled (keys, x, actions, length) -> (log p estimated, its standard error) by key."""
+
+    def one(key, x, actions, length):
+        q = proposal(actions, x) if guided else None
+        found = particle_filter(
+            key,
+            model(actions),
+            x,
+            q,
+            num_particles=num_particles,
+            num_filters=num_filters,
+            length=length,
+        )
+        return found._replace(diagnostics={})
+
+    return jax.jit(jax.vmap(one, (0, None, None, None)))
+
+
+@pytest.mark.parametrize("guided", [False, True])
+@pytest.mark.parametrize("name", CASES)
+def test_the_estimate_of_p_is_unbiased(name, guided):
+    x, given, truth = case(name)
+    keys = jax.random.split(KEY, 3000)
+    found = ratios(30, guided, 1)(keys, x, given["actions"], given["length"])
+    ratio = np.exp(np.asarray(found.value, np.float64) - truth)
+    assert abs(ratio.mean() - 1) < 3 * ratio.std() / len(ratio) ** 0.5
+    assert ratio.std() > 0.05
+
+
+def test_intervals_of_ten_filters_cover():
+    x, given, truth = case("missing")
+    keys = jax.random.split(jax.random.key(1), 1000)
+    found = ratios(300, False, 10)(keys, x, given["actions"], given["length"])
+    low, high = Estimates(*jax.tree.map(np.asarray, found), method="filter").interval()
+    covered = np.mean((low <= truth) & (truth <= high))
+    assert 0.93 <= covered <= 0.97
+    assert np.isfinite(low).mean() > 0.95
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_exact_is_the_kalman_filter(name):
+    x, given, truth = case(name)
+    joint = model(given["actions"]).joint(given["length"], len(x))
+    found = exact(joint)
+    assert "Kalman" in found.reason
+    value, error = found.log_marginal(x[None])
+    # What is left is that of the parameters and of x in float32.
+    np.testing.assert_allclose(value, truth, atol=2e-5)
+    assert error < 1e-5
+    if name == "whole":
+        np.testing.assert_allclose(kalman_log_likelihood(*sequence(8, seed=3)), truth, rtol=1e-10)
+        estimates = log_marginal_likelihood(KEY, joint, x[None])
+        assert "Kalman" in estimates.method and abs(estimates.value[0] - truth) < 2e-5
+
+
+def test_exact_tells_what_is_not_linear():
+    linear = model(jnp.zeros((8, 1)))
+
+    def bent(t, z):
+        return DiagonalGaussian(jnp.tanh(z), jnp.zeros(2))
+
+    def louder(t, z):
+        return DiagonalGaussian(jnp.zeros(3), 0.1 * jnp.stack([z[0], z[1], z[0]]))
+
+    assert exact(linear._replace(transition=Partial(bent)).joint(8)) is None
+    assert exact(linear._replace(emission=Partial(louder)).joint(8)) is None
+
+
+def test_importance_sampling_and_annealing_of_trajectories_reach_the_same():
+    x, given, truth = case("padded")
+    joint = model(given["actions"]).joint(given["length"], len(x))
+    q = smoother().posterior((), x, state_space_joint(given), given)
+    found = importance_sampling(KEY, joint, x, q, num_samples=50)
+    np.testing.assert_allclose(found.value, truth, atol=1e-3)  # the exact posterior
+    settings = {"num_chains": 8, "num_temperatures": 50, "num_leapfrog": 2}
+    annealed = jax.jit(lambda x: annealed_importance_sampling(KEY, joint, x, q, **settings))(x)
+    assert abs(annealed.value - truth) < 0.05
+
+
+def state_space_joint(given):
+    return state_space(len(given["actions"])).joint(jnp.asarray(F, jnp.float32), given)
+
+
+INITIAL = np.array([0.7, 0.2, 0.1])
+CHANGE = np.array([[0.8, 0.1, 0.1], [0.2, 0.6, 0.2], [0.3, 0.3, 0.4]])
+SEEN = np.array([[0.9, 0.05, 0.05], [0.1, 0.8, 0.1], [0.2, 0.2, 0.6]])
+
+
+def test_a_hidden_markov_model_against_its_forward_sum():
+    x = np.array([0, 0, 2, 1, 1, 0], np.int32)
+    forward = INITIAL * SEEN[:, x[0]]
+    for value in x[1:]:
+        forward = (forward @ CHANGE) * SEEN[:, value]
+    hidden = StateSpace(
+        Categorical(jnp.log(INITIAL)),
+        Partial(lambda table, t, z: Categorical(table[z]), jnp.log(CHANGE)),
+        Partial(lambda table, t, z: Categorical(table[z]), jnp.log(SEEN)),
+    )
+
+    @jax.jit
+    @jax.vmap
+    def log_p(key):
+        return particle_filter(key, hidden, x, num_particles=20, num_filters=1).value
+
+    ratio = np.exp(np.asarray(log_p(jax.random.split(KEY, 4000)), np.float64)) / forward.sum()
+    assert abs(ratio.mean() - 1) < 3 * ratio.std() / len(ratio) ** 0.5
+
+
+def test_memory_does_not_grow_with_time():
+    def bytes_of(length):
+        def run(key, x):
+            actions = jnp.zeros((length, 1))
+            return particle_filter(key, model(actions), x, num_particles=10_000).value
+
+        x = jax.ShapeDtypeStruct((length, 3), jnp.float32)
+        return jax.jit(run).lower(KEY, x).compile().memory_analysis().temp_size_in_bytes
+
+    assert bytes_of(1000) - bytes_of(100) < 1e6
+
+
+def test_what_cannot_be_filtered_is_refused():
+    x, given, _ = case("whole")
+    linear = model(given["actions"])
+    with pytest.raises(ValueError, match="num_particles must be a whole number, at least 1; got 0"):
+        particle_filter(KEY, linear, x, num_particles=0)
+    with pytest.raises(ValueError, match="length must be 1 to the 8 frames of x; got 9"):
+        particle_filter(KEY, linear, x, num_particles=5, length=9)
+    wide = Markov(DiagonalGaussian(jnp.zeros(3), jnp.zeros(3)), lambda t, z: None, 8)
+    with pytest.raises(ValueError, match=r"q proposes states of shape \(3,\) at 8 steps"):
+        particle_filter(KEY, linear, x, wide, num_particles=5)
+    with pytest.raises(TypeError, match="q proposes step by step, as a Markov distribution does"):
+        particle_filter(
+            KEY, linear, x, DiagonalGaussian(jnp.zeros((8, 2)), jnp.zeros((8, 2))), num_particles=5
+        )
+    with pytest.raises(ValueError, match="x has 8 frames, the model 7"):
+        particle_filter(KEY, linear.joint(7), x, num_particles=5)
