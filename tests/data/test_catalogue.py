@@ -1,28 +1,20 @@
 """MNIST and binarized MNIST: read where prepared, fetched and prepared where not, never half."""
 
-import contextlib
-import functools
 import gzip
 import hashlib
-import http.server
 import json
 import shutil
-import threading
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tests.loopback import Files, server
 from vaejax.data import binarized_mnist, builders, catalogue, download, load, mnist
 from vaejax.errors import UserError
 
 PREPARING = "preparing {} (once)…\n"
-
-
-class Files(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *_):
-        pass
 
 
 class Cut(Files):
@@ -40,20 +32,6 @@ class Silent(Files):
 
     def do_GET(self):
         time.sleep(1)
-
-
-@contextlib.contextmanager
-def server(folder, handler=Files):
-    """The address of a server on loopback."""
-    handler = functools.partial(handler, directory=str(folder))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as running:
-        thread = threading.Thread(target=running.serve_forever, args=(0.01,))
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{running.server_port}/"
-        finally:
-            running.shutdown()
-            thread.join()
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 from vaejax.data.binarize import binarize
 from vaejax.data.dataset import Dataset
 from vaejax.data.load import available, is_own_file, load
-from vaejax.data.sequences import SequenceDataset
+from vaejax.data.sequences import SequenceDataset, repeats_of_training
 from vaejax.data.summary import Binarization, DataSummary, SequenceSummary, load_summary
 
 __all__ = [
@@ -17,4 +17,5 @@ __all__ = [
     "is_own_file",
     "load",
     "load_summary",
+    "repeats_of_training",
 ]

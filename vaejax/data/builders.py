@@ -19,8 +19,8 @@ def builder_class(published) -> type:
 
         def _info(self):
             features = {
-                # Stored as bytes: by default TFDS makes an int64 of every pixel.
-                "image": tfds.features.Tensor(
+                # Stored as bytes: by default TFDS makes an int64 of every value.
+                published.feature: tfds.features.Tensor(
                     shape=published.shape, dtype=np.uint8, encoding=tfds.features.Encoding.BYTES
                 )
             }

@@ -1,4 +1,4 @@
-"""Published image files through TensorFlow Datasets, without TensorFlow.
+"""Published files of arrays through TensorFlow Datasets, without TensorFlow.
 
 A directory prepared by anyone (`TFDS_DATA_DIR`, array_record) is read as it is. Where there is
 none, a builder of `vaejax.data.builders` fetches the published files, verifies them and prepares
@@ -23,13 +23,14 @@ from vaejax.errors import UserError
 
 
 class Published(NamedTuple):
-    """Published files of images.
+    """Published files of images, or of other arrays.
 
     Attributes:
       checksums: file name -> MD5 or SHA-256 of the uncompressed content.
       labelled: whether an example has a label.
-      examples: (content by file name, split) -> examples {"image": uint8 (shape), "label": int}.
-      shape: of one image.
+      examples: (content by file name, split) -> examples {feature: uint8 (shape), "label": int}.
+      shape: of one array; a first axis of None is of another length for each.
+      feature: what the array is called there.
     """
 
     name: str
@@ -38,7 +39,12 @@ class Published(NamedTuple):
     splits: tuple[str, ...]
     labelled: bool
     examples: Callable[[dict[str, bytes], str], Iterable[dict]]
-    shape: tuple[int, ...] = (28, 28)
+    shape: tuple[int | None, ...] = (28, 28)
+    feature: str = "image"
+
+    @property
+    def has_lengths(self) -> bool:
+        return self.shape[0] is None
 
 
 def data_dir() -> Path:
@@ -52,14 +58,15 @@ def whereabouts(published: Published) -> str:
     prepared = _prepared(published.name)
     if prepared:
         return f"prepared in {prepared}"
-    return (
-        f"not here: would fetch {len(published.checksums)} files from {published.url} into "
-        f"{data_dir()}"
-    )
+    count = len(published.checksums)
+    files = "1 file" if count == 1 else f"{count} files"
+    return f"not here: would fetch {files} from {published.url} into {data_dir()}"
 
 
 def load(published: Published) -> dict[str, np.ndarray]:
-    """Images uint8 (n, *shape) by split, and `<split>_labels` int32 (n,) where there are labels.
+    """Arrays uint8 (n, *shape) by split, and `<split>_labels` int32 (n,) where there are labels.
+    Of arrays of different lengths, one after the other, (total, *shape[1:]), and
+    `<split>_lengths` int32 (n,).
 
     Raises:
       UserError: the files cannot be fetched, are not the published ones, or the prepared folder
@@ -156,13 +163,18 @@ def _decode(published: Published, folder: Path) -> dict[str, np.ndarray]:
     arrays = {}
     try:
         builder = tfds.builder_from_directory(folder)
-        png = isinstance(builder.info.features["image"], tfds.features.Image)
-        decoders = {"image": tfds.decode.SkipDecoding()} if png else None
+        name = published.feature
+        png = isinstance(builder.info.features[name], tfds.features.Image)
+        decoders = {name: tfds.decode.SkipDecoding()} if png else None
         for split in published.splits:
             source = builder.as_data_source(split=split, decoders=decoders)
             rows = source.__getitems__(list(range(len(source))))
-            images = [_open_png(row["image"]) if png else row["image"] for row in rows]
-            arrays[split] = np.stack(images).reshape(-1, *published.shape)
+            values = [_open_png(row[name]) if png else row[name] for row in rows]
+            if published.has_lengths:
+                arrays[split] = np.concatenate(values).reshape(-1, *published.shape[1:])
+                arrays[f"{split}_lengths"] = np.array([len(value) for value in values], np.int32)
+            else:
+                arrays[split] = np.stack(values).reshape(-1, *published.shape)
             if "label" in rows[0]:
                 arrays[f"{split}_labels"] = np.array([row["label"] for row in rows], np.int32)
     except Exception as error:

@@ -123,3 +123,17 @@ def _frequencies(frames: np.ndarray, num_categories: int) -> np.ndarray:
     columns = frames.reshape(len(frames), -1).T
     counts = np.stack([np.bincount(column, minlength=num_categories) for column in columns])
     return (counts / len(frames)).reshape(*frames.shape[1:], num_categories)
+
+
+def repeats_of_training(dataset: SequenceDataset, name: Split) -> Bool[np.ndarray, " n"]:
+    """Which sequences of a split have the frames of one of training."""
+
+    def frames(split: Split) -> list[bytes]:
+        stored = getattr(dataset, split)
+        return [
+            row[:length].tobytes()
+            for row, length in zip(stored, dataset.lengths(split), strict=True)
+        ]
+
+    training = set(frames("train"))
+    return np.array([sequence in training for sequence in frames(name)], bool)

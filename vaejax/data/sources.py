@@ -1,12 +1,13 @@
 """The table of named data sets: one file a data set, one entry here."""
 
-from vaejax.data import binarized_mnist, digits, lds, mnist, pendulum
+from vaejax.data import binarized_mnist, digits, lds, mnist, pendulum, polyphonic
 from vaejax.data.source import Source
 
 SOURCES: dict[str, Source] = {
     "digits": digits.SOURCE,
     "mnist": mnist.SOURCE,
     "binarized_mnist": binarized_mnist.SOURCE,
+    **polyphonic.SOURCES,
     "lds": lds.SOURCE,
     "pendulum": pendulum.SOURCE,
 }
