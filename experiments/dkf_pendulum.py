@@ -1,0 +1,44 @@
+"""A deep Kalman filter of images of a pendulum under torques (Krishnan et al. 2015): filtering,
+forecasts, and what would have been seen under other actions.
+
+16 x 16 binary images, 40 frames; the torque u_t acts in p(z_t | z_{t-1}, u_t). No download: the
+images are made by a simulation.
+
+Command:  vaejax run dkf_pendulum
+          vaejax forecast RUN; vaejax sample RUN --forecast 20 --actions other.npy
+Expected: 90 % intervals of forecasts hold for 85 to 95 % of the sequences over the first 20 frames
+"""
+
+from vaejax.evaluation import Evaluate
+from vaejax.experiment import (
+    Data,
+    DeepStateSpace,
+    Experiment,
+    GradientRules,
+    SequenceBound,
+    SequenceConfig,
+    sequence_pair,
+)
+from vaejax.training import Train
+
+config = SequenceConfig(
+    data=Data("pendulum"),
+    model=DeepStateSpace(
+        latent_dim=6,
+        transition="mlp",
+        transition_hidden=64,
+        emission_hidden=(128, 128),
+        sees="both",
+        recurrent_hidden=64,
+    ),
+    train=Train(epochs=200, batch_size=25, learning_rate=2e-3),
+    evaluate=Evaluate(num_samples=100),
+    objective=SequenceBound(warmup_steps=1000, warmup_start=0.1),
+    gradient=GradientRules(),
+)
+
+
+def build(config, data):
+    p, q = sequence_pair(config.model, data)
+    optimizer = config.gradient.optimizer(config.train, data.num_train)
+    return Experiment(p, q, config.objective.function(), optimizer=optimizer)
