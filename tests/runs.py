@@ -18,8 +18,13 @@ def a_run(generative, inference, params, test, train=None, *, folder=None, seed=
     test = np.asarray(test)
     train = test if train is None else np.asarray(train)
     dataset = Dataset("given", train, test[:0], test, None, "none")
+    return a_run_of(dataset, generative, inference, params, folder=folder, seed=seed)
+
+
+def a_run_of(dataset, generative, inference, params, *, folder=None, seed=0) -> Run:
+    """Of a data set."""
     return Run(
-        name="given",
+        name=dataset.name,
         directory=RunDirectory(Path(folder or tempfile.gettempdir())),
         config=None,
         seed=seed,

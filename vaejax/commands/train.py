@@ -273,12 +273,13 @@ def _train_together(setup, trainer: Trainer, checkpoints, members: list[int], st
 
 
 def _watch(setup: Setup, params):
-    """(seed, params) -> what the epoch's line says of the latents; nothing of a point mass, or of
-    a model without latents."""
+    """(seed, params) -> what the epoch's line says of the latents; nothing of a point mass, of a
+    model without latents, or of sequences, whose latents have other lengths each."""
     generative, inference = setup.experiment.generative, setup.experiment.inference
     examples = setup.dataset.examples("train", WATCHED)
     kind = kind_of(generative, inference, params, rows_of(examples, 0))
-    if kind != "latent variable" or len(examples.x) < 2:
+    count = len(jax.tree.leaves(examples.x)[0])
+    if kind != "latent variable" or count < 2 or setup.dataset.summary.is_sequence:
         return lambda seed, params: {}
     watch = watch_latents(generative, inference, examples)
     return lambda seed, params: watch(stream(seed, LATENT_USE), params)

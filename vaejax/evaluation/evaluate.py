@@ -16,9 +16,12 @@ from vaejax.distributions import (
     kl_form,
     kl_per_dimension,
     mean_and_noise,
+    missing_frames,
+    structure_of,
 )
 from vaejax.errors import UserError, require
 from vaejax.evaluation.evaluation_section import evaluation_section
+from vaejax.evaluation.exact_log_p import exact_blocks, exact_reason
 from vaejax.evaluation.latent_use import latent_use
 from vaejax.evaluation.measurement import (
     Arrays,
@@ -31,13 +34,17 @@ from vaejax.evaluation.measurement import (
 )
 from vaejax.evaluation.pictures import pictures
 from vaejax.evaluation.run import Run, check_examples
+from vaejax.evaluation.sequence_pictures import sequence_pictures
 from vaejax.evaluation.streams import EVALUATE, LATENT_USE, PICTURES
 from vaejax.evaluation.summary import summarize
 from vaejax.marginal_likelihood import importance_sampling
-from vaejax.types import Distribution, Joint, Key, Latent, Observation, bind, rows_of
+from vaejax.types import Conditions, Distribution, Joint, Key, Latent, Observation, bind, rows_of
 
-# Two numbers a sample and an example are kept while a batch is measured: this many at most.
+# Two numbers a sample and an example are kept while a batch is measured: this many at most. So are
+# z, E[x | z] and what is between them, of the draws that are made at a time.
 _MAX_WEIGHTS = 20_000_000
+_MAX_VALUES = 50_000_000
+_DRAWN_TOGETHER = 50
 _BATCH = 100
 
 
@@ -68,9 +75,14 @@ def evaluate(run: Run, settings: Evaluate) -> list[Part]:
     For both: `code`, the mean of q (of a flow, of a hundred draws, with the variance of that in
     `code_noise`; of a z of several arrays, these end to end), and `squared_error`,
     ||x - E[x | z = code]||^2, where p(x | z) knows its mean.
-    Without a latent variable: `log_p`, exact; it has no Monte Carlo error.
+    Without a latent variable: `log_p`, exact; it has no Monte Carlo error. Also where a model with
+    one has it exactly (`marginal_likelihood.exact`), with `log_p_std_error` from rounding.
 
-    Of all examples together: what `latent_use` and `pictures` give, and `labels`.
+    Of sequences, which have other lengths and codes each, no `code`, `squared_error` and
+    `latent_use`; `frames` and `missing_frames` instead: how many there are in each.
+
+    Of all examples together: what `latent_use` and `pictures` give, or `sequence_pictures`, and
+    `labels`.
 
     Example i uses fold_in(fold_in(key, i), 0 or 1): no value depends on batches or devices.
     """
@@ -81,10 +93,14 @@ def evaluate(run: Run, settings: Evaluate) -> list[Part]:
     def one(shared, index, example):
         key, params = shared
         joint, q, x = bind(run.generative, run.inference, params, example)
+        row = count_frames(*example) if run.data.is_sequence else {}
         if not has_latent(joint.prior):
-            return {"log_p": joint.log_prob(x, ())}
+            return row | {"log_p": joint.log_prob(x, ())}
         code_key, sample_key = jax.random.split(jax.random.fold_in(key, index))
-        row = measure_code(code_key, joint, q, x)
+        if not run.data.is_sequence:
+            row |= measure_code(code_key, joint, q, x)
+        elif not has_density(q):
+            row["reconstruction"] = joint.likelihood(q.mean()).log_prob(x)
         if not has_density(q):
             return row
         estimate = importance_sampling(sample_key, joint, x, q, num_samples=num_samples)
@@ -103,22 +119,37 @@ def evaluate(run: Run, settings: Evaluate) -> list[Part]:
 
     def together():
         arrays: Arrays = {}
+        model = run.generative, run.inference, run.params
+        if run.data.is_sequence:
+            return sequence_pictures(run.stream(PICTURES), *model, examples)
         if run.kind == "latent variable" and count > 1:
             use = latent_use(run.generative, run.inference)
             arrays |= use(run.stream(LATENT_USE), run.params, examples)
         labels = run.dataset.labels.get(settings.split)
         if labels is not None:
             arrays["labels"] = labels[:count]
-        model = run.generative, run.inference, run.params
         return arrays | pictures(run.stream(PICTURES), *model, examples)
 
     identity = dataclasses.asdict(settings)
-    block = min(_BATCH, max(1, _MAX_WEIGHTS // num_samples))
-    each = per_example(one, (run.stream(EVALUATE), run.params), examples, block=block)
-    return [
+    each = per_example(
+        one, (run.stream(EVALUATE), run.params), examples, block=_block(run, num_samples)
+    )
+    parts = [
         Part("evaluation", identity, count, each, rows_in),
         Part("together", identity, 1, once(together), any_in),
     ]
+    if exact_reason(run, rows_of(examples, 0)) is not None:
+        parts.insert(1, Part("exact", identity, count, exact_blocks(run, examples), rows_in))
+    return parts
+
+
+def _block(run: Run, num_samples: int) -> int:
+    """How many examples are measured at a time: fewer where they are large."""
+    example = run.data.example()
+    joint, _, x = bind(run.generative, run.inference, run.params, example)
+    sizes = jax.tree.leaves((structure_of(joint.prior), x))
+    drawn = min(num_samples, _DRAWN_TOGETHER) * sum(int(np.prod(leaf.shape)) for leaf in sizes)
+    return min(_BATCH, max(1, _MAX_WEIGHTS // num_samples), max(1, _MAX_VALUES // drawn))
 
 
 def summarize_evaluation(run: Run, settings: Evaluate, arrays: dict[str, Arrays]) -> dict[str, Any]:
@@ -139,12 +170,22 @@ def summarize_evaluation(run: Run, settings: Evaluate, arrays: dict[str, Arrays]
         "n": rows_in(arrays["evaluation"]),
         "denoising": run.corrupt is not None,
         "kl_form": form,
+        "exact": exact_reason(run, example) if "exact" in arrays else None,
     }
 
 
 def _undefined(run: Run, settings: Evaluate) -> str | None:
     check_examples(run.dataset, settings.split, settings.examples, "evaluate")
     return None
+
+
+def count_frames(x: Observation, given: Conditions) -> dict[str, Array]:
+    """`frames` that exist and are not missing, and `missing_frames`, of one sequence."""
+    exists, missing = given.exists, missing_frames(x)
+    return {
+        "frames": jnp.sum(exists & ~missing, dtype=jnp.int32),
+        "missing_frames": jnp.sum(exists & missing, dtype=jnp.int32),
+    }
 
 
 def measure_code(key: Key, joint: Joint, q: Distribution, x: Observation) -> dict[str, Array]:

@@ -1,17 +1,19 @@
 """What an evaluation says: its table, its protocol, what the model has no answer to."""
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from vaejax.evaluation.evaluation_figures import evaluation_figures
 from vaejax.evaluation.section import HEADER, Section, Table, format_error
+from vaejax.evaluation.sequence_figures import sequence_figures
 
 # What each measurement is called, its sign in the table, and what it says of itself.
 _KL_FORM = "log q(z) - log p(z) at the draws of z; in training: {form}"
 _ROWS = (
-    ("log_p", "-log p(x), exact", -1, "nats"),
+    ("log_p", "-log p(x), exact", -1, "nats{reason}"),
     ("iwae", "-log p(x), IWAE-{K} bound", -1, "nats; an upper bound on -log p(x) in expectation"),
     ("elbo", "-ELBO", -1, "nats; an upper bound on -log p(x)"),
     ("reconstruction", "-E_q log p(x|z)", -1, "nats"),
@@ -29,6 +31,8 @@ _ROWS = (
 )
 
 
+_OTHER_MEANS = "  the same, per sequence", "  the same, mean over sequences of nats/T"
+
 _NOTE = (
     "+- MC: Monte Carlo standard error of the mean, from the sampling alone. +- data: standard "
     "error over examples, as an estimate for the population. A bound is not log p(x): this table "
@@ -37,6 +41,17 @@ _NOTE = (
 _NOTE_EXACT = (
     "No Monte Carlo error: log p(x) is computed without sampling. +- data: standard error over "
     "examples, as an estimate for the population."
+)
+_NOTE_SEQUENCES = (
+    "Nats per frame: the total over all sequences divided by their total number of frames, so a "
+    "long sequence counts for more than a short one; +- data is the standard error of that ratio "
+    "over sequences. Frames beyond a sequence's length and missing ones are in neither total. "
+    "Published tables also divide by the number of sequences, or take the mean over sequences of "
+    "nats/T (T: its frames): compare like with like."
+)
+_NOTE_REPEATS = (
+    "{repeats} of these sequences are in the training split too: the rows without repeats are of "
+    "the others, {frames:,} frames."
 )
 _MISSING = {
     "point mass": (
@@ -67,28 +82,30 @@ def evaluation_section(about: dict[str, Any], arrays: dict[str, dict[str, np.nda
     whole = {name: values for part in arrays.values() for name, values in part.items()}
     kind = about["kind"]
     notes = [_NOTE_EXACT if kind == "no latent variable" else _NOTE]
+    if "per_frame" in about["summary"]:
+        notes.append(_NOTE_SEQUENCES)
+    if "without_repeats" in about["summary"]:
+        notes.append(_NOTE_REPEATS.format(**about["summary"]["without_repeats"]))
     missing = "denoising" if kind == "point mass" and about["summary"]["denoising"] else kind
     if missing in _MISSING:
         notes.append(_MISSING[missing])
+    figures = sequence_figures if "per_frame" in about["summary"] else evaluation_figures
     return Section(
         "Evaluation",
         protocol_line(about),
         [Table(HEADER, evaluation_rows(about))],
         notes,
-        evaluation_figures(about, whole),
+        figures(about, whole),
     )
 
 
 def evaluation_rows(evaluation: dict) -> list[list[str]]:
     """[what, value, Monte Carlo error, data-set error, unit] for each number measured."""
     summary, rows = evaluation["summary"], []
-    for name, label, sign, unit in _ROWS:
-        if name not in summary:
-            continue
-        entry = summary[name]
+    for name, label, sign, unit, entry in _entries(evaluation):
         rows.append(
             [
-                _label(name, label, evaluation),
+                label,
                 f"{_shown(name, sign * entry['mean']):.3f}",
                 format_error(entry["std_error_monte_carlo"]),
                 format_error(entry["std_error_data"]),
@@ -96,13 +113,15 @@ def evaluation_rows(evaluation: dict) -> list[list[str]]:
             ]
         )
         # A density of real values changes with their units: bits are for discrete ones.
-        if name in ("log_p", "iwae") and evaluation["support"] in ("binary", "grey"):
-            unit = math.log(2) * math.prod(evaluation["protocol"]["shape"])
+        discrete = evaluation["support"] in ("binary", "grey")
+        if discrete and name in ("log_p", "iwae") and label not in _OTHER_MEANS:
+            shape = evaluation["protocol"]["shape"]
+            bits = math.log(2) * math.prod(shape[1:] if "per_frame" in summary else shape)
             errors = [
-                format_error(error and error / unit, 5)
+                format_error(error and error / bits, 5)
                 for error in (entry["std_error_monte_carlo"], entry["std_error_data"])
             ]
-            rows.append(["  the same", f"{-entry['mean'] / unit:.5f}", *errors, "bits/dim"])
+            rows.append(["  the same", f"{-entry['mean'] / bits:.5f}", *errors, "bits/dim"])
     if "active_units" in summary:
         label = "codes that vary" if evaluation["kind"] == "point mass" else "active units"
         rows.append(
@@ -135,6 +154,33 @@ def evaluation_rows(evaluation: dict) -> list[list[str]]:
     return rows
 
 
+def _entries(evaluation: dict) -> Iterator[tuple[str, str, int, str, dict]]:
+    """(name, label, sign, unit, mean with its errors) of each row: of sequences per frame, and of
+    what bounds log p(x) the other two means that are in use."""
+    summary = evaluation["summary"]
+    reason = summary.get("exact")
+    for name, label, sign, unit in _ROWS:
+        if name not in summary:
+            continue
+        label = _label(name, label, evaluation)
+        unit = unit.format(reason=f"; {reason}" if reason else "")
+        if "per_frame" not in summary:
+            yield name, label, sign, unit, summary[name]
+            continue
+        unit = unit.replace("nats", "nats per frame", 1)
+        yield name, label, sign, unit, summary["per_frame"][name]
+        if name in ("log_p", "iwae", "elbo"):
+            per_sequence, mean_of_per_frame = _OTHER_MEANS
+            yield name, per_sequence, sign, "nats per sequence", summary[name]
+            unit = "nats per frame, each sequence alike"
+            yield name, mean_of_per_frame, sign, unit, summary["mean_of_per_frame"][name]
+    others = summary.get("without_repeats", {"per_frame": {}})
+    for name, label, sign, _ in _ROWS:
+        if name in others["per_frame"]:
+            label = f"{_label(name, label, evaluation)}, without repeats"
+            yield name, label, sign, "nats per frame", others["per_frame"][name]
+
+
 def _shown(name: str, value: float) -> float:
     """A lower bound on what cannot be negative is at least 0, which is one too."""
     return max(value, 0.0) if name.endswith("_lower") else value
@@ -148,20 +194,14 @@ def _label(name: str, label: str, evaluation: dict) -> str:
 
 def seeds_table(evaluations: list[dict]) -> list[list[str]]:
     """[what, mean over seeds, standard error over seeds, unit] from several seeds' summaries."""
+    tables = [{(name, label): entry for name, label, *_, entry in _entries(e)} for e in evaluations]
     rows = []
-    for name, label, sign, unit in _ROWS:
-        values = [e["summary"][name]["mean"] for e in evaluations if name in e["summary"]]
+    for name, label, sign, unit, _ in _entries(evaluations[0]):
+        values = [table[name, label]["mean"] for table in tables if (name, label) in table]
         if len(values) != len(evaluations):
             continue
         error = np.std(values, ddof=1) / math.sqrt(len(values))
-        rows.append(
-            [
-                _label(name, label, evaluations[0]),
-                f"{_shown(name, sign * np.mean(values)):.3f}",
-                f"{error:.3f}",
-                unit,
-            ]
-        )
+        rows.append([label, f"{_shown(name, sign * np.mean(values)):.3f}", f"{error:.3f}", unit])
     return rows
 
 
@@ -174,9 +214,16 @@ def protocol_line(evaluation: dict, *, seed: bool = True) -> str:
     elif evaluation["kind"] == "no latent variable":
         estimator = "exact, no sampling"
     parameters = f"; {evaluation['parameters']} parameters, step {evaluation['step']:,}"
+    summary = evaluation["summary"]
+    n = f"n = {summary['n']}"
+    if "per_frame" in summary:
+        n += (
+            f" sequences, {summary['frames']:,} frames and {summary['missing_frames']:,} missing "
+            "ones"
+        )
     return (
         f"{p['data']} [{p['fingerprint']}], {evaluation['settings']['split']} split, "
-        f"n = {evaluation['summary']['n']}, binarization {p['binarization']} "
+        f"{n}, binarization {p['binarization']} "
         f"(train {p['train']:,}, validation {p['validation']:,}, test {p['test']:,}); {estimator}"
         f"{parameters if seed else ''}"
     )

@@ -36,7 +36,7 @@ def latent_use(
 
     @jax.jit
     def measure(key, params, examples):
-        n = len(examples.x)
+        n = len(jax.tree.leaves(examples.x)[0])
 
         def draw(inputs):
             index, example = inputs
@@ -63,7 +63,10 @@ def latent_use(
 
     def _log_sum_of_others(params, examples, z) -> Float[Array, "n draws"]:
         """log sum_{j != i} q(z_i | x_j), summed over blocks of j."""
-        n, flat = len(examples.x), jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), z)
+        n, flat = (
+            len(jax.tree.leaves(examples.x)[0]),
+            jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), z),
+        )
         own = jnp.repeat(jnp.arange(n), _DRAWS)
         size = min(n, max(1, _MAX_VALUES // sum(leaf.size for leaf in jax.tree.leaves(flat))))
 
@@ -82,8 +85,10 @@ def latent_use(
         return total.reshape(n, _DRAWS)
 
     def run(key, params, examples):
-        if len(examples.x) < 2:
-            raise ValueError(f"expected at least 2 examples; got {len(examples.x)}")
+        if len(jax.tree.leaves(examples.x)[0]) < 2:
+            raise ValueError(
+                f"expected at least 2 examples; got {len(jax.tree.leaves(examples.x)[0])}"
+            )
         with jax.default_matmul_precision("highest"):
             found = measure(key, params, jax.tree.map(jnp.asarray, examples))
         return {name: np.asarray(values) for name, values in found.items()}
@@ -108,7 +113,7 @@ def watch_latents(
             kl = kl_per_dimension(q, joint.prior)
             return *mean_and_noise(jax.random.fold_in(key, index), q), kl
 
-        return jax.vmap(one)(jnp.arange(len(examples.x)), examples)
+        return jax.vmap(one)(jnp.arange(len(jax.tree.leaves(examples.x)[0])), examples)
 
     def watch(key, params):
         use_key, look_key = jax.random.split(key)

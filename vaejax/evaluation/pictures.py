@@ -61,7 +61,7 @@ def completions(
         known = np.asarray(p.first(half))
     except ValueError:
         return {}
-    at_once = min(draws_together(p), len(examples.x))
+    at_once = min(draws_together(p), len(jax.tree.leaves(examples.x)[0]))
 
     @jax.jit
     def complete(theta, keys, examples):
@@ -72,7 +72,9 @@ def completions(
 
         return jax.lax.map(one, (keys, examples), batch_size=at_once)
 
-    drawn = complete(params.generative, jax.random.split(key, len(examples.x)), examples)
+    drawn = complete(
+        params.generative, jax.random.split(key, len(jax.tree.leaves(examples.x)[0])), examples
+    )
     return {"completions": np.asarray(drawn), "completions_known": known}
 
 
@@ -99,7 +101,7 @@ def pictures(
             reconstruct_key, generative, inference, params, examples
         )
     if has_density(q):
-        rows = np.arange(count) % len(examples.x)
+        rows = np.arange(count) % len(jax.tree.leaves(examples.x)[0])
         given = rows_of(examples.given, rows)
         means, result["samples"] = prior_samples(sample_key, generative, params, count, given)
         if means is not None:
@@ -124,7 +126,7 @@ def _reconstructions(key, generative, inference, params, examples) -> np.ndarray
         joint, q, _ = bind(generative, inference, params, example)
         return mean_of(jax.random.fold_in(key, 0), joint.likelihood(q.sample(seed=key)))
 
-    keys = jax.random.split(key, len(examples.x))
+    keys = jax.random.split(key, len(jax.tree.leaves(examples.x)[0]))
     return np.asarray(jax.jit(jax.vmap(reconstruct, (None, 0, 0)))(params, keys, examples))
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from vaejax.marginal_likelihood.averages import mean_and_errors
 
 ACTIVE_VARIANCE = 0.01
+PER_FRAME = ("log_p", "iwae", "elbo", "reconstruction", "kl")
 _MEANS = (
     "log_p",
     "iwae",
@@ -24,7 +25,8 @@ _MEANS = (
 
 def summarize(arrays: dict[str, np.ndarray]) -> dict:
     """Per-example arrays of `evaluate` and `latent_use`, in nats -> their means with both errors;
-    how many latent dimensions are used; how many examples have a k-hat above 0.7."""
+    how many latent dimensions are used; how many examples have a k-hat above 0.7; of sequences,
+    what `per_frame` gives."""
     summary: dict = {}
     for name in _MEANS:
         if name in arrays:
@@ -39,7 +41,38 @@ def summarize(arrays: dict[str, np.ndarray]) -> dict:
         code, noise = arrays["code"], arrays.get("code_noise")
         summary["active_units"] = active_units(code, noise)
         summary["latent_dimensions"] = int(np.prod(code.shape[1:]))
+    if "frames" in arrays:
+        summary |= per_frame(arrays)
     return summary
+
+
+def per_frame(arrays: dict[str, np.ndarray]) -> dict[str, Any]:
+    """Of n sequences of `frames` (n,) observed frames: `per_frame`, total nats / total frames, and
+    `mean_of_per_frame`, the mean over sequences of nats / frames (those with none left out), of
+    each name with both errors; `frames` and `missing_frames` in total.
+
+    Where some sequences occur in training too (`repeats_training`, (n,) bool), `without_repeats`
+    has the same of the others."""
+    frames = arrays["frames"]
+    some = frames > 0
+    found: dict[str, Any] = {
+        "frames": int(frames.sum()),
+        "missing_frames": int(arrays["missing_frames"].sum()),
+        "per_frame": {},
+        "mean_of_per_frame": {},
+    }
+    for name in (name for name in PER_FRAME if name in arrays):
+        values, errors = arrays[name], arrays.get(f"{name}_std_error")
+        found["per_frame"][name] = mean_and_errors(values, errors, frames)
+        found["mean_of_per_frame"][name] = mean_and_errors(
+            values[some] / frames[some], None if errors is None else errors[some] / frames[some]
+        )
+    repeated = arrays.get("repeats_training")
+    if repeated is not None and 0 < repeated.sum() < len(repeated):
+        names = {"frames", "missing_frames", *PER_FRAME, *(f"{n}_std_error" for n in PER_FRAME)}
+        others = {name: arrays[name][~repeated] for name in names if name in arrays}
+        found["without_repeats"] = {"repeats": int(repeated.sum())} | per_frame(others)
+    return found
 
 
 def flat(values: Any) -> np.ndarray:

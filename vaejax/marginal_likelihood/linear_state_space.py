@@ -145,8 +145,8 @@ class _NotGaussian(Exception):
 
 @partial(jax.jit, static_argnums=(0, 2, 3))
 def _looked(structure: Structure, arrays: list[Any], num_steps: int, shape: tuple[int, ...]):
-    """(p(z_0), transitions, emissions, places, the type that the model computed in): of the last
-    pairs (means (time, places, n), factors, Jacobians of the mean at the first place)."""
+    """(p(z_0), transitions, emissions, places): of the two in the middle (means (time, places, n),
+    factors at the first place, whether they are the same at all, Jacobians at the first place)."""
     found = state_space_of(structure.rebuild(arrays))
     assert found is not None
     model = found[0]
@@ -169,7 +169,8 @@ def _looked(structure: Structure, arrays: list[Any], num_steps: int, shape: tupl
 
         def one(t):
             means, factors = jax.vmap(partial(at, t))(places)
-            return means, factors, jax.jacfwd(lambda z: at(t, z)[0])(places[0])
+            slopes = jax.jacfwd(lambda z: at(t, z)[0])(places[0])
+            return means, factors[0], jnp.all(factors == factors[0]), slopes
 
         return jax.lax.map(one, jnp.arange(num_steps))
 
@@ -180,19 +181,19 @@ def _checked(looked, length: int) -> LinearStateSpace | None:
     (mean, factor), transitions, emissions, places = looked
     rounding, parts = 0.0, []
     steps = (places - places[0]).astype(np.float64)
-    for k, (means, factors, slopes) in enumerate((transitions, emissions)):
+    for k, (means, factor_t, same, slopes) in enumerate((transitions, emissions)):
         used = slice(1 if k == 0 else 0, length)
         single = 2.0**-24 if means.dtype != np.float64 else 2.0**-52
-        means, factors, slopes = (np.asarray(a, np.float64) for a in (means, factors, slopes))
+        means, slopes = np.asarray(means, np.float64), np.asarray(slopes, np.float64)
         offsets = np.einsum("pd,tnd->tpn", steps, slopes)
         sums = np.abs(means[:, :1]) + np.einsum("pd,tnd->tpn", np.abs(steps), np.abs(slopes))
         deviation = np.abs(means[:, :1] + offsets - means)
         straight = deviation <= _TOLERANCE * (sums + 1e-3)
-        if not (straight[used].all() and np.all(factors[used] == factors[used, :1])):
+        if not (straight[used].all() and same[used].all()):
             return None
         off = np.max((deviation / np.maximum(sums, 1e-300))[used], initial=single)
         rounding = max(rounding, float(off))
         constant = means[:, 0] - np.einsum("d,tnd->tn", places[0].astype(np.float64), slopes)
-        parts.append((slopes, constant, factors[:, 0]))
+        parts.append((slopes, constant, factor_t.astype(np.float64)))
     first = mean.astype(np.float64), factor.astype(np.float64)
     return LinearStateSpace(*first, *parts[0], *parts[1], length, rounding)

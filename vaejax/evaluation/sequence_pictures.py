@@ -1,0 +1,80 @@
+"""Arrays that the report draws of sequences: x beside what q makes of it, and samples."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array
+
+from vaejax.distributions import has_density, has_latent, has_mean
+from vaejax.types import Example, GenerativeModel, InferenceNetwork, Key, Params, bind, rows_of
+
+_DRAWS = 32  # of z, and of x given each
+_SHOWN = 200  # frames of each sequence, from the first
+
+
+def sequence_pictures(
+    key: Key,
+    generative: GenerativeModel,
+    inference: InferenceNetwork,
+    params: Params,
+    examples: Example,
+    *,
+    count: int = 3,
+) -> dict[str, np.ndarray]:
+    """Of the first sequences, each cut to its first 200 frames: `originals` (n, T, *frame), and
+    `exists` (n, T).
+
+    With a latent variable `reconstructions`: the mean over 32 draws z ~ q(z | x) of E[x | z]; where
+    p(x | z) has no mean (categories), the most frequent value of 32 draws x ~ p(x | z). Of frames
+    that are numbers or vectors `low` and `high` too: the 5 and 95 % quantiles of such draws. Where
+    there is a p(x), `samples` x ~ p(x), of the same length and actions, and their `sample_means`
+    E[x | z]."""
+    examples = rows_of(examples, slice(count))
+
+    def one(params, key, example):
+        joint, q, x = bind(generative, inference, params, example)
+        q_key, p_key = jax.random.split(key)
+        found = {}
+        if has_latent(joint.prior):
+            found |= _seen_through_q(q_key, joint, q, x)
+        if has_density(q):
+            z_key, x_key = jax.random.split(p_key)
+            p = joint.likelihood(joint.prior.sample(seed=z_key))
+            found["samples"] = p.sample(seed=x_key)
+            if has_latent(joint.prior) and has_mean(p):
+                found["sample_means"] = p.mean()
+        return found
+
+    # One after another: each has many draws.
+    run = jax.jit(lambda params, keys, xs: jax.lax.map(lambda a: one(params, *a), (keys, xs)))
+    keys = jax.random.split(key, len(jax.tree.leaves(examples)[0]))
+    exists = np.asarray(examples.given.exists)  # type: ignore[attr-defined]
+    found: dict[str, Any] = {"originals": examples.x, "exists": exists}
+    found |= run(params, keys, examples)
+    longest = int(exists.sum(axis=1).max())
+    return {name: np.asarray(array)[:, : min(longest, _SHOWN)] for name, array in found.items()}
+
+
+def _seen_through_q(key: Key, joint: Any, q: Any, x: Array) -> dict[str, Array]:
+    """`reconstructions`, `low`, `high` of one x."""
+
+    def draw(key):
+        z_key, x_key = jax.random.split(key)
+        p = joint.likelihood(q.sample(seed=z_key))
+        return p.mean() if has_mean(p) else (), p.sample(seed=x_key)
+
+    means, draws = jax.lax.map(draw, jax.random.split(key, _DRAWS))
+    if isinstance(means, tuple):
+        return {"reconstructions": _most_frequent(draws)}
+    found = {"reconstructions": jnp.mean(means, axis=0)}
+    if means.ndim <= 3:  # lines, not images
+        found["low"], found["high"] = jnp.quantile(draws, jnp.array([0.05, 0.95]), axis=0)
+    return found
+
+
+def _most_frequent(draws: Array) -> Array:
+    """Along the first axis, of whole numbers."""
+    counts = jnp.sum(draws[:, None] == draws[None], axis=1)
+    return jnp.take_along_axis(draws, jnp.argmax(counts, axis=0)[None], axis=0)[0]
