@@ -224,7 +224,7 @@ def _train_together(setup, trainer: Trainer, checkpoints, members: list[int], st
         try:
             for report in trainer.run(states, best):
                 count = report.terms.value.shape[1]
-                collected.append(report.terms)
+                collected.append((report.terms, report.padding))
                 if report.validation is not None and not report.end_of_epoch:
                     for i, (directory, tracker) in enumerate(
                         zip(directories, trackers, strict=True)
@@ -288,7 +288,7 @@ def _watch(setup: Setup, params):
 def _epoch_lines(report, collected, seconds: float) -> list[dict]:
     """One line of metrics a seed: the epoch's means, and the validation made at its end."""
     validation = report.validation
-    terms = jax.tree.map(lambda *parts: np.concatenate(parts, axis=1), *collected)
+    terms, padding = jax.tree.map(lambda *parts: np.concatenate(parts, axis=1), *collected)
     rate = terms.value.shape[1] / max(seconds, 1e-9)
     return [
         {
@@ -296,6 +296,7 @@ def _epoch_lines(report, collected, seconds: float) -> list[dict]:
             "epoch": report.epoch + 1,
             "value": float(terms.value[i].mean()),
             **{name: float(values[i].mean()) for name, values in terms.metrics.items()},
+            **({} if padding is None else {"padding": round(float(padding[i].mean()), 4)}),
             "validation": None if validation is None else float(validation[i]),
             "steps_per_second": round(rate, 2),
         }

@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from vaejax.data.binarize import binarize
 from vaejax.data.summary import Binarization, DataSummary, Support, moments
@@ -99,6 +99,10 @@ class Dataset:
         """The first examples of a split for evaluation: x as `split` has it; all unless given."""
         given = rows_of(self.given.get(name, ()), slice(count))
         return Example(self.split(name, count), given)
+
+    def lengths(self, name: Split) -> Int[np.ndarray, " n"] | None:
+        """How many frames each example of a split has; None where they are no sequences."""
+        return None
 
     def _observe_x(self, key: Key, stored: Array) -> Float[Array, "batch ..."]:
         levels = self.levels or 1.0

@@ -13,11 +13,12 @@ from jaxtyping import Array, Float, Int
 from vaejax.data import Dataset
 from vaejax.objectives import Terms
 from vaejax.sharding import batch_sharding, replicated
+from vaejax.training.batches import Batches
 from vaejax.training.checks import check_model
 from vaejax.training.seeds import over_seeds
 from vaejax.training.settings import Train
 from vaejax.training.state import TrainState, init_state
-from vaejax.training.step import epoch_order, loss_of, make_steps
+from vaejax.training.step import loss_of, make_steps
 from vaejax.training.terms import Objective, TermsOf, objective_terms
 from vaejax.training.update import Update, gradient_update
 from vaejax.training.validation import validation_of
@@ -55,6 +56,9 @@ class Report(NamedTuple):
     end_of_epoch: bool
     terms: Terms  # (seeds, steps of this call): batch means
     validation: np.ndarray | None  # (seeds,)
+    padding: (
+        np.ndarray | None
+    )  # (seeds, steps of this call): share of a batch's frames; of sequences
 
 
 class Trainer:
@@ -93,6 +97,7 @@ class Trainer:
         self.settings = settings
         self.num_examples = len(dataset.train)
         self.steps_per_epoch = settings.steps_per_epoch(self.num_examples)
+        self.batches = Batches(self.num_examples, settings.batch_size, dataset.lengths("train"))
         self.total_steps = settings.total_steps(self.num_examples)
         self.update = make_update(
             loss_of(terms_of or usual), optimizer or settings.optimizer(self.num_examples)
@@ -102,7 +107,12 @@ class Trainer:
         copy = replicated(self.sharding)
         self.data = jax.device_put(dataset.stored("train"), copy)
         steps = make_steps(self.update, dataset.observe, self.sharding)
-        self.steps = jax.jit(over_seeds(steps, (0, 0, None)), donate_argnums=0, out_shardings=copy)
+
+        def of_seeds(states, indices, data, time=None):
+            mapped = over_seeds(functools.partial(steps, time=time), (0, 0, None))
+            return mapped(states, indices, data)
+
+        self.steps = jax.jit(of_seeds, static_argnums=3, donate_argnums=0, out_shardings=copy)
         self._update_best = jax.jit(_update_best, out_shardings=copy)
         self._init = functools.partial(
             init_state, generative=generative, inference=inference, update=self.update
@@ -110,7 +120,11 @@ class Trainer:
         self._validate: Callable | None = None
         if len(dataset.validation):
             self._validate = validation_of(
-                usual, dataset.examples("validation"), self.total_steps, self.sharding
+                usual,
+                dataset.examples("validation"),
+                self.total_steps,
+                self.sharding,
+                dataset.lengths("validation"),
             )
 
     def start(self, keys: list[Key]) -> tuple[TrainState, Best]:
@@ -154,20 +168,15 @@ class Trainer:
         validations = self._validation_steps()
         while step < self.total_steps:
             epoch, position = divmod(step, self.steps_per_epoch)
-            orders = _orders(keys, epoch, self.num_examples)
+            orders, schedule = self.batches.indices(keys, epoch), self.batches.schedule(epoch)
             while position < self.steps_per_epoch and step < self.total_steps:
                 # Validations happen at fixed steps: what is best does not depend on the calls.
                 to_validation = next((v - step for v in validations if v > step), per_call)
-                count = min(
-                    per_call,
-                    self.steps_per_epoch - position,
-                    self.total_steps - step,
-                    to_validation,
-                )
-                batch = self.settings.batch_size
-                indices = orders[:, position * batch : (position + count) * batch]
-                indices = indices.reshape(num_seeds, count, batch)
-                states, terms = self.steps(states, indices, self.data)
+                most = min(per_call, self.total_steps - step, to_validation)
+                count, time = self.batches.call(schedule[position:], most)
+                indices = orders[:, position : position + count]
+                cut = () if time is None else (time,)
+                states, terms = self.steps(states, indices, self.data, *cut)
                 terms = jax.tree.map(np.asarray, terms)
                 finite = np.isfinite(terms.value)
                 if not finite.all():
@@ -182,7 +191,8 @@ class Trainer:
                 if self._validate is not None and step in validations:
                     value = self._validate(states.params, keys)
                     best = self._update_best(best, value.astype(np.float32), states)
-                yield Report(states, best, step, epoch, end_of_epoch, terms, value)
+                padding = self.batches.padding(indices, time)
+                yield Report(states, best, step, epoch, end_of_epoch, terms, value, padding)
 
     def _validation_steps(self) -> list[int]:
         """The steps after which the validation split is measured: evenly spaced, the last one
@@ -191,11 +201,6 @@ class Trainer:
         if count == 0 or self._validate is None:
             return []
         return [-(-i * self.total_steps // count) for i in range(1, count + 1)]
-
-
-@functools.partial(jax.jit, static_argnums=2)
-def _orders(keys, epoch, num_examples):
-    return jax.vmap(lambda key: epoch_order(key, epoch, num_examples))(keys)
 
 
 @jax.jit

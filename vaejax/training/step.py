@@ -40,22 +40,24 @@ def validation_key(state_key: Key) -> Key:
 
 def make_steps(
     update: Update, observe: Observe, batch_sharding: NamedSharding | None = None
-) -> Callable[[TrainState, Int[Array, "steps batch"], Any], Any]:
-    """(state, indices, data) -> (state, Terms averaged over each step's batch).
+) -> Callable[..., Any]:
+    """(state, indices, data, time=None) -> (state, Terms averaged over each step's batch).
 
-    `indices` gives the examples of each step. Drawing the batch, binarizing it and the update all
-    happen on the device, in one `lax.scan`.
+    `indices` gives the examples of each step, `time` (static) how many frames of these are used:
+    all, unless given. Drawing the batch, binarizing it and the update all happen on the device, in
+    one `lax.scan`.
     """
 
-    def batch(key, indices, data):
-        stored = jax.tree.map(lambda leaf: leaf[indices], data)
+    def batch(key, indices, data, time=None):
+        part = indices if time is None else (indices, slice(time))
+        stored = jax.tree.map(lambda leaf: leaf[part], data)
         if batch_sharding is not None:
             stored = jax.lax.with_sharding_constraint(stored, batch_sharding)
         # Without the barrier XLA fuses the binarization into everything that reads x, and repeats
         # it for every one of K samples.
         return jax.lax.optimization_barrier(observe(key, stored))
 
-    def one_step(state, indices, data):
+    def one_step(state, indices, data, time):
         _, step_key, _ = jax.random.split(state.key, 3)
         observe_key, update_key = jax.random.split(jax.random.fold_in(step_key, state.step))
         size, n = len(indices), len(jax.tree.leaves(data)[0])
@@ -64,13 +66,13 @@ def make_steps(
             index_key, observe_key = jax.random.split(key)
             return batch(observe_key, jax.random.randint(index_key, (size,), 0, n), data)
 
-        examples = batch(observe_key, indices, data)
+        examples = batch(observe_key, indices, data, time)
         params, update_state, terms = update.step(
             update_key, state.params, state.update, examples, draw_batch, state.step
         )
         return TrainState(state.step + 1, params, update_state, state.key), terms
 
-    def steps(state, indices, data):
-        return jax.lax.scan(lambda s, i: one_step(s, i, data), state, indices)
+    def steps(state, indices, data, time=None):
+        return jax.lax.scan(lambda s, i: one_step(s, i, data, time), state, indices)
 
     return steps

@@ -8,6 +8,7 @@ import numpy as np
 from jax.sharding import NamedSharding
 
 from vaejax.sharding import replicated
+from vaejax.training.batches import alike
 from vaejax.training.seeds import over_seeds
 from vaejax.training.step import validation_key
 from vaejax.training.terms import TermsOf
@@ -17,23 +18,24 @@ _BATCH = 500
 
 
 def validation_of(
-    terms_of: TermsOf, examples: Example, step: int, sharding: NamedSharding
+    terms_of: TermsOf,
+    examples: Example,
+    step: int,
+    sharding: NamedSharding,
+    lengths: np.ndarray | None = None,
 ) -> Callable[[Params, jax.Array], np.ndarray]:
     """(params, keys) -> mean of the objective over the examples, by seed, in float64.
 
     Example i uses fold_in(the run's validation key, i): the same noise at every validation, on any
-    number of devices.
+    number of devices. Sequences of like length (`lengths`, of each) go together.
     """
-    n = len(jax.tree.leaves(examples)[0])
-    devices = len(sharding.device_set)
-    size = -(-min(_BATCH, n) // devices) * devices
-    rows = np.arange(-(-n // size) * size)
-    # The batch that is not full is padded with the first example.
-    padded = jax.tree.map(lambda leaf: np.asarray(leaf)[np.where(rows < n, rows, 0)], examples)
-    batches = jax.tree.map(
-        lambda leaf: leaf.reshape(-1, size, *leaf.shape[1:]), (rows.astype(np.int32), padded)
-    )
-    batches = jax.device_put(batches, replicated(sharding))
+    parts = alike(len(jax.tree.leaves(examples)[0]), lengths)
+    batches = [
+        jax.device_put(
+            _batches(examples, rows, time, len(sharding.device_set)), replicated(sharding)
+        )
+        for rows, time in parts
+    ]
 
     def values(params, key, batches):
         def batch(_, inputs):
@@ -47,7 +49,28 @@ def validation_of(
     compiled = jax.jit(over_seeds(values, (0, 0, None)))
 
     def validate(params: Params, keys: jax.Array) -> np.ndarray:
-        of_each = np.asarray(compiled(params, keys, batches))[:, :n]
+        of_each = np.concatenate(
+            [
+                np.asarray(compiled(params, keys, part))[:, : len(rows)]
+                for (rows, _), part in zip(parts, batches, strict=True)
+            ],
+            axis=1,
+        )
         return np.asarray(of_each.mean(axis=1, dtype=np.float64))
 
     return validate
+
+
+def _batches(examples: Example, rows: np.ndarray, time: int | None, devices: int):
+    """(indices, examples) of these rows, in batches along the first axis, cut to `time` frames. The
+    batch that is not full is filled up with the first example."""
+    n = len(rows)
+    size = -(-min(_BATCH, n) // devices) * devices
+    filled = np.concatenate([rows, np.full(-n % size, rows[0])]).astype(np.int32)
+
+    def leaf_batches(leaf):
+        leaf = np.asarray(leaf)[filled]
+        leaf = leaf if time is None else leaf[:, :time]
+        return leaf.reshape(-1, size, *leaf.shape[1:])
+
+    return filled.reshape(-1, size), jax.tree.map(leaf_batches, examples)
