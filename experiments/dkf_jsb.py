@@ -32,9 +32,9 @@ config = SequenceConfig(
         emission_hidden=(100,),
         recurrent_hidden=100,
     ),
-    train=Train(steps=30_000, batch_size=20, learning_rate=3e-3, validations=150),
+    train=Train(steps=24_000, batch_size=20, learning_rate=3e-3, validations=120),
     evaluate=Evaluate(num_samples=100),
-    objective=SequenceBound(warmup_steps=10_000, warmup_start=0.2),
+    objective=SequenceBound(warmup_steps=8_000, warmup_start=0.2),
     gradient=GradientRules(l2=0.1),
 )
 

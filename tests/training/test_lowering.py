@@ -8,19 +8,25 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import vaejax
 from tests.pairs import digits_pair
 from vaejax import experiment
 from vaejax.data import Dataset
+from vaejax.data.sequences import SequenceDataset
+from vaejax.experiment import SequenceConfig
 from vaejax.marginal_likelihood import annealed_importance_sampling, importance_sampling
-from vaejax.types import Example, Params, bind
+from vaejax.types import Conditions, Example, Params, bind, rows_of
 
 ACCELERATORS = ["cuda", "tpu"]
 FOLDER = Path(__file__).parents[2] / "experiments"
+MADE = ("lds", "pendulum")  # without a download
 NAMES = sorted(path.stem for path in FOLDER.glob("*.py") if "def build(" in path.read_text())
 
 
 def tiny(config):
     """The configuration with narrow layers and few steps, and data of its kind."""
+    if isinstance(config, SequenceConfig):
+        return tiny_sequences(config)
     model = dataclasses.replace(config.model, hidden=(6,))
     if hasattr(model, "latent_dim"):
         model = dataclasses.replace(model, latent_dim=2)
@@ -35,6 +41,32 @@ def tiny(config):
     kind = config.data.binarization or ("static" if binary else "dynamic")
     splits = stored[:32], stored[32:40], stored[40:]
     return dataclasses.replace(config, **changed), Dataset("tiny", *splits, levels, kind)
+
+
+def tiny_sequences(config):
+    """The same of sequences: five frames, with actions where the experiment's data have them."""
+    kind = vaejax.data.load(config.data.name).summary if config.data.name in MADE else None
+    widths = {"transition_hidden": 4, "recurrent_hidden": 4, "latent_dim": 2}
+    if config.model.emission_hidden:
+        widths["emission_hidden"] = (4,)
+    train = dataclasses.replace(config.train, epochs=4, steps=None, batch_size=8)
+    changed = {"model": dataclasses.replace(config.model, **widths), "train": train}
+    random, binary = np.random.RandomState(0), kind is None or kind.support == "binary"
+    frame = (88,) if kind is None else kind.shape[1:]
+    x = random.binomial(1, 0.5, (48, 5, *frame)).astype(np.uint8)
+    x = x if binary else random.randn(*x.shape).astype(np.float32)
+    num_actions = 0 if kind is None else kind.sequence.num_actions
+    actions = random.randn(48, 5, num_actions).astype(np.float32) if num_actions else ()
+    every = Conditions(np.arange(5) < random.randint(2, 6, 48)[:, None], actions)
+    parts = {"train": slice(32), "validation": slice(32, 40), "test": slice(40, None)}
+    dataset = SequenceDataset(
+        "tiny",
+        *(x[rows] for rows in parts.values()),
+        1 if binary else None,
+        "static" if binary else "none",
+        given={name: rows_of(every, rows) for name, rows in parts.items()},
+    )
+    return dataclasses.replace(config, **changed), dataset
 
 
 @pytest.mark.parametrize("name", NAMES)
