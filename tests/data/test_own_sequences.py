@@ -86,6 +86,8 @@ def test_one_array_is_divided_once_and_for_all(save):
     pushes = np.concatenate([data.given[s].actions[:, 0, 0] for s in SPLITS])
     np.testing.assert_array_equal(pushes, rows)
     assert data.shape == (6,)  # of the longest sequence, not of the array
+    even = load(save(x=x, length=np.full(40, 6)))
+    assert even.note.startswith("own: 40 sequences of 6 frames of shape ()")
     assert len(load(save(x=x, length=LENGTH), validation=7).validation) == 7
     assert "at least 10 examples to split; got 9" in refusal(save(x=x[:9], length=LENGTH[:9]))
 

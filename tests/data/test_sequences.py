@@ -187,6 +187,13 @@ def test_likelihoods_are_those_of_one_frame(kind, likelihood):
             check_data(other, frame)
 
 
+def test_a_model_of_single_examples_refuses_sequences():
+    """Padding would count as data."""
+    with pytest.raises(SettingError, match=r"data.name binary is of sequences") as caught:
+        check_data("bernoulli", dataset()[0].summary)
+    assert caught.value.fields == ("data.name",)
+
+
 def test_sequences_are_not_binarized():
     for kind, wrong in (("binary", "dynamic"), ("real", "threshold"), ("categories", "static")):
         with pytest.raises(SettingError, match="sequences are not binarized") as caught:

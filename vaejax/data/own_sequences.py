@@ -280,7 +280,8 @@ def _conditions(part: _Part, longest: int) -> Conditions:
 def _note(path: Path, parts: dict[str, _Part], kind: _Kind) -> str:
     lengths = np.concatenate([part.length for part in parts.values()])
     first = next(iter(parts.values()))
-    extent = f"{lengths.min()} to {lengths.max()}"
+    low, high = lengths.min(), lengths.max()
+    extent = f"{low}" if low == high else f"{low} to {high}"
     note = f"{path.stem}: {len(lengths)} sequences of {extent} frames of shape {first.x.shape[2:]}"
     missing = sum(int(missing_frames(part.x).sum()) for part in parts.values())
     if not isinstance(first.actions, tuple):

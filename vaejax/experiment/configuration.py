@@ -57,7 +57,7 @@ class MLP:
     activation: Literal["tanh", "relu", "elu", "softplus"] = "tanh"
     """Nonlinearity."""
     likelihood: Likelihood = "bernoulli"
-    """p(x | z), for binary data, grey values or real values. Scales are learned."""
+    """p(x | z), for binary data, grey values, real values or categories. Scales are learned."""
     prior: PriorName = "normal"
     """p(z): N(0, I), or a learned mixture of Gaussians, VampPrior or coupling flow."""
     prior_components: int = 50

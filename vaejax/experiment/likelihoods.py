@@ -117,10 +117,20 @@ _NAMED = 5  # constant features that an error lists
 def check_data(likelihood: str, data: DataSummary) -> None:
     """Refuse a likelihood that is no density or probability on the data's values.
 
+    Args:
+      data: of sequences, that of one frame.
+
     Raises:
-      SettingError: the values are of another kind; or the likelihood is a density and an element is
-        constant over the training examples, so that its density grows without bound.
+      SettingError: the values are of another kind; the data are whole sequences; or the likelihood
+        is a density and an element is constant over the training examples, so that its density
+        grows without bound.
     """
+    if data.is_sequence:
+        raise SettingError(
+            f"data.name {data.name} is of sequences, and this model of single examples: take an "
+            "experiment for sequences, or data without lengths",
+            "data.name",
+        )
     kind = LIKELIHOODS[likelihood]
     if data.support not in kind.support:
         raise SettingError(
