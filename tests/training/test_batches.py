@@ -11,10 +11,12 @@ from vaejax import distributions, inference
 from vaejax.commands.train import _epoch_lines
 from vaejax.data import SequenceDataset
 from vaejax.data.sequences import padded
-from vaejax.objectives import elbo
+from vaejax.objectives import Terms, elbo
+from vaejax.sharding import batch_sharding
 from vaejax.training import Train, Trainer
 from vaejax.training.batches import MOST_BUCKETS, RUN, Batches, alike, buckets_of
-from vaejax.training.step import epoch_order
+from vaejax.training.step import epoch_order, validation_key
+from vaejax.training.validation import validation_of
 from vaejax.types import GenerativeModel, Joint
 
 SETTINGS = Train(epochs=3, batch_size=4, validations=3, learning_rate=1e-2)
@@ -238,3 +240,25 @@ def test_validation_is_the_mean_over_sequences(missing):
     ]
     np.testing.assert_allclose(report.validation[0], np.mean(values), rtol=1e-5)
     assert len(alike(9, data.lengths("validation"))) > 1
+
+
+def test_the_noise_of_a_validation_is_of_the_sequence_not_of_its_place():
+    """Each sequence's number is a draw from the key of its index, times its length."""
+    data, key = sequences(), jax.random.key(3)
+
+    def terms_of(params, key, example, step):
+        return Terms(example.given.length * jax.random.normal(key), {})
+
+    validate = validation_of(
+        terms_of,
+        data.examples("validation"),
+        0,
+        batch_sharding(1),
+        data.lengths("validation"),
+    )
+    draws = [
+        jax.random.normal(jax.random.fold_in(validation_key(key), i)) * length
+        for i, length in enumerate(data.lengths("validation"))
+    ]
+    value = validate(jnp.zeros((1, 1)), key[None])
+    np.testing.assert_allclose(value, [np.mean(draws)], rtol=1e-5)
