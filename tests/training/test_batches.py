@@ -11,6 +11,7 @@ from vaejax import distributions, inference
 from vaejax.commands.train import _epoch_lines
 from vaejax.data import SequenceDataset
 from vaejax.data.sequences import padded
+from vaejax.distributions import Bernoulli
 from vaejax.objectives import Terms, elbo
 from vaejax.sharding import batch_sharding
 from vaejax.training import Train, Trainer
@@ -36,28 +37,15 @@ def sequences(n=75, validation=9, missing=False):
     return SequenceDataset("short", *x.values(), 1, "static", given=given)
 
 
-class Frames(distributions.Distribution):
-    """Independent frames of one Bernoulli; those beyond the length, or missing, do not count."""
-
-    def __init__(self, logits, exists):
-        self.logits, self.exists = logits, exists
-
-    @property
-    def event_shape(self):
-        return (*self.exists.shape, *self.logits.shape)
-
-    def _sample_n(self, key, n):
-        return jax.random.bernoulli(key, 0.5, (n, *self.event_shape)).astype(jnp.float32)
-
-    def log_prob(self, x):
-        observed = self.exists & ~jnp.isnan(x).all(axis=-1)
-        x = jnp.where(observed[:, None], x, 0.0)
-        each = jax.vmap(distributions.Bernoulli(self.logits).log_prob)(x)
-        return jnp.sum(jnp.where(observed, each, 0.0))
-
-
 def joint(theta, given=()):
-    return Joint(distributions.Empty(), lambda z: Frames(theta, given.exists))
+    """Independent frames of one Bernoulli."""
+
+    def frames(z):
+        del z
+        steps = jnp.zeros(len(given.exists))
+        return distributions.Frames(lambda t, _: Bernoulli(theta), steps, given.length)
+
+    return Joint(distributions.Empty(), frames)
 
 
 MODEL = GenerativeModel(lambda key: jax.random.normal(key, (3,)), joint)

@@ -2,21 +2,12 @@
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from vaejax.distributions import check_shapes, check_support, structure_of
 from vaejax.errors import UserError
 from vaejax.training.state import init_params
 from vaejax.training.terms import Objective
-from vaejax.types import (
-    Conditions,
-    Example,
-    GenerativeModel,
-    InferenceNetwork,
-    Observation,
-    bind,
-    rows_of,
-)
+from vaejax.types import Example, GenerativeModel, InferenceNetwork, bind, rows_of
 
 
 def check_model(
@@ -38,7 +29,7 @@ def check_model(
         params, key = init_params(key, generative, inference)
         joint, q, x = bind(generative, inference, params, example)
         check_shapes(function, joint, q, x)
-        check_support(function, joint, structure_of(joint.prior), _filled(examples))
+        check_support(function, joint, structure_of(joint.prior), examples.x)
         return objective(key, q, joint, x, jnp.zeros((), jnp.int32))
 
     terms = jax.eval_shape(trace, jax.random.key(0), rows_of(examples, 0))
@@ -48,16 +39,3 @@ def check_model(
                 f"{function}: the objective's {name} has shape {leaf.shape}; of one example it is "
                 "one number: sum it"
             )
-
-
-def _filled(examples: Example) -> Observation:
-    """x, of sequences with 0 in place of the values (NaN, or -1 of categories) of missing frames,
-    which are in no likelihood."""
-    if not isinstance(examples.given, Conditions):
-        return examples.x
-
-    def fill(x):
-        missing = x == -1 if x.dtype.kind == "i" else np.isnan(x)
-        return np.where(missing, np.zeros_like(x), x)
-
-    return jax.tree.map(lambda leaf: fill(np.asarray(leaf)), examples.x)
