@@ -12,11 +12,12 @@ Latent-variable generative models in JAX: p(z), p(x|z), q(z|x), and what each nu
   run EXPERIMENT         train, evaluate, draw, summarize; resumes a stopped run
   train EXPERIMENT       train only
   evaluate RUN           measure a run again, with other --evaluate.* settings
-  log-likelihood RUN     log p(x): importance sampling, AIS, SMC, bidirectional Monte Carlo
+  log-likelihood RUN     log p(x): importance sampling, AIS, SMC, bidirectional, particle filters
   gaps RUN               the approximation, amortization and total gap of the inference
   cost RUN               bound against time: q optimized for each x, beside the encoder
   posterior RUN          true posterior, encoder's q and best q, for a two-dimensional z
   gradients RUN          bias, variance and signal-to-noise ratio of gradient estimators
+  forecast RUN           what follows the first frames of a sequence, against what did follow
   compare RUN RUN ...    models side by side: log p(x), samples, codes; one table, one page
   sample RUN             draw from the model: z ~ p(z), x ~ p(x | z); or by a denoising chain
   report RUN             draw a run's figures and its HTML page from its files
@@ -40,6 +41,7 @@ COMMANDS = {
     "cost": "measure",
     "posterior": "measure",
     "gradients": "measure",
+    "forecast": "measure",
     "compare": "compare",
     "sample": "sample",
     "report": "report",

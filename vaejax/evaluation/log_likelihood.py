@@ -6,22 +6,25 @@ from typing import Any, Literal
 
 import jax
 import numpy as np
+from jaxtyping import Int
 
 from vaejax import marginal_likelihood as ml
+from vaejax.distributions import Markov, missing_frames, state_space_of
 from vaejax.errors import SettingError, require
 from vaejax.evaluation.log_likelihood_section import log_likelihood_section
 from vaejax.evaluation.measurement import Arrays, MaySpend, Measurement, Part, rows_in
 from vaejax.evaluation.run import Run, check_examples
 from vaejax.evaluation.streams import LOG_LIKELIHOOD
 from vaejax.marginal_likelihood.annealed_importance_sampling import check_size
+from vaejax.marginal_likelihood.averages import mean_and_errors
 from vaejax.marginal_likelihood.estimate import combine
 from vaejax.marginal_likelihood.schedule import Schedule, evaluations
 from vaejax.marginal_likelihood.sequential_monte_carlo import PILOT_PARTICLES
 from vaejax.sharding import over_examples
 from vaejax.types import Example, GenerativeModel, InferenceNetwork, Key, Params, bind, rows_of
 
-Name = Literal["importance", "annealed", "smc", "bidirectional"]
-NAMES: tuple[Name, ...] = ("importance", "annealed", "smc", "bidirectional")
+Name = Literal["importance", "annealed", "smc", "bidirectional", "filter"]
+NAMES: tuple[Name, ...] = ("importance", "annealed", "smc", "bidirectional", "filter")
 BLOCK = 25  # examples at a time, and between two savings
 _MAX_ROUNDS = 64
 _SMC_PARTICLES = 8  # a chain of AIS, each along as many times fewer temperatures: the same cost
@@ -31,8 +34,11 @@ _SMC_PARTICLES = 8  # a chain of AIS, each along as many times fewer temperature
 class LogLikelihood:
     """How log p(x) is estimated."""
 
-    estimator: Literal["importance", "annealed", "smc", "bidirectional", "all"] = "annealed"
-    """importance: K draws of q; annealed: AIS; smc; bidirectional: two bounds, simulated data."""
+    estimator: Literal["importance", "annealed", "smc", "bidirectional", "filter", "all"] = (
+        "annealed"
+    )
+    """importance: K draws of q; annealed: AIS; smc; bidirectional: two bounds, simulated data;
+    filter: particle filters, of a state-space model."""
     split: Literal["train", "validation", "test"] | None = None
     """Split to measure, by default test; bidirectional simulates its own examples."""
     examples: int = 100
@@ -51,6 +57,12 @@ class LogLikelihood:
     """Where the chains start: q(z | x), p(z), or as many at each, compared (AIS alone)."""
     schedule: Schedule = "adaptive"
     """How temperatures are placed."""
+    num_particles: int = 1000
+    """Particles of each filter."""
+    num_filters: int = 10
+    """Independent particle filters, whose spread is the standard error."""
+    proposal: Literal["posterior", "prior"] = "posterior"
+    """What moves a filter's particles: the steps of q(z | x), or the model's (bootstrap)."""
     budget: int | None = None
     """Stop before this many evaluations (of decoder gradients; of the decoder for importance)."""
     minutes: float | None = None
@@ -64,6 +76,7 @@ class LogLikelihood:
 
     def __post_init__(self):
         counts = ("examples", "num_samples", "num_chains", "num_leapfrog", "num_temperatures")
+        counts += ("num_particles", "num_filters")
         for name, least in (*((name, 1) for name in counts), ("seed", 0)):
             value = getattr(self, name)
             require(value >= least, name, f"at least {least}", value)
@@ -85,8 +98,11 @@ class LogLikelihood:
                 f"{self.estimator} starts at one place: give start posterior or prior", "start"
             )
 
-    def names(self) -> tuple[Name, ...]:
-        return NAMES if self.estimator == "all" else (self.estimator,)
+    def names(self, state_space: bool = False) -> tuple[Name, ...]:
+        """The estimators: of "all", filters where the model is a state-space model."""
+        if self.estimator != "all":
+            return (self.estimator,)
+        return NAMES if state_space else NAMES[:-1]
 
     def settings_of(self, name: Name) -> dict[str, Any]:
         """Whatever changes one example's number: the protocol of one estimator."""
@@ -96,6 +112,7 @@ class LogLikelihood:
             "annealed": annealed,
             "smc": ("num_leapfrog", "schedule", "start"),
             "bidirectional": annealed,
+            "filter": ("num_particles", "num_filters", "proposal"),
         }[name]
         common = ("target_std_error", "seed", "float64")
         chosen = {field: getattr(self, field) for field in (*fields, *common)}
@@ -114,6 +131,8 @@ def cost(name: Name, settings: dict[str, Any]) -> int:
     """Evaluations for one estimate of one example."""
     if name == "importance":
         return settings["num_samples"]
+    if name == "filter":
+        return settings["num_particles"] * settings["num_filters"]
     temperatures, leapfrog = settings["num_temperatures"], settings["num_leapfrog"]
     if name == "smc":
         particles = settings["num_particles"]
@@ -146,7 +165,7 @@ def log_likelihood(run: Run, settings: LogLikelihood) -> list[Part]:
 
         return Part(name, chosen, settings.examples, blocks, rows_in)
 
-    return [part(name) for name in settings.names()]
+    return [part(name) for name in settings.names(is_state_space(run))]
 
 
 def summarize_log_likelihood(
@@ -154,17 +173,39 @@ def summarize_log_likelihood(
 ) -> dict[str, Any]:
     """Of each estimator what `ml.Estimates.summary` gives, with its protocol."""
     summary: dict[str, Any] = {}
-    for name in settings.names():
+    frames = _frames(run, settings) if run.data.is_sequence else None
+    for name in settings.names(is_state_space(run)):
         if name not in arrays:
             continue
         rows = {field: values[: settings.examples] for field, values in arrays[name].items()}
         chosen = settings.settings_of(name)
-        summary[name] = estimates_of(rows, name).summary() | {
+        estimates = estimates_of(rows, name)
+        summary[name] = estimates.summary() | {
             "settings": chosen,
             "evaluations_per_estimate": cost(name, chosen),
             "target_missed": _missed(rows, chosen["target_std_error"]),
         }
+        if frames is not None and name != "bidirectional":
+            summary[name]["per_frame"] = _per_frame(estimates, frames)
     return summary
+
+
+def _frames(run: Run, settings: LogLikelihood) -> Int[np.ndarray, " examples"]:
+    """How many frames of each sequence exist and are not missing."""
+    x, given = run.examples(settings.split or "test", settings.examples)
+    return np.sum(given.exists & ~jax.vmap(missing_frames)(x), axis=1)
+
+
+def _per_frame(estimates: ml.Estimates, frames: np.ndarray) -> dict[str, Any]:
+    """Total nats / total frames, over the sequences whose estimate is finite."""
+    frames = frames[: len(estimates.value)]
+    kept = np.isfinite(estimates.value)
+    return mean_and_errors(estimates.value[kept], estimates.std_error[kept], frames[kept])
+
+
+def is_state_space(run: Run) -> bool:
+    """Whether p(x, z) is a state-space model: what a particle filter follows."""
+    return state_space_of(run.joint(run.data.example().given)) is not None
 
 
 def _missed(arrays: Arrays, target: float | None) -> list[int]:
@@ -180,6 +221,19 @@ def _undefined(run: Run, settings: LogLikelihood) -> str | None:
             "it is an autoencoder: its q is a point mass, which has no density, and it has no "
             "p(z); so it has no p(x). digits_vae and mnist_vae have both"
         )
+    if settings.estimator == "filter" and not is_state_space(run):
+        return (
+            "estimator filter follows a state-space model along its sequences, and this run's "
+            "model is none: importance and annealed are for any"
+        )
+    if "filter" in settings.names(is_state_space(run)) and settings.proposal == "posterior":
+        x, given = run.data.example()
+        if not isinstance(run.posterior(x, given), Markov):
+            raise SettingError(
+                "proposal posterior moves particles by the steps of a Markov chain, and this "
+                "run's q(z | x) is none: give proposal prior",
+                "proposal",
+            )
     check_examples(run.dataset, settings.split or "test", settings.examples)
     return None
 
@@ -221,6 +275,10 @@ def estimate_blocks(
             example = example._replace(x=x)
             one_key = jax.random.fold_in(chain_key, round_index)
         joint, q, x = bind(generative, inference, params, example)
+        if name == "filter":
+            steps = q if settings["proposal"] == "posterior" else None
+            chosen = {field: settings[field] for field in ("num_particles", "num_filters")}
+            return ml.particle_filter(one_key, joint, x, steps, **chosen)
         if name == "importance":
             chosen = {field: settings[field] for field in ("num_samples", "defensive")}
             return ml.importance_sampling(one_key, joint, x, q, **chosen)

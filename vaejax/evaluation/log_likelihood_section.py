@@ -21,12 +21,14 @@ _LABELS = {
     "annealed": "AIS",
     "smc": "SMC",
     "bidirectional": "bidirectional",
+    "filter": "particle filter",
 }
 _COLOURS = {
     "importance": "#d9822b",
     "annealed": "#1f5fa8",
     "smc": "#2f8f4e",
     "bidirectional": "#8a3ffc",
+    "filter": "#c0392b",
 }
 
 
@@ -81,9 +83,13 @@ def _rows(name: str, about: dict[str, Any]) -> list[list[str]]:
     below = "nats; at least -log p(x) in expectation"
     if name != "bidirectional":
         rows = [mean_row(f"-log p(x), {label}", found["log_p"], below, -1.0)]
+        shape, entry = about["protocol"]["shape"], found["log_p"]
+        if "per_frame" in found:
+            entry, shape = found["per_frame"], shape[1:]
+            rows.append(mean_row("  the same", entry, "nats/frame", -1.0))
         if about["support"] in ("binary", "grey"):
-            unit = -math.log(2) * math.prod(about["protocol"]["shape"])
-            rows.append(mean_row("  the same", found["log_p"], "bits/dim", unit, 5))
+            unit = -math.log(2) * math.prod(shape)
+            rows.append(mean_row("  the same", entry, "bits/dim", unit, 5))
         return rows
     median = f"nats; median {found['gap_median']:.3f}"
     return [
