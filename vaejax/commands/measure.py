@@ -1,5 +1,5 @@
 """The commands that measure a run: `evaluate`, `log-likelihood`, `gaps`, `cost`, `gradients`,
-`posterior`."""
+`posterior`, `forecast`."""
 
 import dataclasses
 from typing import Any
@@ -84,3 +84,8 @@ def gradients(arguments: list[str]) -> int:
 def posterior(arguments: list[str]) -> int:
     """Of a two-dimensional z: the true posterior, the encoder's q and the best q of each family."""
     return measure("posterior", arguments)
+
+
+def forecast(arguments: list[str]) -> int:
+    """What follows the first frames of a run's sequences, against what did follow."""
+    return measure("forecast", arguments)

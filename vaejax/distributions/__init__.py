@@ -39,7 +39,7 @@ from vaejax.distributions.gaussian_mixture import GaussianMixture
 from vaejax.distributions.hierarchical import Hierarchical
 from vaejax.distributions.kl import kl_form, kl_per_dimension, sample_and_kl
 from vaejax.distributions.markov import Markov
-from vaejax.distributions.particles import Filtered, filter_particles
+from vaejax.distributions.particles import Filtered, filter_particles, systematic
 from vaejax.distributions.point_mass import PointMass
 from vaejax.distributions.shapes import check_shapes
 from vaejax.distributions.state_space import StateSpace, state_space_of
@@ -93,6 +93,7 @@ __all__ = [
     "states_of",
     "structure_of",
     "support_problem",
+    "systematic",
     "twice_differentiable",
     "unit_lower_triangle",
 ]

@@ -6,6 +6,7 @@ from vaejax.evaluation.evaluate import Evaluate
 from vaejax.evaluation.ex_post import ex_post_model, fit_code_density
 from vaejax.evaluation.features import Features, fit_features
 from vaejax.evaluation.fitted_log_likelihood import fit_posterior, fitted_log_likelihood
+from vaejax.evaluation.forecasts import Forecast
 from vaejax.evaluation.gaps import Gaps
 from vaejax.evaluation.gradient_quality import GradientQuality, gradient_quality
 from vaejax.evaluation.kind import Kind, kind_of
@@ -29,6 +30,7 @@ __all__ = [
     "Evaluate",
     "Features",
     "Figure",
+    "Forecast",
     "Gaps",
     "GradientQuality",
     "Kind",

@@ -2,6 +2,7 @@
 
 from vaejax.distributions import StateSpace
 from vaejax.generative.autoregressive_decoder import autoregressive_decoder
+from vaejax.generative.forecast import forecast
 from vaejax.generative.latent_variable_model import latent_variable_model
 from vaejax.generative.masked_autoencoder import masked_autoencoder
 from vaejax.generative.priors import Prior, fixed_prior, flow_prior, mixture_prior, vamp_prior
@@ -13,6 +14,7 @@ __all__ = [
     "autoregressive_decoder",
     "fixed_prior",
     "flow_prior",
+    "forecast",
     "latent_variable_model",
     "masked_autoencoder",
     "mixture_prior",

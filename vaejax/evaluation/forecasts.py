@@ -1,0 +1,219 @@
+"""Forecasts of what follows the first frames of each sequence, held against what did follow."""
+
+import dataclasses
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from vaejax.distributions import filled, missing_frames
+from vaejax.errors import SettingError, require
+from vaejax.evaluation.continuation import continued, why_no_continuation
+from vaejax.evaluation.forecast_scores import baselines_of, binary_scores, last_seen, real_scores
+from vaejax.evaluation.forecast_section import forecast_section
+from vaejax.evaluation.measurement import (
+    Arrays,
+    Measurement,
+    Part,
+    any_in,
+    once,
+    per_example,
+    rows_in,
+)
+from vaejax.evaluation.run import Run, check_examples
+from vaejax.evaluation.streams import FORECAST
+from vaejax.marginal_likelihood.averages import mean_and_errors
+from vaejax.types import Example, rows_of
+
+_SHOWN, _DRAWN = 3, 3  # sequences in the pictures, and draws of each
+_MAX_VALUES = 50_000_000  # of x drawn at a time
+_BATCH = 25
+
+
+@dataclasses.dataclass(frozen=True)
+class Forecast:
+    """What follows the first frames of a sequence, against what did follow."""
+
+    split: Literal["train", "validation", "test"] = "test"
+    """Split to measure."""
+    examples: int | None = None
+    """Number of sequences, from the first; by default 100, or all where there are fewer."""
+    start: int | None = None
+    """How many frames are seen; by default half of the shortest sequence."""
+    steps: int = 20
+    """How many frames that follow are forecast, at most; fewer where no sequence has so many."""
+    num_particles: int = 1000
+    """Particles of the filter, each of which is one draw of what follows."""
+    proposal: Literal["posterior", "prior"] = "posterior"
+    """What moves the filter's particles: q(z | the frames seen), or the model's own steps."""
+    level: float = 0.9
+    """Probability of the central intervals whose coverage is measured."""
+    seed: int = 0
+    """Seed of the draws."""
+
+    def __post_init__(self):
+        for name, least in (("steps", 1), ("num_particles", 2), ("seed", 0)):
+            require(getattr(self, name) >= least, name, f"at least {least}", getattr(self, name))
+        for name in ("examples", "start"):
+            value = getattr(self, name)
+            require(value is None or value >= 1, name, "at least 1", value)
+        require(0 < self.level < 1, "level", "between 0 and 1", self.level)
+
+
+def _examples(run: Run, settings: Forecast) -> Example:
+    present = len(getattr(run.dataset, settings.split))
+    return run.examples(settings.split, settings.examples or min(100, present))
+
+
+def window(settings: Forecast, lengths: np.ndarray) -> tuple[int, int]:
+    """(how many frames are seen, how many that follow are forecast) of sequences so long."""
+    start = settings.start or max(1, int(lengths.min()) // 2)
+    return start, min(settings.steps, int(lengths.max()) - start)
+
+
+def forecasts(run: Run, settings: Forecast) -> list[Part]:
+    """Of each sequence what `scores` gives along the steps; and for pictures, of the first ones,
+    `x`, three `draws`, their `mean` and the ends `low` and `high` of the central intervals."""
+    examples = _examples(run, settings)
+    given: Any = examples.given
+    start, steps = window(settings, given.exists.sum(axis=1))
+    binary = run.data.support == "binary"
+    train: Any = run.examples("train")
+    baselines = baselines_of(train, run.data.mean, steps, binary)
+    scores = binary_scores if binary else real_scores
+
+    def drawn(key, params, example):
+        return continued(
+            key,
+            run.generative,
+            run.inference,
+            params,
+            rows_of(example, slice(start)),
+            example.given,
+            num_steps=steps,
+            num_particles=settings.num_particles,
+            use_q=settings.proposal == "posterior",
+        )
+
+    def one(shared, index, example):
+        key, params, baselines = shared
+        draw_key, rank_key = jax.random.split(jax.random.fold_in(key, index))
+        model, z, x = drawn(draw_key, params, example)
+        after = example.x[start : start + steps]
+        counts = example.given.exists[start : start + steps] & ~missing_frames(after)
+        true = filled(after, ~counts)
+        last = last_seen(example.x[:start], example.given.exists[:start], baselines["mean"])
+
+        def p_of(t, z):
+            return model.emission(start + t, z)
+
+        found = scores(rank_key, p_of, z, x, true, counts, last, baselines, settings.level)
+        return found | {"counts": counts}
+
+    def pictures():
+        key, shown = run.stream(FORECAST, settings.seed), rows_of(examples, slice(_SHOWN))
+
+        def one(params, index, example):
+            draw_key, _ = jax.random.split(jax.random.fold_in(key, index))
+            _, _, x = drawn(draw_key, params, example)
+            tail = (1 - settings.level) / 2
+            low, high = jnp.quantile(x, jnp.array([tail, 1 - tail]), axis=0)
+            return {"draws": x[:_DRAWN], "mean": x.mean(axis=0), "low": low, "high": high}
+
+        run_all = jax.jit(
+            lambda params, indices, xs: jax.lax.map(lambda a: one(params, *a), (indices, xs))
+        )
+        count = len(shown.x)
+        found = run_all(run.params, np.arange(count), jax.tree.map(jnp.asarray, shown))
+        exists = shown.given.exists[:, : start + steps]  # type: ignore[attr-defined]
+        kept = {"x": shown.x[:, : start + steps], "exists": exists}
+        return kept | {name: np.asarray(values) for name, values in found.items()}
+
+    identity = dataclasses.asdict(settings)
+    key, count = run.stream(FORECAST, settings.seed), len(examples.x)
+    values = settings.num_particles * steps * int(np.prod(run.data.shape[1:]))
+    block = max(1, min(_BATCH, _MAX_VALUES // values))
+    each = per_example(one, (key, run.params, baselines), examples, block=block)
+    return [
+        Part("forecasts", identity, count, each, rows_in),
+        Part("pictures", identity, 1, once(pictures), any_in),
+    ]
+
+
+def summarize_forecasts(run: Run, settings: Forecast, arrays: dict[str, Arrays]) -> dict[str, Any]:
+    """Of each score its mean over sequences at each step and over all, with its error over
+    sequences; which sequences are too short; of binary x `calibration`, bin by bin."""
+    found = arrays["forecasts"]
+    examples = _examples(run, settings)
+    given: Any = examples.given
+    lengths = given.exists.sum(axis=1)
+    start, steps = window(settings, lengths)
+    counts = found["counts"]
+    along: dict[str, Any] = {}
+    for name, values in found.items():
+        if name == "counts" or name.startswith("bin_"):
+            continue
+        columns = zip(values.T, counts.T, strict=True)
+        average = _share if name.startswith("inside_") else mean_and_errors
+        along[name] = {
+            "by_step": [average(column[kept]) for column, kept in columns],
+            "all": mean_and_errors(values.sum(axis=1), None, counts.sum(axis=1)),
+        }
+    summary = {
+        "start": start,
+        "steps": steps,
+        "n": len(counts),
+        "too_short": np.flatnonzero(lengths[: len(counts)] <= start).tolist(),
+        "frames": int(counts.sum()),
+        "scores": along,
+    }
+    if "bin_counts" in found:
+        sums = {name: found[f"bin_{name}"].T for name in ("counts", "predicted", "ones")}
+        summary["calibration"] = [
+            {
+                "count": float(count.sum()),
+                "predicted": mean_and_errors(predicted, None, count)["mean"],
+                "frequency": mean_and_errors(ones, None, count),
+            }
+            for count, predicted, ones in zip(*sums.values(), strict=True)
+        ]
+    return summary
+
+
+def _share(values: np.ndarray) -> dict[str, Any]:
+    """`mean_and_errors` of values 0 and 1, the error that of a share to which one of each is added
+    (Agresti & Coull 1998): it is not 0 where all are alike."""
+    n = len(values)
+    share = (values.sum() + 1) / (n + 2)
+    error = float(np.sqrt(share * (1 - share) / (n + 2)))
+    return mean_and_errors(values) | ({"std_error_data": error} if n else {})
+
+
+def _undefined(run: Run, settings: Forecast) -> str | None:
+    reason = why_no_continuation(run, settings.proposal == "posterior")
+    if reason is not None:
+        return reason
+    if run.data.support not in ("binary", "real"):
+        return f"forecasts are scored for real and binary frames; this run's are {run.data.support}"
+    check_examples(run.dataset, settings.split, settings.examples)
+    given: Any = _examples(run, settings).given
+    longest = int(given.exists.sum(axis=1).max())
+    if settings.start is not None and settings.start >= longest:
+        raise SettingError(
+            f"start {settings.start} leaves nothing to forecast: the longest of these sequences "
+            f"has {longest} frames",
+            "start",
+        )
+    return None
+
+
+FORECAST_MEASUREMENT = Measurement(
+    name="forecast",
+    version=1,
+    settings=Forecast,
+    undefined=_undefined,
+    parts=forecasts,
+    summarize=summarize_forecasts,
+    section=forecast_section,
+)

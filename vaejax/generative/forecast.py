@@ -1,0 +1,61 @@
+"""What follows a sequence, under a state-space model."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from vaejax.distributions import StateSpace, filter_particles, systematic
+from vaejax.types import Distribution, Key, Latent, Observation
+
+
+def forecast(
+    key: Key,
+    model: StateSpace,
+    x: Observation,
+    q: Distribution | None = None,
+    *,
+    num_steps: int,
+    num_particles: int,
+    length: Any = None,
+) -> tuple[Latent, Observation]:
+    """(z, x) at the steps that follow, t = T, ..., T + num_steps - 1: draws from p(z, x | x_0..
+    x_{T-1}), along the first axis, then time.
+
+    A particle filter follows x to its end; its particles, drawn anew by their weights and in random
+    order, then move by the model's transitions. So the draws are right in the limit of many
+    particles. Those that share an ancestor are not independent.
+
+    Args:
+      model: parameters and conditions bound, the actions of the steps to come among them.
+      x: the T frames that are seen, time first. Missing ones are integrated over.
+      q: a `Markov` whose steps move the filter's particles, made of these frames alone; the model's
+        own transitions unless given.
+      num_particles: and as many draws.
+      length: T, where x is padded; may be traced.
+
+    Raises:
+      ValueError: num_steps or num_particles below 1.
+    """
+    for name, value in (("num_steps", num_steps), ("num_particles", num_particles)):
+        if value < 1:
+            raise ValueError(f"forecast: {name} must be at least 1; got {value}")
+    room = jax.tree.leaves(x)[0].shape[0]
+    first = jnp.asarray(room if length is None else length, jnp.int32)
+    filter_key, resample_key, order_key, move_key = jax.random.split(key, 4)
+    found = filter_particles(filter_key, model, x, q, num_particles=num_particles, length=length)
+    ancestors = systematic(resample_key, found.log_weights)
+    ancestors = jax.random.permutation(order_key, ancestors)
+
+    def one(keys, t, z):
+        z = model.transition(t, z).sample(seed=keys[0])
+        return z, model.emission(t, z).sample(seed=keys[1])
+
+    def step(z, t):
+        keys = jax.random.split(jax.random.fold_in(move_key, t - first), (num_particles, 2))
+        both = jax.vmap(one, (0, None, 0))(keys, t, z)
+        return both[0], both
+
+    start = jax.tree.map(lambda leaf: leaf[ancestors], found.z)
+    _, along = jax.lax.scan(step, start, first + jnp.arange(num_steps))
+    return jax.tree.map(lambda leaf: jnp.swapaxes(leaf, 0, 1), along)
