@@ -1,9 +1,11 @@
 """`vaejax sample`."""
 
 import dataclasses
+from pathlib import Path
 
 from vaejax.arguments import parse
 from vaejax.commands.common import run_argument
+from vaejax.commands.sample_sequences import sample_sequences
 from vaejax.errors import UserError
 from vaejax.evaluation import chain_samples, prior_samples
 from vaejax.evaluation.evaluation_figures import samples_figure
@@ -26,6 +28,15 @@ def sample(arguments: list[str]) -> int:
         """Seed of the samples."""
         chain_steps: int = CHAIN_STEPS
         """Steps of a denoising autoencoder's chain; other models sample from p(z)."""
+        forecast: int | None = None
+        """Continue test sequences by so many frames, in place of new ones."""
+        example: int | None = None
+        """The one test sequence to continue; by default the first 3."""
+        start: int | None = None
+        """How many frames of it are seen, by default all: what followed is shown beside."""
+        actions: Path | None = None
+        """A .npy of actions (time, action), or (count, time, action), of a new sequence or of the
+        frames that follow."""
 
     options = parse(Options, rest, prog="vaejax sample RUN", default=Options())
     if options.count < 1 or not 0 <= options.seed < 2**32:
@@ -35,6 +46,13 @@ def sample(arguments: list[str]) -> int:
         )
     if options.chain_steps < 1:
         raise UserError(f"--chain-steps must be at least 1; got {options.chain_steps}")
+    if run.data.is_sequence and run.kind == "latent variable":
+        return sample_sequences(run, options)
+    for name in ("forecast", "example", "start", "actions"):
+        if getattr(options, name) is not None:
+            raise UserError(
+                f"--{name} is of sequences, and this run's model has none: leave it out"
+            )
     key = stream(options.seed, SAMPLE)
     source = "z ~ p(z)"
     if run.kind != "point mass":

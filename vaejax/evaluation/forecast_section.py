@@ -1,11 +1,11 @@
 """What `vaejax forecast` says: scores by how far ahead, calibration, and pictures."""
 
-from collections.abc import Callable
 from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 
+from vaejax.evaluation.continuation_figures import Way, continuation_figure
 from vaejax.evaluation.section import (
     BLUE,
     GREY,
@@ -16,11 +16,9 @@ from vaejax.evaluation.section import (
     data_line,
     format_error,
     listed,
-    mosaic,
 )
 
 _ROWS = (1, 2, 3, 5, 10, 20, 50, 100)  # steps ahead that have a row
-_LINES, _STILLS = 4, 16  # elements of a real frame that are drawn; stills of a film
 _COLOURS = (BLUE, ORANGE, GREY)
 _SCORES = {  # name: heading, sign; the first of each is the model's
     "error": ("squared error: forecast", 1),
@@ -173,113 +171,13 @@ def _scores_figure(about: dict[str, Any]) -> tuple[Any, str]:
 
 def _pictures(about: dict[str, Any], found: dict[str, np.ndarray]) -> tuple[Any, str]:
     """The first sequences: what was seen, what followed, and what was forecast."""
-    draw: Callable = _rolls
-    if found["x"].ndim > 3:
-        draw = _films
-    elif about["support"] == "real":
-        draw = _lines
-    level = f"{100 * about['settings']['level']:g} %"
-    return draw(found, about["summary"]["start"], level), (
-        f"The first {len(found['x'])} sequences; the line parts the frames that were seen from "
+    ways = [Way("forecast", *(found[name] for name in Way._fields[1:]))]
+    start = about["summary"]["start"]
+    starts = np.full(len(found["x"]), start)
+    band = f"{100 * about['settings']['level']:g} % of draws"
+    real = about["support"] == "real"
+    figure = continuation_figure(found["x"], found["exists"], starts, ways, real, band)
+    return figure, (
+        f"The first {len(starts)} sequences; the line parts the {start} frames that were seen from "
         "those that were not."
     )
-
-
-def _lines(found: dict[str, np.ndarray], start: int, level: str) -> Any:
-    """A row for each element, a column for each sequence."""
-    x = found["x"].reshape(*found["x"].shape[:2], -1)
-    parts = ("low", "high", "mean")
-    n, shown = len(x), min(x.shape[2], _LINES)
-    low, high, mean = (found[p].reshape(n, found[p].shape[1], -1) for p in parts)
-    figure, axes = plt.subplots(
-        shown, n, figsize=(4 * n, 0.8 + 1.7 * shown), squeeze=False, sharex=True, sharey="row"
-    )
-    times = start + np.arange(mean.shape[1])
-    for i in range(n):
-        there = np.flatnonzero(found["exists"][i])
-        for j in range(shown):
-            axis = axes[j, i]
-            axis.fill_between(
-                times, low[i, :, j], high[i, :, j], color=BLUE, alpha=0.2, lw=0, label=level
-            )
-            axis.plot(times, mean[i, :, j], color=BLUE, lw=1, label="mean forecast")
-            axis.plot(there, x[i, there, j], ".", ms=3, color=GREY, label="x")
-            axis.axvline(start - 0.5, color="black", lw=0.7)
-            axis.grid(alpha=0.3)
-            if i == 0:
-                axis.set_ylabel(f"$x_{{t,{j + 1}}}$")
-        axes[-1, i].set_xlabel("frame t")
-    axes[0, 0].legend(fontsize=7)
-    figure.tight_layout()
-    return figure
-
-
-def _rolls(found: dict[str, np.ndarray], start: int, level: str) -> Any:
-    """Elements upwards: x, the probability forecast, one draw."""
-    del level
-    x = found["x"]
-    n, time = x.shape[:2]
-    used = np.flatnonzero((x.reshape(-1, x.shape[2]) > 0).any(axis=0))
-    used = np.arange(used.min(), used.max() + 1) if len(used) else np.arange(x.shape[2])
-    figure, axes = plt.subplots(n, 3, figsize=(13, 0.6 + 1.9 * n), squeeze=False)
-    for i in range(n):
-        views = {"x": x[i], "probability": found["mean"][i], "a draw": found["draws"][i, 0]}
-        for axis, (title, values) in zip(axes[i], views.items(), strict=True):
-            whole = values if len(values) == time else np.concatenate([x[i, :start], values])
-            axis.imshow(
-                whole[:, used].T,
-                origin="lower",
-                aspect="auto",
-                interpolation="nearest",
-                cmap="gray_r",
-                vmin=0,
-                vmax=1,
-                extent=(-0.5, len(whole) - 0.5, used[0] - 0.5, used[-1] + 0.5),
-            )
-            axis.axvline(start - 0.5, color=ORANGE, lw=1)
-            if i == 0:
-                axis.set_title(title, fontsize=10)
-    for axis in axes[-1]:
-        axis.set_xlabel("frame t")
-    figure.tight_layout()
-    return figure
-
-
-def _films(found: dict[str, np.ndarray], start: int, level: str) -> Any:
-    """Of each sequence a strip of what happened, and one of each draw of what follows."""
-    del level
-    strips, titles = [], []
-    for i, x in enumerate(found["x"]):
-        strips += [x, *(np.concatenate([x[:start], draw]) for draw in found["draws"][i])]
-        draws = [f"draw {k + 1}" for k in range(found["draws"].shape[1])]
-        titles += [f"sequence {i}: x", *draws]
-    return film_strips(strips, titles, start)
-
-
-def film_strips(strips: list[np.ndarray], titles: list[str], start: int) -> Any:
-    """Films as rows of stills from two frames before `start` on; a line where it begins."""
-    length = max(map(len, strips))
-    begin = max(0, start - 3)
-    every = max(1, -(-(length - begin) // _STILLS))
-    low, high = min(np.nanmin(s) for s in strips), max(np.nanmax(s) for s in strips)
-    figure, axes = plt.subplots(len(strips), 1, figsize=(11, 0.85 * len(strips)), squeeze=False)
-    for axis, film, title in zip(axes[:, 0], strips, titles, strict=True):
-        shown = np.arange(begin, len(film), every)
-        images = film[shown]
-        unit = (images - low) / max(high - low, 1e-6) if low < 0 or high > 1 else images
-        colour = images.ndim == 4 and images.shape[-1] == 3
-        canvas = mosaic(unit if colour else 1.0 - unit, len(shown))
-        axis.imshow(canvas, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
-        height, width = images.shape[1:3]
-        step = width + max(1, height // 14)
-        seen = int(np.sum(shown < start))
-        axis.axvline(seen * step - 1, color=ORANGE, lw=1.5)
-        axis.set_yticks([])
-        axis.set_ylabel(title, fontsize=7, rotation=0, ha="right", va="center")
-        last = axis is axes[-1, 0]
-        places = np.arange(len(shown)) * step + width / 2 - 0.5
-        axis.set_xticks(places, [str(t) for t in shown] if last else [], fontsize=7)
-        axis.tick_params(length=0)
-    axes[-1, 0].set_xlabel("frame", fontsize=8)
-    figure.tight_layout()
-    return figure

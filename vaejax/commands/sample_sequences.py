@@ -1,0 +1,170 @@
+"""`vaejax sample` of sequences: new ones, or what follows those of the test split."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vaejax.errors import UserError
+from vaejax.evaluation import Run
+from vaejax.evaluation.continuation import why_no_continuation
+from vaejax.evaluation.continuation_figures import continuation_figure, way_of
+from vaejax.evaluation.run import stream
+from vaejax.evaluation.section import Figure
+from vaejax.evaluation.sequence_figures import sequence_figures
+from vaejax.evaluation.sequence_samples import DRAWS, continued_sequences, whole_sequences
+from vaejax.evaluation.streams import SAMPLE
+from vaejax.types import Example, rows_of
+
+_CONTINUED = 3  # test sequences, unless one is named
+
+
+def sample_sequences(run: Run, options: Any) -> int:
+    """Draw, write samples.npz and samples.png, and say what is in them."""
+    actions = None if options.actions is None else _actions(run, options.actions)
+    continues = [n for n in ("forecast", "example", "start") if getattr(options, n) is not None]
+    if continues and options.forecast is None and actions is None:
+        raise UserError(
+            f"--{continues[0]} continues a test sequence: add --forecast with the number of "
+            "frames, or --actions with those of the frames that follow"
+        )
+    draw = _continue if continues else _new
+    arrays, figure, lines = draw(run, options, actions)
+    run.directory.write_arrays("samples.npz", arrays)
+    run.directory.write_bytes("samples.png", figure.drawn[0])
+    print(f"{run.directory.name}, {run.chosen} parameters (step {run.step:,}): {lines[0]}")
+    print(f"arrays: {run.directory.file('samples.npz')} ({lines[1]})")
+    print(f"picture: {run.directory.file('samples.png')}")
+    return 0
+
+
+def _actions(run: Run, path: Path) -> np.ndarray:
+    """(time, a) or (n, time, a) of a file, float32."""
+    assert run.data.sequence is not None
+    size = run.data.sequence.num_actions
+    if size == 0:
+        raise UserError("--actions: this run's model has no actions: leave it out")
+    try:
+        found = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError):
+        raise UserError(f"--actions: {path} is no .npy file that can be read") from None
+    numbers = isinstance(found, np.ndarray) and found.dtype.kind in "fiub"
+    if not numbers or found.ndim not in (2, 3) or found.shape[-1] != size or 0 in found.shape:
+        shape = getattr(found, "shape", None)
+        raise UserError(
+            f"--actions expects numbers of shape (time, {size}) or (count, time, {size}); {path} "
+            f"has shape {shape}"
+        )
+    if not np.isfinite(found).all():
+        raise UserError(f"--actions: {path} has values that are not finite")
+    return found.astype(np.float32)
+
+
+def _new(run: Run, options: Any, actions: np.ndarray | None) -> tuple[dict, Figure, list[str]]:
+    count, length, whose = options.count, run.data.shape[0], ""
+    assert run.data.sequence is not None
+    if actions is not None:
+        actions = actions if actions.ndim == 3 else np.repeat(actions[None], count, axis=0)
+        count, length, whose = len(actions), actions.shape[1], f", under {options.actions}"
+    elif run.data.sequence.num_actions:
+        given: Any = run.examples("test").given
+        actions = given.actions[np.arange(count) % len(given.actions)]
+        whose = ", under the actions of the test sequences"
+    arrays = whole_sequences(stream(options.seed, SAMPLE), run, count, length, actions)
+    about = {
+        "support": run.data.support,
+        "protocol": run.data.protocol(),
+        "settings": {"split": "test"},
+    }
+    shown = {"originals": arrays["samples"], "samples": arrays["samples"]}
+    if "means" in arrays:
+        shown["sample_means"] = arrays["means"]
+    shown = {name: values[:_CONTINUED] for name, values in shown.items()}
+    shown["exists"] = np.ones(shown["samples"].shape[:2], bool)
+    meaning = "samples = x ~ p(x | z), z ~ p(z)"
+    return (
+        arrays,
+        sequence_figures(about, shown)[-1],
+        [
+            f"{count} sequences of {length} frames{whose}",
+            meaning + (", means = E[x | z]" if "means" in arrays else ""),
+        ],
+    )
+
+
+def _continue(run: Run, options: Any, actions: np.ndarray | None) -> tuple[dict, Figure, list[str]]:
+    reason = why_no_continuation(run, use_q=False)
+    if reason is not None:
+        raise UserError(f"{run.directory.path}: {reason}")
+    examples = _examples(run, options)
+    given: Any = examples.given
+    lengths = given.exists.sum(axis=1)
+    seen = _seen(options, lengths)
+    n = len(lengths)
+    steps = options.forecast if options.forecast is not None else actions.shape[-2]  # type: ignore[union-attr]
+    if steps < 1:
+        raise UserError(f"--forecast must be at least 1; got {steps}")
+    if actions is not None:
+        actions = actions if actions.ndim == 3 else np.repeat(actions[None], n, axis=0)
+        if actions.shape[:2] != (n, steps):
+            raise UserError(
+                f"--actions expects those of the {steps} frames that follow, of {n} sequences or "
+                f"of one for all; {options.actions} has {actions.shape[1]} of {len(actions)}"
+            )
+    known = run.data.sequence.num_actions == 0 or bool((seen + steps <= lengths).all())  # type: ignore[union-attr]
+    if actions is None and not known:
+        raise UserError(
+            f"--forecast {steps}: this run's model has actions, and none are known of frames "
+            "behind a sequence's end: give --actions FILE.npy, or a smaller --start"
+        )
+    key = stream(options.seed, SAMPLE)
+    arrays = {"x": examples.x, "exists": given.exists, "seen": seen}
+    ways = []
+    if known:  # under the same key: what differs is the actions alone
+        arrays["samples"] = continued_sequences(key, run, examples, seen, steps, None)
+        ways.append(way_of("forecast", arrays["samples"]))
+    if actions is not None:
+        other = continued_sequences(key, run, examples, seen, steps, actions)
+        arrays |= {"other_actions": actions, "samples_other_actions": other}
+        ways.append(way_of("other actions", other))
+    figure = Figure(
+        "samples",
+        lambda: (
+            continuation_figure(
+                np.asarray(examples.x)[:_CONTINUED],
+                given.exists[:_CONTINUED],
+                seen[:_CONTINUED],
+                ways,
+                run.data.support == "real",
+                "5-95 % of draws",
+                run.data.num_categories,
+            ),
+            "",
+        ),
+    )
+    own = "samples = what follows, x, after the first `seen` frames"
+    others = "samples_other_actions = the same under other_actions"
+    meaning = "; ".join([*([own] if known else []), *([others] if actions is not None else [])])
+    return arrays, figure, [f"{DRAWS} draws of the {steps} frames that follow, of {n}", meaning]
+
+
+def _examples(run: Run, options: Any) -> Example:
+    present = len(run.dataset.test)
+    if options.example is None:
+        return run.examples("test", min(_CONTINUED, present))
+    if not 0 <= options.example < present:
+        raise UserError(
+            f"--example {options.example} is not in the test split, which has 0 to {present - 1}"
+        )
+    return rows_of(run.examples("test", options.example + 1), slice(options.example, None))
+
+
+def _seen(options: Any, lengths: np.ndarray) -> np.ndarray:
+    if options.start is None:
+        return lengths
+    if not 1 <= options.start <= lengths.min():
+        raise UserError(
+            f"--start must be 1 to {lengths.min()}, the frames of the shortest of these "
+            f"sequences; got {options.start}"
+        )
+    return np.full_like(lengths, options.start)

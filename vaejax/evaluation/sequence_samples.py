@@ -1,0 +1,78 @@
+"""Draws of whole sequences, and of what follows an example's first frames, under actions of one's
+own."""
+
+from typing import Any
+
+import jax
+import numpy as np
+
+from vaejax.distributions import Markov
+from vaejax.evaluation.continuation import continued, first_frames
+from vaejax.evaluation.pictures import prior_samples
+from vaejax.evaluation.run import Run
+from vaejax.sharding import map_examples
+from vaejax.types import Conditions, Example, Key
+
+PARTICLES, DRAWS = 1000, 16  # of the filter; kept of what follows a sequence
+_BATCH = 4
+
+
+def whole_sequences(
+    key: Key, run: Run, count: int, length: int, actions: np.ndarray | None
+) -> dict[str, np.ndarray]:
+    """`samples` x ~ p(x) of so many frames, their `means` E[x | z] where these are known, and the
+    `actions` (count, length, a) that they are under."""
+    exists: Any = np.ones((count, length), bool)
+    given: Any = () if actions is None else actions
+    means, samples = prior_samples(
+        key, run.generative, run.params, count, Conditions(exists, given)
+    )
+    found = {"samples": samples} | ({} if means is None else {"means": means})
+    return found | ({} if actions is None else {"actions": actions})
+
+
+def continued_sequences(
+    key: Key,
+    run: Run,
+    examples: Example,
+    seen: np.ndarray,
+    steps: int,
+    actions: np.ndarray | None,
+) -> np.ndarray:
+    """(n, 16, steps, *frame): draws of what follows the first `seen` (n,) frames of each, by a
+    filter of 1,000 particles, moved by q(z | those frames) where it is a Markov chain.
+
+    Args:
+      actions: (n, steps, a) of the frames that follow; the examples' own unless given.
+    """
+    given: Any = examples.given
+    n, time = given.exists.shape
+    room = time + steps
+    exists = np.arange(room) < (seen + steps)[:, None]
+    along: Any = ()
+    if not isinstance(given.actions, tuple):
+        along = np.zeros((n, room, given.actions.shape[-1]), np.float32)
+        along[:, :time] = given.actions
+        if actions is not None:
+            for row, start, own in zip(along, seen, actions, strict=True):
+                row[start : start + steps] = own
+    use_q = isinstance(run.posterior(*run.data.example()), Markov)
+
+    def one(shared, index, inputs):
+        key, params = shared
+        example, conditions, count = inputs
+        _, _, x = continued(
+            jax.random.fold_in(key, index),
+            run.generative,
+            run.inference,
+            params,
+            first_frames(example, count, time),
+            conditions,
+            num_steps=steps,
+            num_particles=PARTICLES,
+            use_q=use_q,
+        )
+        return jax.tree.map(lambda leaf: leaf[:DRAWS], x)
+
+    inputs = examples, Conditions(exists, along), seen
+    return map_examples(one, (key, run.params), inputs, _BATCH)
