@@ -8,6 +8,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from jax.tree_util import Partial
+from matplotlib.colors import to_rgb
 
 from tests import state_space as linear
 from tests.runs import a_run_of, whole
@@ -16,8 +17,9 @@ from vaejax.distributions import Categories, DiagonalGaussian, Markov, StateSpac
 from vaejax.evaluation import Evaluate, mean_and_errors
 from vaejax.evaluation.evaluate import evaluate, summarize_evaluation
 from vaejax.evaluation.evaluation_section import evaluation_rows, evaluation_section, seeds_table
+from vaejax.evaluation.section import ORANGE
 from vaejax.evaluation.summary import summarize
-from vaejax.types import Conditions, GenerativeModel, InferenceNetwork, Params
+from vaejax.types import Conditions, GenerativeModel, InferenceNetwork, Params, rows_of
 
 ROOM, LENGTHS = 8, (8, 5, 3)
 SETTINGS = Evaluate(num_samples=30)
@@ -60,7 +62,8 @@ Q = InferenceNetwork(lambda key: (), _posterior)
 
 
 def dataset(room=ROOM, missing=()):
-    """Sequences drawn from the model; those frames of the first are missing."""
+    """Sequences drawn from the model; those frames of the first are missing. The second is the
+    training split."""
     pairs = [linear.sequence(length, seed=i) for i, length in enumerate(LENGTHS)]
     x = np.zeros((len(pairs), room, 3), np.float32)
     actions = np.zeros((len(pairs), room, 1), np.float32)
@@ -68,8 +71,8 @@ def dataset(room=ROOM, missing=()):
         x[i, : len(values)], actions[i, : len(values)] = values, inputs
     x[0, list(missing)] = np.nan
     given = Conditions(np.arange(room) < np.array(LENGTHS)[:, None], actions)
-    splits = dict.fromkeys(("train", "validation", "test"), given)
-    return SequenceDataset("linear", x, x, x, None, "none", given=splits)
+    splits = {"train": rows_of(given, slice(1, 2)), "validation": given, "test": given}
+    return SequenceDataset("linear", x[1:2], x, x, None, "none", given=splits)
 
 
 @functools.cache
@@ -115,6 +118,8 @@ def test_room_behind_a_sequence_changes_no_number():
     np.testing.assert_allclose(doubled["exact"]["log_p"], arrays["exact"]["log_p"], rtol=1e-9)
     assert set(doubled["together"]) == set(arrays["together"])
     for name, values in arrays["together"].items():
+        if name == "repeats_training":
+            continue
         assert doubled["together"][name].shape == values.shape == (3, ROOM, *values.shape[2:])
         np.testing.assert_allclose(
             doubled["together"][name], values, rtol=1e-4, atol=1e-4, err_msg=name
@@ -204,12 +209,17 @@ def test_the_table_names_the_three_means():
 
 
 def test_sequences_of_the_training_split_are_told_apart():
-    _, arrays = measured()
-    found = arrays["evaluation"] | {"repeats_training": np.array([False, True, False])}
-    without = summarize(found)["without_repeats"]
+    run, arrays = measured()
+    np.testing.assert_array_equal(arrays["together"]["repeats_training"], [False, True, False])
+    about = about_of(run, arrays)
+    without = about["summary"]["without_repeats"]
     assert (without["repeats"], without["frames"]) == (1, 11)
-    mean = found["iwae"][[0, 2]].astype(np.float64).sum() / 11
+    mean = arrays["evaluation"]["iwae"][[0, 2]].astype(np.float64).sum() / 11
     assert without["per_frame"]["iwae"]["mean"] == pytest.approx(mean)
+    row = next(r for r in evaluation_rows(about) if r[0].endswith("IWAE-30 bound, without repeats"))
+    assert row[1] == f"{-mean:.3f}"
+    section = evaluation_section(about, arrays)
+    assert any("1 of these sequences is in the training split too" in n for n in section.notes)
     assert "without_repeats" not in summarize(arrays["evaluation"])
 
 
@@ -243,11 +253,11 @@ def test_pictures_are_drawn_by_the_kind_of_frame(kind):
     figures = evaluation_section(about, arrays | {"together": together}).figures
     assert [figure.name for figure in figures] == ["reconstructions", "samples"]
     seen, caption = figures[0].draw()
-    marks = [axes.patches for axes in seen.axes]
-    # Lines and rolls: in every view of the first sequence. Films: those two of each strip.
-    assert sum(len(m) for m in marks) == {"lines": 6, "films": 4}.get(kind, 4)
+    marks = [to_rgb(patch.get_edgecolor()) for axes in seen.axes for patch in axes.patches]
+    # In every view of the first sequence: two frames in three elements, in two strips, two rolls.
+    assert marks.count(to_rgb(ORANGE)) == (6 if kind == "lines" else 4)
     assert "missing" in caption
-    assert len(seen.axes) == {"lines": 9, "films": 6}.get(kind, 6)
+    assert len(seen.axes) == {"lines": 9, "films": 3}.get(kind, 6)
     plt.close(seen)
     assert figures[1].drawn[0].startswith(b"\x89PNG")
 

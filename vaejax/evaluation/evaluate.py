@@ -9,6 +9,7 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array
 
+from vaejax.data import SequenceDataset, repeats_of_training
 from vaejax.distributions import (
     has_density,
     has_latent,
@@ -120,8 +121,10 @@ def evaluate(run: Run, settings: Evaluate) -> list[Part]:
     def together():
         arrays: Arrays = {}
         model = run.generative, run.inference, run.params
-        if run.data.is_sequence:
-            return sequence_pictures(run.stream(PICTURES), *model, examples)
+        if isinstance(run.dataset, SequenceDataset):
+            repeats = repeats_of_training(run.dataset, settings.split)[:count]
+            arrays["repeats_training"] = repeats & (settings.split != "train")
+            return arrays | sequence_pictures(run.stream(PICTURES), *model, examples)
         if run.kind == "latent variable" and count > 1:
             use = latent_use(run.generative, run.inference)
             arrays |= use(run.stream(LATENT_USE), run.params, examples)

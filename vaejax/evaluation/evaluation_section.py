@@ -50,7 +50,7 @@ _NOTE_SEQUENCES = (
     "nats/T (T: its frames): compare like with like."
 )
 _NOTE_REPEATS = (
-    "{repeats} of these sequences are in the training split too: the rows without repeats are of "
+    "{repeats} of these sequences {are} in the training split too: the rows without repeats are of "
     "the others, {frames:,} frames."
 )
 _MISSING = {
@@ -85,7 +85,9 @@ def evaluation_section(about: dict[str, Any], arrays: dict[str, dict[str, np.nda
     if "per_frame" in about["summary"]:
         notes.append(_NOTE_SEQUENCES)
     if "without_repeats" in about["summary"]:
-        notes.append(_NOTE_REPEATS.format(**about["summary"]["without_repeats"]))
+        others = about["summary"]["without_repeats"]
+        are = "is" if others["repeats"] == 1 else "are"
+        notes.append(_NOTE_REPEATS.format(are=are, **others))
     missing = "denoising" if kind == "point mass" and about["summary"]["denoising"] else kind
     if missing in _MISSING:
         notes.append(_MISSING[missing])

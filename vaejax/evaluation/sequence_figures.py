@@ -160,33 +160,36 @@ def _mark(axis: Any, gaps: np.ndarray) -> None:
 
 
 def _films(pair: _Pair) -> Any:
-    """Stills at equal distances; below each film that of its means."""
+    """Stills at equal distances, and below them those of the means."""
     n, strips = len(pair.first), len(pair.views(0))
-    figure, axes = plt.subplots(n * strips, 1, figsize=(11, 1.15 * n * strips), squeeze=False)
-    for i in range(n):
-        every = max(1, -(-pair.length(i) // _STILLS))
-        shown = np.arange(0, pair.length(i), every)
-        for k, (title, film) in enumerate(pair.views(i)):
-            axis, images = axes[i * strips + k, 0], film[shown]
-            low, high = np.nanmin(pair.first), np.nanmax(pair.first)
-            unit = (images - low) / max(high - low, 1e-6) if low < 0 or high > 1 else images
-            colour = images.ndim == 4 and images.shape[-1] == 3
-            canvas = mosaic(unit if colour else 1.0 - unit, len(shown))
-            axis.imshow(canvas, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
-            height, width = images.shape[1:3]
-            step = width + max(1, height // 14)
-            for place in np.flatnonzero(np.isin(shown, pair.gaps(i))):
-                corner = (place * step - 0.5, -0.5)
-                box = plt.Rectangle(corner, width, height, ec=ORANGE, fill=False, lw=2)
-                axis.add_patch(box)
-            axis.set_yticks([])
-            places = np.arange(len(shown)) * step + width / 2 - 0.5
-            last = k == strips - 1
-            axis.set_xticks(places, [f"{t}" for t in shown] if last else [], fontsize=7)
-            axis.tick_params(length=0)
-            axis.set_title(title, fontsize=8, loc="left", pad=2)
-            for spine in axis.spines.values():
-                spine.set_color("0.85")
-    axes[-1, 0].set_xlabel("frame", fontsize=8)
+    height, width = pair.first.shape[2:4]
+    gap = max(1, height // 14)
+    low, high = min(np.nanmin(pair.first), 0), max(np.nanmax(pair.first), 1)
+    figure, axes = plt.subplots(n, 1, figsize=(11, n * (0.4 + 0.9 * strips)), squeeze=False)
+    for i, axis in enumerate(axes[:, 0]):
+        views = pair.views(i)
+        shown = np.arange(0, pair.length(i), max(1, -(-pair.length(i) // _STILLS)))
+        stills = (np.concatenate([film[shown] for _, film in views]) - low) / (high - low)
+        colour = stills.ndim == 4 and stills.shape[-1] == 3
+        canvas = mosaic(stills if colour else 1.0 - stills, len(shown))
+        axis.imshow(canvas, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+        lefts = np.arange(len(shown)) * (width + gap) - 0.5
+        tops = np.arange(strips) * (height + gap) - 0.5
+        missing = np.isin(shown, pair.gaps(i))
+        for left, gone in zip(lefts, missing, strict=True):
+            for top in tops:
+                style: dict[str, Any] = (
+                    {"ec": ORANGE, "lw": 2} if gone else {"ec": "0.85", "lw": 0.5}
+                )
+                style |= {"fill": False, "clip_on": False}
+                axis.add_patch(plt.Rectangle((left, top), width, height, **style))
+        axis.set_yticks([])
+        axis.set_xticks(lefts + width / 2, [f"{t}" for t in shown], fontsize=7)
+        axis.tick_params(length=0)
+        axis.set_frame_on(False)
+    places = ("above: ", "below: ") if strips == 2 else ("",)
+    titles = [f"{place}{title}" for place, (title, _) in zip(places, pair.views(0), strict=True)]
+    axes[0, 0].set_title("; ".join(titles), fontsize=10)
+    axes[-1, 0].set_xlabel("frame t", fontsize=8)
     figure.tight_layout()
     return figure
