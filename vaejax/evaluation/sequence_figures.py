@@ -77,18 +77,20 @@ def _seen_caption(pair: _Pair, split: str) -> str:
     what = "their mean over 32 draws of z given the whole sequence"
     if pair.colours:
         what = "the most frequent values of 32 draws given the whole sequence"
-    caption = f"The first {split} sequences, and {what}."
+    caption = f"The first {split} sequences, at most 200 frames of each, and {what}."
+    if pair.colours:
+        caption += " A colour is a category."
     if pair.band is not None:
         caption += " The band holds 5 to 95 % of 32 draws x ~ p(x | z), each of its own z."
     if any(len(pair.gaps(i)) for i in range(len(pair.first))):
-        caption += " Orange: missing frames; what stands there on the right or line is imputed."
+        caption += " Orange: missing frames, where what is shown of z alone is imputed."
     return caption
 
 
 def _drawn_caption(split: str) -> str:
     return (
-        f"Samples of the model, each with the length (and the actions, where there are any) of one "
-        f"of the {split} sequences above."
+        f"Samples of the model, each of the length (and under the actions, where there are any) of "
+        f"one of the {split} sequences above."
     )
 
 
@@ -99,7 +101,8 @@ def _rolls(pair: _Pair) -> Any:
     if not pair.colours:
         ever = (np.nan_to_num(pair.first.reshape(-1, len(used))) > 0).any(axis=0)
         used = used[ever.argmax() : len(ever) - ever[::-1].argmax()]
-    figure, axes = plt.subplots(n, columns, figsize=(12, 0.6 + 1.9 * n), squeeze=False)
+    tall = 1.9 if len(used) > 1 else 0.7
+    figure, axes = plt.subplots(n, columns, figsize=(12, 0.6 + tall * n), squeeze=False)
     for i in range(n):
         for axis, (title, values) in zip(axes[i], pair.views(i), strict=True):
             rows = values.reshape(len(values), -1)[:, used].T
@@ -114,7 +117,9 @@ def _rolls(pair: _Pair) -> Any:
             _mark(axis, pair.gaps(i))
             if i == 0:
                 axis.set_title(title, fontsize=10)
-        axes[i, 0].set_ylabel("element of $x_t$", fontsize=8)
+            if len(used) == 1:
+                axis.set_yticks([])
+        axes[i, 0].set_ylabel("element of $x_t$" if len(used) > 1 else "$x_t$", fontsize=8)
     for axis in axes[-1]:
         axis.set_xlabel("frame t")
     figure.tight_layout()
