@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from tests.runs import a_run, evaluated
+from tests.runs import a_run, evaluated, whole
 from vaejax.distributions import DiagonalGaussian, PointMass, standard_normal
 from vaejax.errors import UserError
 from vaejax.evaluation import Evaluate, mean_and_errors, summarize
-from vaejax.evaluation.evaluate import summarize_evaluation
+from vaejax.evaluation.evaluate import evaluate, summarize_evaluation
 from vaejax.types import GenerativeModel, InferenceNetwork, Joint, Params
 
 S = 0.8
@@ -70,6 +70,19 @@ def test_exact_posterior_gives_log_p_of_each_x(n):
     np.testing.assert_allclose(arrays["ess"], NUM_SAMPLES, rtol=1e-4)
     assert np.all(arrays["iwae_std_error"] < 1e-3)
     assert np.all(arrays["elbo_std_error"] < 1e-5)
+
+
+def test_a_linear_model_has_its_log_p_exactly_beside_the_bound():
+    """Of a q that is not exact too; a point mass has none."""
+    run = a_run(MODEL, WIDER, PARAMS, XS)
+    parts = {part.name: part for part in evaluate(run, Evaluate(num_samples=30))}
+    arrays = {name: whole(parts[name]) for name in ("evaluation", "exact")}
+    np.testing.assert_allclose(arrays["exact"]["log_p"], exact_log_prob(XS), rtol=1e-6)
+    summary = summarize_evaluation(run, Evaluate(num_samples=30), arrays)
+    assert summary["exact"].startswith("linear-Gaussian")
+    assert summary["log_p"]["mean"] > summary["iwae"]["mean"]
+    names = [part.name for part in evaluate(a_run(MODEL, CODE, PARAMS, XS), Evaluate())]
+    assert "exact" not in names
 
 
 def test_code_squared_error_and_kl_of_each_x():

@@ -1,6 +1,7 @@
 """Every example of a split, measured once, in bounded memory, at the highest precision."""
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any, Literal
 
 import jax
@@ -39,7 +40,17 @@ from vaejax.evaluation.sequence_pictures import sequence_pictures
 from vaejax.evaluation.streams import EVALUATE, LATENT_USE, PICTURES
 from vaejax.evaluation.summary import summarize
 from vaejax.marginal_likelihood import importance_sampling
-from vaejax.types import Conditions, Distribution, Joint, Key, Latent, Observation, bind, rows_of
+from vaejax.types import (
+    Conditions,
+    Distribution,
+    Example,
+    Joint,
+    Key,
+    Latent,
+    Observation,
+    bind,
+    rows_of,
+)
 
 # Two numbers a sample and an example are kept while a batch is measured: this many at most. So are
 # z, E[x | z] and what is between them, of the draws that are made at a time.
@@ -89,7 +100,24 @@ def evaluate(run: Run, settings: Evaluate) -> list[Part]:
     """
     examples = run.examples(settings.split, settings.examples)
     count = len(jax.tree.leaves(examples)[0])
-    num_samples = settings.num_samples
+    identity = dataclasses.asdict(settings)
+    each = per_example(
+        _one(run, settings.num_samples),
+        (run.stream(EVALUATE), run.params),
+        examples,
+        block=_block(run, settings.num_samples),
+    )
+    parts = [
+        Part("evaluation", identity, count, each, rows_in),
+        Part("together", identity, 1, once(lambda: _together(run, settings, examples)), any_in),
+    ]
+    if exact_reason(run, rows_of(examples, 0)) is not None:
+        parts.insert(1, Part("exact", identity, count, exact_blocks(run, examples), rows_in))
+    return parts
+
+
+def _one(run: Run, num_samples: int) -> Callable[[Any, Any, Example], dict[str, Any]]:
+    """((key, params), index, example) -> the arrays of one example."""
 
     def one(shared, index, example):
         key, params = shared
@@ -118,32 +146,25 @@ def evaluate(run: Run, settings: Evaluate) -> list[Part]:
         per_dimension = kl_per_dimension(q, joint.prior)
         return row if per_dimension is None else row | {"kl_per_dimension": per_dimension}
 
-    def together():
-        arrays: Arrays = {}
-        model = run.generative, run.inference, run.params
-        if isinstance(run.dataset, SequenceDataset):
-            repeats = repeats_of_training(run.dataset, settings.split)[:count]
-            arrays["repeats_training"] = repeats & (settings.split != "train")
-            return arrays | sequence_pictures(run.stream(PICTURES), *model, examples)
-        if run.kind == "latent variable" and count > 1:
-            use = latent_use(run.generative, run.inference)
-            arrays |= use(run.stream(LATENT_USE), run.params, examples)
-        labels = run.dataset.labels.get(settings.split)
-        if labels is not None:
-            arrays["labels"] = labels[:count]
-        return arrays | pictures(run.stream(PICTURES), *model, examples)
+    return one
 
-    identity = dataclasses.asdict(settings)
-    each = per_example(
-        one, (run.stream(EVALUATE), run.params), examples, block=_block(run, num_samples)
-    )
-    parts = [
-        Part("evaluation", identity, count, each, rows_in),
-        Part("together", identity, 1, once(together), any_in),
-    ]
-    if exact_reason(run, rows_of(examples, 0)) is not None:
-        parts.insert(1, Part("exact", identity, count, exact_blocks(run, examples), rows_in))
-    return parts
+
+def _together(run: Run, settings: Evaluate, examples: Example) -> Arrays:
+    """What is measured of all examples at once."""
+    count = len(jax.tree.leaves(examples)[0])
+    model = run.generative, run.inference, run.params
+    arrays: Arrays = {}
+    if isinstance(run.dataset, SequenceDataset):
+        repeats = repeats_of_training(run.dataset, settings.split)[:count]
+        arrays["repeats_training"] = repeats & (settings.split != "train")
+        return arrays | sequence_pictures(run.stream(PICTURES), *model, examples)
+    if run.kind == "latent variable" and count > 1:
+        use = latent_use(run.generative, run.inference)
+        arrays |= use(run.stream(LATENT_USE), run.params, examples)
+    labels = run.dataset.labels.get(settings.split)
+    if labels is not None:
+        arrays["labels"] = labels[:count]
+    return arrays | pictures(run.stream(PICTURES), *model, examples)
 
 
 def _block(run: Run, num_samples: int) -> int:
