@@ -203,6 +203,7 @@ def test_the_table_names_the_three_means():
     assert rows[exact + 1][1] == f"{total / 3:.3f}"
     assert "mean over sequences of nats/T" in labels[exact + 2]
     assert not any("bits" in row[-1] for row in rows)
+    assert "known exactly" in evaluation_section(about, arrays).notes[0]
     seeds = {row[0]: row[1] for row in seeds_table([about, about])}
     assert seeds["-log p(x), exact"] == f"{total / 16:.3f}"
     assert "  the same, per sequence" in seeds
