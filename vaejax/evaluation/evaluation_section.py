@@ -35,12 +35,12 @@ _OTHER_MEANS = "  the same, per sequence", "  the same, mean over sequences of n
 
 _NOTE = (
     "+- MC: Monte Carlo standard error of the mean, from the sampling alone. +- data: standard "
-    "error over examples, as an estimate for the population. "
+    "error over examples, as an estimate for the population."
 )
 _NOTE_BOUND = "A bound is not log p(x): this table does not tell how far apart they are."
 _NOTE_TIGHT = (
-    "A bound is not log p(x): here that is known exactly, {reason}, up to rounding (its +- MC), and "
-    "what lies between is how loose the bound is."
+    "A bound is not log p(x): here that is known exactly, up to rounding (its +- MC), so the table "
+    "tells how loose the bounds are."
 )
 _NOTE_EXACT = (
     "No Monte Carlo error: log p(x) is computed without sampling. +- data: standard error over "
@@ -85,9 +85,8 @@ def evaluation_section(about: dict[str, Any], arrays: dict[str, dict[str, np.nda
     """Of the run's evaluation.json and evaluation.npz."""
     whole = {name: values for part in arrays.values() for name, values in part.items()}
     kind = about["kind"]
-    reason = about["summary"].get("exact")
-    bound = _NOTE_TIGHT.format(reason=reason) if reason else _NOTE_BOUND
-    notes = [_NOTE_EXACT if kind == "no latent variable" else _NOTE + bound]
+    bound = _NOTE_TIGHT if about["summary"].get("exact") else _NOTE_BOUND
+    notes = [_NOTE_EXACT if kind == "no latent variable" else f"{_NOTE} {bound}"]
     if "per_frame" in about["summary"]:
         notes.append(_NOTE_SEQUENCES)
     if "without_repeats" in about["summary"]:
