@@ -37,6 +37,7 @@ from vaejax.distributions.full_gaussian import FullGaussian, as_gaussian, unit_l
 from vaejax.distributions.full_gaussian_mixture import FullGaussianMixture
 from vaejax.distributions.gaussian_mixture import GaussianMixture
 from vaejax.distributions.hierarchical import Hierarchical
+from vaejax.distributions.inert import WithInertSteps, with_inert_steps
 from vaejax.distributions.kl import kl_form, kl_per_dimension, sample_and_kl
 from vaejax.distributions.markov import Markov
 from vaejax.distributions.particles import Filtered, filter_particles, systematic
@@ -68,6 +69,7 @@ __all__ = [
     "PointMass",
     "StateSpace",
     "Vamp",
+    "WithInertSteps",
     "affine_coupling_layer",
     "as_diagonal_gaussian",
     "as_gaussian",
@@ -96,4 +98,5 @@ __all__ = [
     "systematic",
     "twice_differentiable",
     "unit_lower_triangle",
+    "with_inert_steps",
 ]

@@ -11,7 +11,7 @@ import numpy as np
 
 from vaejax.errors import SettingError, require
 from vaejax.evaluation.cost_section import cost_section
-from vaejax.evaluation.gaps import family_over, own_family, start_of
+from vaejax.evaluation.gaps import bind_whole, family_over, own_family, start_of
 from vaejax.evaluation.measurement import Arrays, Measurement, Part, any_in, once
 from vaejax.evaluation.run import Run, check_examples
 from vaejax.evaluation.streams import COST
@@ -104,7 +104,7 @@ def measure_cost(
 
     def amortized(shared, index, example):
         key, params = shared
-        joint, q, x = bind(generative, inference, params, example)
+        joint, q, x = bind_whole(generative, inference, params, example)
         bound_key = jax.random.fold_in(jax.random.fold_in(key, index), len(STARTS))
         keys = jax.random.split(bound_key, settings.num_bound_samples)
         draws = jax.lax.map(lambda k: elbo(k, q, joint, x).value, keys, batch_size=100)
@@ -119,7 +119,7 @@ def measure_cost(
     def fitted(start: str):
         def one(shared, index, example):
             key, params = shared
-            joint, q, x = bind(generative, inference, params, example)
+            joint, q, x = bind_whole(generative, inference, params, example)
             chosen = family_over(own_family(inference) or "diagonal", joint)
             fit_key = jax.random.fold_in(jax.random.fold_in(key, index), list(STARTS).index(start))
             start_key, fit_key = jax.random.split(fit_key)

@@ -10,7 +10,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from vaejax import inference as families
-from vaejax.distributions import has_mean, structure_of
+from vaejax.distributions import (
+    Markov,
+    WithInertSteps,
+    has_mean,
+    structure_of,
+    with_inert_steps,
+)
 from vaejax.errors import SettingError, UserError, require
 from vaejax.evaluation.gap_arithmetic import describe_choice, out_of_order, with_log_p
 from vaejax.evaluation.gaps_section import gaps_section
@@ -23,11 +29,13 @@ from vaejax.marginal_likelihood.estimates import missed_by
 from vaejax.objectives import maximum_a_posteriori
 from vaejax.sharding import over_examples
 from vaejax.types import (
+    Distribution,
     Example,
     GenerativeModel,
     InferenceNetwork,
     Joint,
     Key,
+    Observation,
     Params,
     VariationalFamily,
     bind,
@@ -37,6 +45,7 @@ from vaejax.types import (
 BLOCK = 100  # examples at a time, and between two savings
 SPLITS = ("train", "test")
 Programs = Callable[[str, int], Callable[..., Any]]
+_DRAWS_OF_CHAIN = 100
 _BOUND = 2**32 - 2  # a stream of keys beside the importance estimate's
 
 
@@ -121,6 +130,15 @@ def family_over(name: str, joint: Joint) -> VariationalFamily:
     return families.FAMILIES[name](*leaves[0].shape)
 
 
+def bind_whole(
+    generative: GenerativeModel, inference: InferenceNetwork, params: Params, example: Example
+) -> tuple[Joint, Distribution, Observation]:
+    """`bind`, for a q over all of z: of a sequence that is padded p(z) and q(z | x) have a density
+    of the steps beyond its length too (`with_inert_steps`)."""
+    joint, q, x = bind(generative, inference, params, example)
+    return joint._replace(prior=with_inert_steps(joint.prior)), with_inert_steps(q), x
+
+
 def own_family(inference: InferenceNetwork) -> str | None:
     """The name of the family that the encoder's q is of; None where it is of no named one."""
     name = None if inference.family is None else inference.family.name
@@ -131,7 +149,8 @@ def start_of(
     key: Key, chosen: VariationalFamily, inference: InferenceNetwork, phi, q, example: Example
 ) -> Any:
     """Where a fit starts: the encoder's own lambda where q is of the chosen family; else the
-    diagonal Gaussian with the encoder's mean and scale where they are known; else N(0, I)."""
+    diagonal Gaussian with the encoder's mean and scale where they are known, and of a chain those
+    of 100 draws; else N(0, I)."""
     if inference.variational is not None and inference.family is not None:
         predicted = inference.variational(phi, example.x, example.given)
         if inference.family.name == chosen.name:
@@ -141,6 +160,10 @@ def start_of(
             return chosen.start_at(key, predicted["mean"], scale)
     if has_mean(q) and hasattr(q, "stddev"):
         return chosen.start_at(key, q.mean(), q.stddev())
+    if isinstance(q, Markov | WithInertSteps):
+        draw_key, key = jax.random.split(key)
+        draws = q.sample(seed=draw_key, sample_shape=(_DRAWS_OF_CHAIN,))
+        return chosen.start_at(key, draws.mean(axis=0), draws.std(axis=0))
     return chosen.init(key)
 
 
@@ -157,7 +180,7 @@ def gaps(run: Run, settings: Gaps) -> list[Part]:
       of each family `f`: `f`, the bound of its best q; `f_steps`, `f_converged`, `f_diverged`.
 
     Each with its `_std_error`. A fit starts at the encoder's q where that is of its family, else
-    at its mean and scale where it has them, else at N(0, I). With `map`, `amortized` and `best`
+    at its mean and scale where it has them (of a chain, those of draws), else at N(0, I). With `map`, `amortized` and `best`
     are log p(x, z) at the encoder's z and at the best.
     """
     parts = []
@@ -259,7 +282,7 @@ def gap_programs(
         def one(shared, index, example):
             key, params = shared
             example_key = jax.random.fold_in(key, index)
-            joint, q, x = bind(generative, inference, params, example)
+            joint, q, x = bind_whole(generative, inference, params, example)
             if part == "best":
                 return best_code(example_key, joint, q, x, settings.max_steps)
             if part == "log_p":

@@ -64,6 +64,11 @@ def _undefined(run: Run, settings: Posterior) -> str | None:
             "it is an autoencoder: its q is a point mass, and it has no p(z), so no posterior "
             "p(z | x)"
         )
+    if run.data.is_sequence:
+        return (
+            "the picture is of one two-dimensional z, and its z is a state for every frame: "
+            "vaejax gaps measures q(z | x) of sequences"
+        )
     present = len(getattr(run.dataset, settings.split))
     if settings.example >= present:
         raise SettingError(

@@ -1,0 +1,106 @@
+"""A chain whose steps beyond its length have a density of their own."""
+
+from typing import Any
+
+import distrax
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from vaejax.distributions.capabilities import structure_of
+from vaejax.distributions.hierarchical import over_leading_axes
+from vaejax.distributions.kl import kl_form
+from vaejax.distributions.markov import Markov
+from vaejax.types import Distribution, Key
+
+_INERT = 2**32 - 1  # a stream of keys beside those of the chain's steps
+
+
+class WithInertSteps(distrax.Distribution):
+    """A `Markov` chain, and N(0, I) for the steps of z beyond its length.
+
+    In a chain these are in no density. A family over all of z has them, so that its log q(z) would
+    count what log p(z) does not. With this prior both count them: p(x) stays what it is, and so do
+    the ELBO's best value and p(z | x) but for these steps, where the best q is N(0, I).
+    """
+
+    def __init__(self, chain: Markov):
+        self.chain = chain
+
+    @property
+    def event_shape(self) -> Any:
+        return self.chain.event_shape
+
+    def _inert(self, z: Any) -> Any:
+        """Which elements of z are beyond the length."""
+        beyond = jnp.arange(self.chain.num_steps) >= self.chain.length
+        return jax.tree.map(
+            lambda leaf: jnp.broadcast_to(
+                beyond.reshape(-1, *(1,) * (jnp.ndim(leaf) - 1)), jnp.shape(leaf)
+            ),
+            z,
+        )
+
+    def _filled(self, key: Key, z: Any) -> Any:
+        """z with draws in the place of its inert steps."""
+        leaves, structure = jax.tree.flatten(z)
+        keys = jax.random.split(jax.random.fold_in(key, _INERT), len(leaves))
+        noise = [
+            jax.random.normal(k, leaf.shape, leaf.dtype)
+            for k, leaf in zip(keys, leaves, strict=True)
+        ]
+        noise = jax.tree.unflatten(structure, noise)
+        return jax.tree.map(jnp.where, self._inert(z), noise, z)
+
+    def _log_inert(self, z: Any) -> Float[Array, ""]:
+        terms = jax.tree.map(
+            lambda inert, leaf: jnp.sum(jnp.where(inert, jax.scipy.stats.norm.logpdf(leaf), 0.0)),
+            self._inert(z),
+            z,
+        )
+        return sum(jax.tree.leaves(terms))
+
+    def _draw_and_log_density(self, key: Key) -> tuple[Any, Float[Array, ""]]:
+        z, log_p = self.chain.sample_and_log_prob(seed=key)
+        z = self._filled(key, z)
+        return z, log_p + self._log_inert(z)
+
+    def _log_density(self, z: Any) -> Float[Array, ""]:
+        return self.chain.log_prob(z) + self._log_inert(z)
+
+    def _sample_n(self, key, n):
+        return jax.vmap(lambda k: self._draw_and_log_density(k)[0])(jax.random.split(key, n))
+
+    def _sample_n_and_log_prob(self, key, n):
+        return jax.vmap(self._draw_and_log_density)(jax.random.split(key, n))
+
+    def log_prob(self, value: Any) -> Float[Array, "..."]:
+        """Of one z, or of many along leading axes; in nats."""
+        return over_leading_axes(self._log_density, structure_of(self), value)
+
+    def check_leaves(self) -> None:
+        """Raises TypeError where the chain's step is a plain function."""
+        self.chain.check_leaves()
+
+    def kl_form(self, other: Distribution) -> str:
+        if isinstance(other, WithInertSteps):
+            return kl_form(self.chain, other.chain)
+        return "log q(z) - log p(z) at the draws"
+
+    def sample_and_kl(self, key: Key, other: Distribution) -> tuple[Any, Float[Array, ""]]:
+        """(z, KL): of two such chains that of the chains, for the inert steps are alike."""
+        if isinstance(other, WithInertSteps):
+            z, kl = self.chain.sample_and_kl(key, other.chain)
+            return self._filled(key, z), kl
+        z, log_q = self.sample_and_log_prob(seed=key)
+        return z, log_q - other.log_prob(z)
+
+
+def with_inert_steps(p: Distribution) -> Distribution:
+    """p, or, where it is a chain of floating-point latents with a length of its own, p with N(0, I)
+    for the steps beyond."""
+    if not isinstance(p, Markov) or p.length is None:
+        return p
+    leaves = jax.tree.leaves(structure_of(p))
+    real = all(jnp.issubdtype(leaf.dtype, jnp.floating) for leaf in leaves)
+    return WithInertSteps(p) if real else p
