@@ -3,6 +3,7 @@
 import dataclasses
 import sys
 from pathlib import Path
+from typing import Any
 
 from vaejax import report as reports
 from vaejax.arguments import parse, parse_known
@@ -12,6 +13,7 @@ from vaejax.commands.train import finish, set_up
 from vaejax.errors import UserError
 from vaejax.evaluation import Compare, Run
 from vaejax.evaluation.compared import Compared, by_protocol, compare_models, what_differs
+from vaejax.evaluation.compared_sequences import compare_sequences, sequence_comparison_section
 from vaejax.experiment import Comparison, ExperimentFile, find
 from vaejax.experiment import load as load_experiment
 from vaejax.experiment.loading import load
@@ -160,6 +162,9 @@ def _compare(
         if not run.directory.is_evaluated():
             with locked([run.directory]):
                 measure_run("evaluate", run, run.config.evaluate)
+    if members[0].runs[0].data.is_sequence:
+        _write_sequences(compare_sequences(members, title, tuning), out, name)
+        return
     about, pictures, log_p = compare_models(members, settings, title, tuning)
     about["findings"] = reports.findings(about["models"], log_p)
     out.mkdir(parents=True, exist_ok=True)
@@ -167,4 +172,15 @@ def _compare(
     folder.write_json(f"{name}.json", about)
     folder.write_text(f"{name}.html", reports.comparison_page(about, pictures))
     reports.print_comparison(about)
+    print(f"  {folder.file(f'{name}.html')}\n  {folder.file(f'{name}.json')}")
+
+
+def _write_sequences(about: dict[str, Any], out: Path, name: str) -> None:
+    out.mkdir(parents=True, exist_ok=True)
+    folder, section = RunDirectory(out), sequence_comparison_section(about)
+    folder.write_json(f"{name}.json", about)
+    folder.write_text(
+        f"{name}.html", reports.html("sections", title=section.title, sections=[section])
+    )
+    reports.print_section(section)
     print(f"  {folder.file(f'{name}.html')}\n  {folder.file(f'{name}.json')}")

@@ -80,7 +80,7 @@ def compare_models(
         "reference": reference_line(
             dataset.split("train"), dataset.split("test"), features, settings
         ),
-        "fairness": _fairness(members, tuning),
+        "fairness": fairness(members, tuning),
         "models": models,
     }
     return about, pictures, log_p
@@ -137,7 +137,7 @@ def _summary(member: Compared, measured: list) -> dict[str, Any]:
         "kind": first["kind"],
         "parts": first["parts"],
         "parameters": first["parameters"],
-        "training": _training(member.runs),
+        "training": training_of(member.runs),
         "generators": {},
     }
     for name in ("squared_error", "reconstruction"):
@@ -176,7 +176,7 @@ def _summary(member: Compared, measured: list) -> dict[str, Any]:
     return about
 
 
-def _training(runs: list[Run]) -> dict[str, Any]:
+def training_of(runs: list[Run]) -> dict[str, Any]:
     """Steps of each seed; seconds of them all, as their metrics say. Seeds that one process
     trained together shared the time."""
     seconds: dict[str, float] = {}
@@ -196,7 +196,7 @@ def _training(runs: list[Run]) -> dict[str, Any]:
     }
 
 
-def _fairness(members: list[Compared], tuning: str) -> list[str]:
+def fairness(members: list[Compared], tuning: str) -> list[str]:
     """What of networks and training is the same for all, and where a model differs from most."""
     settings = {}
     for member in members:

@@ -88,7 +88,7 @@ def measure_model(
     kind = run.kind
     generator_key, mode_key, test_key, train_key = jax.random.split(key, 4)
     arrays: dict[str, np.ndarray] = {}
-    summary: dict[str, Any] = {"kind": kind, "parts": parts_of(run), "parameters": _size(run)}
+    summary: dict[str, Any] = {"kind": kind, "parts": parts_of(run), "parameters": size_of(run)}
     test, labels = run.examples("test"), run.dataset.labels
     count = min(settings.samples, len(test.x))
     reference = features.apply(rows_of(test, slice(count)).x)
@@ -186,7 +186,7 @@ def parts_of(run: Run) -> dict[str, str]:
     return {"p(x, z)": "yes", "p(z)": prior, "p(x|z)": likelihood, "q(z|x)": name}
 
 
-def _size(run: Run) -> dict[str, int]:
+def size_of(run: Run) -> dict[str, int]:
     return {
         name: sum(leaf.size for leaf in jax.tree.leaves(part))
         for name, part in run.params._asdict().items()

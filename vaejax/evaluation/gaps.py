@@ -180,8 +180,8 @@ def gaps(run: Run, settings: Gaps) -> list[Part]:
       of each family `f`: `f`, the bound of its best q; `f_steps`, `f_converged`, `f_diverged`.
 
     Each with its `_std_error`. A fit starts at the encoder's q where that is of its family, else
-    at its mean and scale where it has them (of a chain, those of draws), else at N(0, I). With `map`, `amortized` and `best`
-    are log p(x, z) at the encoder's z and at the best.
+    at its mean and scale where it has them (of a chain, those of draws), else at N(0, I). With
+    `map`, `amortized` and `best` are log p(x, z) at the encoder's z and at the best.
     """
     parts = []
     programs = gap_programs(run.generative, run.inference, settings)
