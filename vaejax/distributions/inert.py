@@ -33,7 +33,9 @@ class WithInertSteps(distrax.Distribution):
 
     def _inert(self, z: Any) -> Any:
         """Which elements of z are beyond the length."""
-        beyond = jnp.arange(self.chain.num_steps) >= self.chain.length
+        chain = self.chain
+        length = chain.num_steps if chain.length is None else chain.length
+        beyond = jnp.arange(chain.num_steps) >= length
         return jax.tree.map(
             lambda leaf: jnp.broadcast_to(
                 beyond.reshape(-1, *(1,) * (jnp.ndim(leaf) - 1)), jnp.shape(leaf)
@@ -58,7 +60,7 @@ class WithInertSteps(distrax.Distribution):
             self._inert(z),
             z,
         )
-        return sum(jax.tree.leaves(terms))
+        return jnp.sum(jnp.stack(jax.tree.leaves(terms)))
 
     def _draw_and_log_density(self, key: Key) -> tuple[Any, Float[Array, ""]]:
         z, log_p = self.chain.sample_and_log_prob(seed=key)

@@ -75,7 +75,7 @@ def _per_frame(seeds: list[dict[str, np.ndarray]]) -> dict[str, Any]:
     frames = seeds[0]["frames"]
     found: dict[str, Any] = {}
     for name in (name for name in _BOUNDS if all(name in arrays for arrays in seeds)):
-        values = np.mean([arrays[name] for arrays in seeds], axis=0, dtype=np.float64)
+        values = _over_seeds(seeds, name)
         errors = [arrays[f"{name}_std_error"] for arrays in seeds]
         error = np.sqrt(np.sum(np.square(errors), axis=0)) / len(seeds)
         means = [float(arrays[name].sum(dtype=np.float64) / frames.sum()) for arrays in seeds]
@@ -95,10 +95,8 @@ def _difference(
     `half_width` that of Student's 95 % interval with the fewest degrees of freedom among these."""
     exact = all("log_p" in arrays for arrays in (*first, *second))
     name, frames = ("log_p" if exact else "iwae"), first[0]["frames"]
-    means = [
-        np.mean([a[name] for a in seeds], axis=0, dtype=np.float64) for seeds in (first, second)
-    ]
-    found = mean_and_errors(means[0] - means[1], None, frames)
+    difference = _over_seeds(first, name) - _over_seeds(second, name)
+    found = mean_and_errors(difference, None, frames)
     variance = (found["std_error_data"] or 0.0) ** 2
     for seeds in (first, second):
         ratios = [float(a[name].sum(dtype=np.float64) / frames.sum()) for a in seeds]
@@ -107,6 +105,11 @@ def _difference(
     error = math.sqrt(variance)
     half = error * float(stats.t.ppf(0.975, min(counts))) if counts else None
     return {"of": name, "mean": found["mean"], "std_error": error, "half_width": half}
+
+
+def _over_seeds(seeds: list[dict[str, np.ndarray]], name: str) -> np.ndarray:
+    """The mean over seeds, of each sequence."""
+    return np.stack([arrays[name] for arrays in seeds]).mean(axis=0, dtype=np.float64)
 
 
 def sequence_comparison_section(about: dict[str, Any]) -> Section:

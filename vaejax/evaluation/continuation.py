@@ -54,7 +54,7 @@ def continued(
 def first_frames(example: Example, count: Any, room: int) -> Example:
     """An example cut to its first `count` frames (traced or not), in `room` frames: of what is
     behind them nothing is left."""
-    exists, actions = example.given  # type: ignore[misc]
+    given: Any = example.given
     kept = jnp.arange(room) < count
 
     def cut(leaf):
@@ -62,7 +62,7 @@ def first_frames(example: Example, count: Any, room: int) -> Example:
         return jnp.where(kept.reshape(-1, *(1,) * (leaf.ndim - 1)), leaf, jnp.zeros_like(leaf))
 
     x = jax.tree.map(cut, example.x)
-    return Example(x, Conditions(exists[:room] & kept, jax.tree.map(cut, actions)))
+    return Example(x, Conditions(given.exists[:room] & kept, jax.tree.map(cut, given.actions)))
 
 
 def why_no_continuation(run: Run, use_q: bool) -> str | None:

@@ -27,8 +27,9 @@ def baselines_of(
     if not binary:
         return {"mean": np.asarray(mean, np.float32)}
     given: Any = train.given
-    seen = given.exists & ~np.asarray(jax.vmap(missing_frames)(train.x))
-    x = np.where(_wide(seen, train.x.ndim), train.x, 0)
+    x: Any = np.asarray(train.x)
+    seen = given.exists & ~np.asarray(jax.vmap(missing_frames)(x))
+    x = np.where(_wide(seen, x.ndim), x, 0)
     after = {"lit_after_1": np.empty(steps), "lit_after_0": np.empty(steps)}
     for h in range(1, steps + 1):
         both = seen[:, :-h] & seen[:, h:]
@@ -92,10 +93,10 @@ def binary_scores(
 
     over_steps = jax.vmap(lambda t, z, true: p_of(t, z).log_prob(true))
     log_p = jax.vmap(over_steps, (None, 0, None))(jnp.arange(len(true)), z, true)
-    stays = [_wide(baselines[f"lit_after_{value}"], true.ndim) for value in (1, 0)]
+    one, zero = (_wide(baselines[f"lit_after_{value}"], true.ndim) for value in (1, 0))
     found = {
         "log_p": jax.nn.logsumexp(log_p, axis=0) - jnp.log(len(x)),
-        "log_p_last": _log_bernoulli(jnp.where(last > 0.5, *stays), true),
+        "log_p_last": _log_bernoulli(jnp.where(last > 0.5, one, zero), true),
         "log_p_mean": _log_bernoulli(baselines["mean"], true),
     }
     frame = true.ndim - 1

@@ -9,8 +9,9 @@ import numpy as np
 from jaxtyping import Int
 
 from vaejax import marginal_likelihood as ml
-from vaejax.distributions import Markov, missing_frames, state_space_of
+from vaejax.distributions import Markov, state_space_of
 from vaejax.errors import SettingError, require
+from vaejax.evaluation.evaluate import count_frames
 from vaejax.evaluation.log_likelihood_section import log_likelihood_section
 from vaejax.evaluation.measurement import Arrays, MaySpend, Measurement, Part, rows_in
 from vaejax.evaluation.run import Run, check_examples
@@ -192,8 +193,8 @@ def summarize_log_likelihood(
 
 def _frames(run: Run, settings: LogLikelihood) -> Int[np.ndarray, " examples"]:
     """How many frames of each sequence exist and are not missing."""
-    x, given = run.examples(settings.split or "test", settings.examples)
-    return np.sum(given.exists & ~jax.vmap(missing_frames)(x), axis=1)
+    examples = run.examples(settings.split or "test", settings.examples)
+    return np.asarray(jax.vmap(count_frames)(*examples)["frames"])
 
 
 def _per_frame(estimates: ml.Estimates, frames: np.ndarray) -> dict[str, Any]:

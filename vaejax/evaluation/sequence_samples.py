@@ -48,7 +48,7 @@ def continued_sequences(
     given: Any = examples.given
     n, time = given.exists.shape
     room = time + steps
-    exists = np.arange(room) < (seen + steps)[:, None]
+    exists: Any = np.arange(room) < (seen + steps)[:, None]
     along: Any = ()
     if not isinstance(given.actions, tuple):
         along = np.zeros((n, room, given.actions.shape[-1]), np.float32)
