@@ -68,8 +68,8 @@ def _notes(about: dict[str, Any]) -> list[str]:
     else:
         notes += [
             "-log p(x_t): nats a frame, of each frame by itself given those seen, averaged over "
-            "the draws. Last frame: each value stays as often as it did in training, so many "
-            "frames later. Training mean: each value is 1 as often as there.",
+            "the draws. Last frame: each value stays as often as it did, so many frames later, in "
+            "the first 200 training sequences. Training mean: each value is 1 as often as there.",
             "The intervals are of numbers made of a frame's draws: how many values are 1, and of "
             "images the centre of these in pixels. Ties are broken at random: in a calibrated "
             f"model whole numbers too are inside in {level:g} %.",
@@ -131,7 +131,8 @@ def _scores_figure(about: dict[str, Any]) -> tuple[Any, str]:
     summary, level = about["summary"], about["settings"]["level"]
     calibrated = "calibration" in summary
     figure, axes = plt.subplots(1, 3 if calibrated else 2, figsize=(13 if calibrated else 9, 3.6))
-    for axis, columns in zip(axes, (_SCORES, _INSIDE), strict=False):
+    kinds: list[dict[str, Any]] = [_SCORES, _INSIDE]
+    for axis, columns in zip(axes, kinds, strict=False):
         names = [name for name in columns if name in summary["scores"]]
         for name, colour in zip(names, _COLOURS, strict=False):
             entries = summary["scores"][name]["by_step"]

@@ -27,6 +27,7 @@ from vaejax.marginal_likelihood.averages import mean_and_errors
 from vaejax.types import Example, rows_of
 
 _SHOWN, _DRAWN = 3, 3  # sequences in the pictures, and draws of each
+_TRAINED = 200  # training sequences that a guess is made of
 _MAX_VALUES = 50_000_000  # of x drawn at a time
 _BATCH = 25
 
@@ -79,8 +80,7 @@ def forecasts(run: Run, settings: Forecast) -> list[Part]:
     given: Any = examples.given
     start, steps = window(settings, given.exists.sum(axis=1))
     binary = run.data.support == "binary"
-    train: Any = run.examples("train")
-    baselines = baselines_of(train, run.data.mean, steps, binary)
+    baselines = baselines_of(run.examples("train", _TRAINED), run.data.mean, steps, binary)
     scores = binary_scores if binary else real_scores
 
     def drawn(key, params, example):
