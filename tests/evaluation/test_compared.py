@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from vaejax.evaluation.compared import Compared, _training, by_protocol, what_differs
+from vaejax.evaluation.compared import Compared, by_protocol, training_of, what_differs
 from vaejax.run_directory import RunDirectory
 from vaejax.training import Train
 
@@ -24,7 +24,7 @@ def a_member(folder, process, seconds, steps=20, protocol=()):
 @pytest.mark.parametrize("processes, seconds", [((1, 1), 8.0), ((1, 2), 16.0)])
 def test_runs_of_equal_time_both_count_unless_they_shared_it(tmp_path, processes, seconds):
     runs = [a_member(tmp_path / str(i), process, 8.0) for i, process in enumerate(processes)]
-    assert _training(runs) == {"steps": 20, "seeds": 2, "seconds": seconds}
+    assert training_of(runs) == {"steps": 20, "seeds": 2, "seconds": seconds}
 
 
 def test_runs_of_other_data_are_apart_and_it_says_in_what(tmp_path):
