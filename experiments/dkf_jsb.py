@@ -35,7 +35,7 @@ config = SequenceConfig(
     train=Train(steps=24_000, batch_size=20, learning_rate=3e-3, validations=120),
     evaluate=Evaluate(num_samples=100),
     objective=SequenceBound(warmup_steps=8_000, warmup_start=0.2),
-    gradient=GradientRules(l2=0.05),
+    gradient=GradientRules(l2=0.1),
 )
 
 
