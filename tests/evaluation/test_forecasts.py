@@ -118,13 +118,30 @@ def test_nothing_behind_the_start_is_seen():
     given = dataset().given["test"]
     given.actions[:, START:] = 7.0
     other = a_run_of(
-        dataclasses.replace(changed, given=dict.fromkeys(("train", "validation", "test"), given)),
+        dataclasses.replace(changed, given=changed.given | {"test": given}),
         MODEL,
         Q,
         PARAMS,
     )
     moved = np.abs(whole(forecasts(other, SETTINGS)[1])["mean"] - first["mean"])
     assert moved[:2].max(axis=2).min() > 1
+
+
+def section_of(run, settings, summary, arrays):
+    """The section, each figure of which is drawn."""
+    about = {
+        "summary": summary,
+        "settings": dataclasses.asdict(settings),
+        "support": run.data.support,
+        "protocol": run.data.protocol(),
+        "parameters": "last",
+        "step": 1,
+        "stopped_by": None,
+    }
+    section = FORECAST_MEASUREMENT.section(about, arrays)
+    for figure in section.figures:
+        assert len(figure.drawn[0]) > 1000
+    return section
 
 
 def test_the_scores_of_a_run():
@@ -151,20 +168,9 @@ def test_the_scores_of_a_run():
     assert [entry["n"] for entry in by_step] == [2, 1, 1]
     total = found["error"].sum() / 4
     assert summary["scores"]["error"]["all"]["mean"] == pytest.approx(total)
-    about = {
-        "summary": summary,
-        "settings": dataclasses.asdict(SETTINGS),
-        "support": "real",
-        "protocol": run.data.protocol(),
-        "parameters": "last",
-        "step": 1,
-        "stopped_by": None,
-    }
-    section = FORECAST_MEASUREMENT.section(about, arrays)
+    section = section_of(run, SETTINGS, summary, arrays)
     assert [row[0] for row in section.tables[0].rows] == ["1", "2", "3", "all"]
     assert any("too short" in note and "examples 2" in note for note in section.notes)
-    for figure in section.figures:
-        assert len(figure.drawn[0]) > 1000
 
 
 def test_a_rank_among_draws_is_uniform_with_ties_too():
@@ -222,6 +228,8 @@ def test_binary_frames_have_their_log_probability_and_calibration():
     for found in bins:
         frequency = found["frequency"]
         assert abs(found["predicted"] - frequency["mean"]) < 4 * frequency["std_error_data"]
+    section = section_of(run, settings, summary, arrays)
+    assert len(section.tables) == 3 and len(section.tables[2].rows) == 10
     inside = summary["scores"]["inside_lit"]["all"]["mean"]
     assert inside == pytest.approx(0.9, abs=4 * (0.09 / (n * 4)) ** 0.5)
 

@@ -82,8 +82,9 @@ def _lines(x, exists, starts, ways, band) -> Any:
             if i == 0:
                 axis.set_ylabel(f"$x_{{t,{j + 1}}}$" if elements > 1 else "$x_t$")
         axes[-1, i].set_xlabel("frame t")
-    axes[0, 0].legend(fontsize=7)
-    figure.tight_layout()
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    figure.tight_layout(rect=(0, 0, 1, 1 - 0.35 / figure.get_figheight()))
+    figure.legend(handles, labels, loc="upper center", ncol=5, fontsize=9, frameon=False)
     return figure
 
 
@@ -127,7 +128,7 @@ def _films(x, exists, starts, ways) -> Any:
     """Of each sequence a strip of what happened, and one of each draw of what follows."""
     strips = []  # title, film, how many of its frames were seen
     for i, start in enumerate(starts):
-        strips.append((f"sequence {i + 1}: x", x[i, : exists[i].sum()], start))
+        strips.append(("x", x[i, : exists[i].sum()], start))
         for way in ways:
             for draw in way.draws[i][:3]:
                 strips.append((way.title, _joined(x, starts, i, draw), start))
@@ -150,7 +151,7 @@ def _films(x, exists, starts, ways) -> Any:
         axis.set_yticks([])
         axis.set_ylabel(title, fontsize=7, rotation=0, ha="right", va="center")
         places = np.arange(len(shown)) * step + width / 2 - 0.5
-        axis.set_xticks(places, [str(t) for t in shown] if title.endswith(": x") else [])
+        axis.set_xticks(places, [str(t) for t in shown] if title == "x" else [])
         axis.tick_params(length=0, labelsize=6, pad=1)
         for spine in axis.spines.values():
             spine.set_visible(False)

@@ -147,7 +147,7 @@ def _scores_figure(about: dict[str, Any]) -> tuple[Any, str]:
     axes[0].set_ylabel("nats a frame" if calibrated else "squared error a value")
     axes[1].set_ylabel(f"share inside the central {100 * level:g} %")
     axes[1].axhline(level, color="black", lw=0.7)
-    axes[1].set_ylim(0, 1)
+    axes[1].set_ylim(0, 1.02)
     if calibrated:
         some = [found for found in summary["calibration"] if found["count"]]
         axes[2].plot([0, 1], [0, 1], color="black", lw=0.7)
