@@ -359,6 +359,14 @@ def test_an_evaluation_says_how_much_the_code_carries(runs):
     assert "information_lower" not in other["summary"]
 
 
+def test_what_is_of_sequences_is_refused_of_images(runs, capsys):
+    run = str(folder(runs, "digits_vae"))
+    refused(capsys, ["sample", run, "--forecast", "5"], "--forecast", "sequences")
+    refused(capsys, ["forecast", run], "no state-space model")
+    filters = ["log-likelihood", run, "--estimator", "filter"]
+    refused(capsys, filters, "state-space model", "importance")
+
+
 def test_sample_writes_draws_of_the_model(runs, capsys):
     run = folder(runs, "digits_vae")
     assert main(["sample", str(run), "--count", "30"]) == 0
