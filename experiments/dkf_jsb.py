@@ -2,13 +2,16 @@
 
 A gated transition, an inference network that reads from the end (DKS), the KL's weight annealed
 from 0.2 to 1, an L2 penalty, the best parameters by validation. Smaller than the published model
-(z of 32, not 100; a GRU of 100, not an LSTM of 600) and trained for as many updates as two cores
-make in twenty minutes. Nottingham, Piano-midi and MuseData: --data.name nottingham, piano_midi,
+(z of 32, not 100; a GRU of 100, not an LSTM of 600) and trained 24,000 updates, half an
+hour on two shared cores. Nottingham, Piano-midi and MuseData: --data.name nottingham, piano_midi,
 musedata.
 
 Command:  vaejax run dkf_jsb --seeds 0 1 2
 Expected: -ELBO at most 7.0, -log p(x) (IWAE-100) at most 6.6 nats/frame; published, with z of 100,
 bound and importance sampling: DKS 7.03, 6.61; DMM 6.93, 6.39
+Measured: 3 seeds, 77 test pieces, nats/frame = total nats / total frames: -ELBO 6.985 +- 0.015
+(seeds) +- 0.094 (data), IWAE-100 6.749 +- 0.015; see dkf_jsb.json. Particle filters, 10 of 1,000
+particles guided by q: FILTER
 """
 
 from vaejax.evaluation import Evaluate
