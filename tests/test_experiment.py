@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import vaejax
+from tests.training.test_lowering import tiny_sequences
 from vaejax import distributions, experiment, inference
 from vaejax.arguments import in_options, parse
 from vaejax.data import Dataset, load_summary
@@ -22,6 +23,7 @@ from vaejax.experiment import (
     Config,
     Data,
     LikelihoodKind,
+    SequenceConfig,
     find,
     folders,
     from_json,
@@ -155,14 +157,16 @@ def test_a_likelihood_of_other_values_is_refused(likelihood, name, binarization,
     ids=lambda path: path.stem,
 )
 def test_every_experiment_is_built_from_a_saved_summary(path, tmp_path):
-    """Of binary data; the model needs nothing else of them."""
-    dataset = load_data(Config(Data("digits")))
-    (tmp_path / "data.json").write_text(json.dumps(dataset.summary.to_json()))
+    """Of binary data, or of sequences; the model needs nothing else of them."""
     file = load(path)
+    config, dataset = file.config, load_data(Config(Data("digits")))
+    if isinstance(config, SequenceConfig):
+        config, dataset = tiny_sequences(config)
+    (tmp_path / "data.json").write_text(json.dumps(dataset.summary.to_json()))
     summary = load_summary(tmp_path / "data.json")
     shapes = []
     for data in (dataset, summary):
-        built = file.build(file.config, data)
+        built = file.build(config, data)
         make = partial(init_params, generative=built.generative, inference=built.inference)
         shapes.append(jax.eval_shape(make, jax.random.key(0))[0])
     assert shapes[0] == shapes[1]

@@ -8,6 +8,7 @@ import importlib
 __version__ = "0.2.0"
 
 _TYPES = (
+    "Conditions",
     "Example",
     "GenerativeModel",
     "InferenceNetwork",

@@ -64,7 +64,8 @@ def test_pendulum_images_follow_its_physics():
     assert (images[0] == images[0, 0]).all()
     assert (images[0, 0, :8].sum(), images[0, 0].sum()) == (2, 32)
     assert images[1, :40].std(axis=0).any()
-    assert (images[1, -1] == images[0, 0]).all()
+    # At rest the rod's long edges lie on pixel centres: those 8 go either way.
+    assert (images[1, -1] != images[0, 0]).sum() <= 8
     rng = np.random.RandomState(1)
     actions, initial = pendulum.draw_actions(rng, 20), pendulum.draw_initial(rng, 20)
     there = pendulum.simulate(NoNoise(), actions, initial)

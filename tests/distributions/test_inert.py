@@ -7,7 +7,7 @@ import pytest
 import scipy.stats
 
 from tests import state_space as linear
-from tests.evaluation.test_sequences import MODEL, PARAMS, Q
+from tests.evaluation.test_evaluated_sequences import MODEL, PARAMS, Q
 from vaejax.distributions import (
     FullGaussian,
     WithInertSteps,

@@ -1,5 +1,5 @@
 """Forecasts of a linear model beside the exact predictive distribution, and particle filters of a
-run beside the Kalman filter; the model is that of `tests.evaluation.test_sequences`."""
+run beside the Kalman filter; the model is that of `tests.evaluation.test_evaluated_sequences`."""
 
 import dataclasses
 
@@ -10,7 +10,7 @@ import pytest
 import scipy.stats
 
 from tests import state_space as linear
-from tests.evaluation.test_sequences import LENGTHS, MODEL, PARAMS, THETA, Q, dataset
+from tests.evaluation.test_evaluated_sequences import LENGTHS, MODEL, PARAMS, THETA, Q, dataset
 from tests.runs import a_run, a_run_of, examples, whole
 from vaejax.data import SequenceDataset
 from vaejax.distributions import (

@@ -228,14 +228,36 @@ def test_what_cannot_be_filtered_is_refused():
     linear = model(given["actions"])
     with pytest.raises(ValueError, match="num_particles must be a whole number, at least 1; got 0"):
         particle_filter(KEY, linear, x, num_particles=0)
-    with pytest.raises(ValueError, match="length must be 1 to the 8 frames of x; got 9"):
-        particle_filter(KEY, linear, x, num_particles=5, length=9)
-    wide = Markov(DiagonalGaussian(jnp.zeros(3), jnp.zeros(3)), lambda t, z: None, 8)
-    with pytest.raises(ValueError, match=r"q proposes states of shape \(3,\) at 8 steps"):
-        particle_filter(KEY, linear, x, wide, num_particles=5)
     with pytest.raises(TypeError, match="q proposes step by step, as a Markov distribution does"):
         particle_filter(
             KEY, linear, x, DiagonalGaussian(jnp.zeros((8, 2)), jnp.zeros((8, 2))), num_particles=5
         )
     with pytest.raises(ValueError, match="x has 8 frames, the model 7"):
         particle_filter(KEY, linear.joint(7), x, num_particles=5)
+
+
+@pytest.mark.parametrize("length", [9, 0, 2.5, np.int64(9), np.int64(0)])
+def test_a_length_beyond_the_sequence_is_refused(length):
+    linear = model(jnp.zeros((8, 1)))
+    x = np.zeros((8, 3), np.float32)
+    with pytest.raises(ValueError, match="length must be a whole number from 1 to the 8 frames"):
+        particle_filter(KEY, linear, x, num_particles=5, length=length)
+    with pytest.raises(ValueError, match="length must be a whole number from 1 to the 8 frames"):
+        linear.joint(length, 8)
+
+
+def test_an_x_or_a_step_of_another_shape_is_refused():
+    linear = model(jnp.zeros((8, 1)))
+    for x in (np.zeros((8, 1), np.float32), np.zeros(8, np.float32), np.zeros((0, 3), np.float32)):
+        with pytest.raises(ValueError, match="expected x of one sequence, time first"):
+            particle_filter(KEY, linear, x, num_particles=5)
+    x = np.zeros((8, 3), np.float32)
+    first = DiagonalGaussian(jnp.zeros(2), jnp.zeros(2))
+    wide = Markov(first, lambda t, z: DiagonalGaussian(jnp.zeros(3), jnp.zeros(3)), 8)
+    with pytest.raises(ValueError, match=r"states of shape \(2,\), then \(3,\), at 8 steps"):
+        particle_filter(KEY, linear, x, wide, num_particles=5)
+    x[4, 1] = np.nan
+    with pytest.raises(ValueError, match="frame 4 of x is NaN in part"):
+        particle_filter(KEY, linear, x, num_particles=5)
+    with pytest.raises(ValueError, match="frame 4 of x is NaN in part"):
+        exact(linear.joint(8)).log_marginal(x[None])

@@ -146,7 +146,7 @@ def test_it_stands_between_the_importance_weighted_bound_and_log_p():
 
 def test_what_has_no_steps_is_refused():
     joint = chain(0.9).joint(3)
-    with pytest.raises(TypeError, match="expects a joint with a Markov prior"):
+    with pytest.raises(TypeError, match="q proposes step by step"):
         fivo(KEY, standard_normal(3, 1), joint, np.zeros((3, 1), np.float32), num_particles=2)
-    with pytest.raises(ValueError, match="num_particles must be at least 1; got 0"):
+    with pytest.raises(ValueError, match="num_particles must be a whole number, at least 1; got 0"):
         fivo(KEY, joint.prior, joint, np.zeros((3, 1), np.float32), num_particles=0)

@@ -32,7 +32,7 @@ from vaejax.distributions.flow import (
     affine_coupling_layer,
     spline_coupling_layer,
 )
-from vaejax.distributions.frames import Frames, filled, missing_frames
+from vaejax.distributions.frames import Frames, check_frames, filled, missing_frames
 from vaejax.distributions.full_gaussian import FullGaussian, as_gaussian, unit_lower_triangle
 from vaejax.distributions.full_gaussian_mixture import FullGaussianMixture
 from vaejax.distributions.gaussian_mixture import GaussianMixture
@@ -43,7 +43,12 @@ from vaejax.distributions.markov import Markov
 from vaejax.distributions.particles import Filtered, filter_particles, systematic
 from vaejax.distributions.point_mass import PointMass
 from vaejax.distributions.shapes import check_shapes
-from vaejax.distributions.state_space import StateSpace, state_space_of
+from vaejax.distributions.state_space import (
+    StateSpace,
+    check_length,
+    check_steps,
+    state_space_of,
+)
 from vaejax.distributions.support import check_support, support_problem
 from vaejax.distributions.vamp import Vamp
 
@@ -74,7 +79,10 @@ __all__ = [
     "as_diagonal_gaussian",
     "as_gaussian",
     "can_complete",
+    "check_frames",
+    "check_length",
     "check_shapes",
+    "check_steps",
     "check_support",
     "draws_together",
     "filled",

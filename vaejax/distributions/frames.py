@@ -8,6 +8,7 @@ from typing import Any
 import distrax
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from vaejax.distributions.capabilities import structure_of
@@ -106,3 +107,20 @@ def _without_value(leaf):
 
 def _as_wide(flags: Bool[Array, "..."], leaf: Array) -> Bool[Array, "..."]:
     return flags.reshape(flags.shape + (1,) * (leaf.ndim - flags.ndim))
+
+
+def check_frames(function: str, x: Any) -> None:
+    """Raises ValueError where a frame of a known x is NaN in part: neither seen nor missing."""
+    leaves = jax.tree.leaves(x)
+    if any(isinstance(leaf, jax.core.Tracer) for leaf in leaves):
+        return
+    x = jax.tree.map(np.asarray, x)
+    seen = ~missing_frames(x)
+    values = [leaf for leaf in jax.tree.leaves(x) if np.issubdtype(leaf.dtype, np.floating)]
+    partly = [np.isnan(leaf.reshape(len(leaf), -1)).any(axis=1) & seen for leaf in values]
+    if partly and np.any(partly):
+        first = int(np.argmax(np.any(partly, axis=0)))
+        raise ValueError(
+            f"{function}: frame {first} of x is NaN in part: a missing frame is NaN in all of its "
+            "values"
+        )

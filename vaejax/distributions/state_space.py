@@ -34,10 +34,61 @@ class StateSpace(NamedTuple):
 
     def joint(self, length: Int[Array, ""] | int, num_steps: int | None = None) -> Joint:
         """p(x, z) of sequences of this length; `num_steps` is the room that x has, the length
-        unless given."""
+        unless given. ValueError where a length that is no tracer is not 1 to `num_steps`."""
         num_steps = int(length) if num_steps is None else num_steps
+        check_length("StateSpace.joint", length, num_steps)
         prior = Markov(self.initial, self.transition, num_steps, length)
         return Joint(prior, Partial(Frames, self.emission, length=length))
+
+
+def check_length(function: str, length: Any, num_steps: int) -> None:
+    """Raises ValueError where a length that is known is no whole number from 1 to `num_steps`."""
+    if length is None or isinstance(length, jax.core.Tracer):
+        return
+    if not (float(length).is_integer() and 1 <= length <= num_steps):
+        raise ValueError(
+            f"{function}: length must be a whole number from 1 to the {num_steps} frames there is "
+            f"room for; got {length}"
+        )
+
+
+def check_steps(function: str, model: StateSpace, x: Any, q: Any = None) -> None:
+    """Whether x has frames, and q steps, of the model's shapes; told from shapes alone.
+
+    Raises:
+      TypeError: q is no `Markov` chain.
+      ValueError: x or q is of another shape than the model's frames and states.
+    """
+    num_steps = jax.tree.leaves(x)[0].shape[0] if jax.tree.leaves(x)[0].ndim else 0
+    z = structure_of(model.initial)
+    time = jax.ShapeDtypeStruct((), jnp.int32)
+    frame = jax.eval_shape(lambda t, z: _draw(model.emission(t, z)), time, z)
+    expected = jax.tree.map(lambda leaf: (num_steps, *leaf.shape), frame)
+    found = jax.tree.map(lambda leaf: tuple(leaf.shape), x)
+    if num_steps < 1 or found != expected:
+        frames = jax.tree.map(lambda leaf: tuple(leaf.shape), frame)
+        raise ValueError(
+            f"{function}: expected x of one sequence, time first, with frames of shape {frames}; "
+            f"got x of shape {found}"
+        )
+    if q is None:
+        return
+    if not isinstance(q, Markov):
+        raise TypeError(
+            f"{function}: q proposes step by step, as a Markov distribution does; got "
+            f"{type(q).__name__}"
+        )
+    step = jax.eval_shape(lambda t, z: _draw(q.step(t, z)), time, z) if num_steps > 1 else z
+    states = [jax.tree.map(lambda leaf: leaf.shape, s) for s in (z, structure_of(q.initial), step)]
+    if not states[0] == states[1] == states[2] or q.num_steps != num_steps:
+        raise ValueError(
+            f"{function}: q proposes states of shape {states[1]}, then {states[2]}, at "
+            f"{q.num_steps} steps; the model has {states[0]} and x {num_steps}: they must agree"
+        )
+
+
+def _draw(p: Distribution) -> Any:
+    return p.sample(seed=jax.random.key(0))
 
 
 def state_space_of(joint: Any) -> tuple[StateSpace, int, Any] | None:

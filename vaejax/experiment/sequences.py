@@ -73,7 +73,8 @@ class SequenceBound:
         require(0 <= start <= 1, "warmup_start", "from 0 to 1", start)
         if self.warmup_steps > 0 and self.kind != "elbo":
             raise SettingError(
-                f"warmup_steps is of the ELBO's KL; {self.kind} has no such part: leave it out",
+                f"warmup_steps weighs the ELBO's KL, which {self.kind} does not have: give "
+                "warmup_steps 0",
                 "warmup_steps",
                 "kind",
             )
@@ -129,7 +130,10 @@ def _matrices(params: Any) -> Any:
 class SequenceConfig(Config):
     """The configuration of an experiment on sequences."""
 
-    model: DeepStateSpace = dataclasses.field(default_factory=DeepStateSpace)  # type: ignore[assignment]
+    model: DeepStateSpace = dataclasses.field(  # type: ignore[assignment]
+        default_factory=DeepStateSpace
+    )
+    """p(x, z) and q(z | x)."""
     objective: SequenceBound = dataclasses.field(default_factory=SequenceBound)
     gradient: GradientRules = dataclasses.field(default_factory=GradientRules)
 
@@ -182,8 +186,8 @@ def _emission(model: DeepStateSpace, frame: DataSummary) -> Any:
         return networks.MLP(model.emission_hidden, shape, jax.nn.relu, bias)
     if not likelihood.is_density:
         raise SettingError(
-            f"constant_scale is of a likelihood with a scale, gaussian; {model.likelihood} has "
-            "none: leave it out",
+            "model.constant_scale is of a likelihood with a scale, gaussian; "
+            f"{model.likelihood} has none: leave it out",
             "model.constant_scale",
             "model.likelihood",
         )

@@ -5,7 +5,14 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from vaejax.distributions import StateSpace, filter_particles, systematic
+from vaejax.distributions import (
+    StateSpace,
+    check_frames,
+    check_length,
+    check_steps,
+    filter_particles,
+    systematic,
+)
 from vaejax.types import Distribution, Key, Latent, Observation
 
 
@@ -35,12 +42,17 @@ def forecast(
       length: T, where x is padded; may be traced.
 
     Raises:
-      ValueError: num_steps or num_particles below 1.
+      TypeError: q is no `Markov` chain.
+      ValueError: num_steps or num_particles below 1; a length beyond x; x or q of other shapes than
+        the model's.
     """
     for name, value in (("num_steps", num_steps), ("num_particles", num_particles)):
         if value < 1:
             raise ValueError(f"forecast: {name} must be at least 1; got {value}")
     room = jax.tree.leaves(x)[0].shape[0]
+    check_length("forecast", length, room)
+    check_steps("forecast", model, x, q)
+    check_frames("forecast", x)
     first = jnp.asarray(room if length is None else length, jnp.int32)
     filter_key, resample_key, order_key, move_key = jax.random.split(key, 4)
     found = filter_particles(filter_key, model, x, q, num_particles=num_particles, length=length)

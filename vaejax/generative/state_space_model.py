@@ -6,6 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax.tree_util import Partial
+from jaxtyping import Array, Float
 
 from vaejax.distributions import DiagonalGaussian, StateSpace
 from vaejax.types import Conditions, Distribution, GenerativeModel
@@ -28,6 +29,8 @@ def state_space_model(
       emission: anything with `init(key, z)` and `apply(theta, z) -> outputs`, for one frame.
       likelihood: outputs -> p(x_t | z_t).
       num_actions: numbers in u_t.
+
+    Its joint raises ValueError where what is given is no `Conditions`, or has other actions.
     """
 
     def init(key):
@@ -46,10 +49,8 @@ def state_space_model(
         del t
         return likelihood(emission.apply(parameters, z))
 
-    def joint(theta, given: Conditions):
-        exists, actions = given
-        num_steps = exists.shape[-1]
-        actions = jnp.asarray(actions) if num_actions else jnp.zeros((num_steps, 0))
+    def joint(theta, given=()):
+        num_steps, actions = _conditions(given, num_actions)
         initial = DiagonalGaussian(theta["initial"]["mean"], theta["initial"]["log_scale"])
         model = StateSpace(
             initial, Partial(step, theta["transition"], actions), Partial(emit, theta["emission"])
@@ -57,3 +58,23 @@ def state_space_model(
         return model.joint(given.length, num_steps)
 
     return GenerativeModel(init, joint)
+
+
+def _conditions(given: Any, num_actions: int) -> tuple[int, Float[Array, "time action"]]:
+    """(how many steps there is room for, the actions; of none (time, 0))."""
+    if not isinstance(given, Conditions):
+        raise ValueError(
+            "a sequence is given Conditions(exists, actions): which of its steps exist, and what "
+            f"acts on them; got {type(given).__name__}"
+        )
+    num_steps = given.exists.shape[-1]
+    expected = (num_steps, num_actions) if num_actions else ()
+    found = () if isinstance(given.actions, tuple) else jnp.shape(given.actions)
+    if found != expected:
+        raise ValueError(
+            f"expected actions of shape {expected}, one for each of the {num_steps} steps; got "
+            f"{found}"
+            if num_actions
+            else f"this model has no actions; got some of shape {found}: leave them out"
+        )
+    return num_steps, jnp.asarray(given.actions) if num_actions else jnp.zeros((num_steps, 0))

@@ -9,7 +9,13 @@ import numpy as np
 import scipy.linalg
 from jaxtyping import Float
 
-from vaejax.distributions import as_gaussian, missing_frames, state_space_of, structure_of
+from vaejax.distributions import (
+    as_gaussian,
+    check_frames,
+    missing_frames,
+    state_space_of,
+    structure_of,
+)
 from vaejax.marginal_likelihood.compiled import Structure, separate
 from vaejax.types import Joint
 
@@ -46,6 +52,8 @@ class LinearStateSpace(NamedTuple):
         """(log p(x), standard error) of each x, in nats. The error is the root mean square change
         when every number of the model is off by its rounding: four times, at random. Missing
         frames are integrated over."""
+        for x in np.asarray(xs):
+            check_frames("exact", x)
         frames = np.asarray(xs, np.float64).reshape(len(xs), len(self.F), -1)
         missing = np.stack([missing_frames(x) for x in np.asarray(xs)])
         value = self._filtered(frames, missing)

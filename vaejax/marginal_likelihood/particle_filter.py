@@ -5,7 +5,14 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from vaejax.distributions import StateSpace, filter_particles, state_space_of, structure_of
+from vaejax.distributions import (
+    StateSpace,
+    check_frames,
+    check_length,
+    check_steps,
+    filter_particles,
+    state_space_of,
+)
 from vaejax.marginal_likelihood.checks import check_counts
 from vaejax.marginal_likelihood.estimate import Estimate, estimate_of
 from vaejax.marginal_likelihood.precision import highest_precision
@@ -50,10 +57,9 @@ def particle_filter(
         another number of steps than x; a length beyond x.
     """
     check_counts(_NAME, num_particles=num_particles, num_filters=num_filters)
-    num_steps = jax.tree.leaves(x)[0].shape[0]
-    steps, length = _steps(model, length, num_steps)
-    if q is not None:
-        _check_proposal(steps, q, num_steps)
+    steps, length = _steps(model, length, x)
+    check_steps(_NAME, steps, x, q)
+    check_frames(_NAME, x)
 
     def one(key):
         found = filter_particles(key, steps, x, q, num_particles=num_particles, length=length)
@@ -65,7 +71,8 @@ def particle_filter(
     return estimate_of(error_key, log_p, ess_along=along, ess_smallest=jnp.min(along))
 
 
-def _steps(model: Any, length: Any, num_steps: int) -> tuple[StateSpace, Any]:
+def _steps(model: Any, length: Any, x: Observation) -> tuple[StateSpace, Any]:
+    num_steps = jax.tree.leaves(x)[0].shape[0]
     found = (model, num_steps, None) if isinstance(model, StateSpace) else state_space_of(model)
     if found is None:
         raise TypeError(
@@ -76,21 +83,5 @@ def _steps(model: Any, length: Any, num_steps: int) -> tuple[StateSpace, Any]:
     if room != num_steps:
         raise ValueError(f"{_NAME}: x has {num_steps} frames, the model {room}: they must agree")
     length = own_length if length is None else length
-    if isinstance(length, int) and not 1 <= length <= num_steps:
-        raise ValueError(f"{_NAME}: length must be 1 to the {num_steps} frames of x; got {length}")
+    check_length(_NAME, length, num_steps)
     return steps, length
-
-
-def _check_proposal(steps: StateSpace, q: Any, num_steps: int) -> None:
-    if not hasattr(q, "step"):
-        raise TypeError(
-            f"{_NAME}: q proposes step by step, as a Markov distribution does; got "
-            f"{type(q).__name__}: give none, or importance sampling with it"
-        )
-    own = jax.tree.map(lambda leaf: leaf.shape, structure_of(steps.initial))
-    proposed = jax.tree.map(lambda leaf: leaf.shape, structure_of(q.initial))
-    if own != proposed or q.num_steps != num_steps:
-        raise ValueError(
-            f"{_NAME}: q proposes states of shape {proposed} at {q.num_steps} steps; the model has "
-            f"{own} and x {num_steps}: they must agree"
-        )

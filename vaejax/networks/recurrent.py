@@ -41,5 +41,6 @@ class GRU(nn.Module):
 
 def _orthogonal_blocks(key, size):
     """Of r, u and c, side by side."""
-    blocks = [nn.initializers.orthogonal()(k, (size, size)) for k in jax.random.split(key, 3)]
+    orthogonal = nn.initializers.orthogonal(dtype=jnp.float32)
+    blocks = [orthogonal(k, (size, size)) for k in jax.random.split(key, 3)]
     return jnp.concatenate(blocks, axis=1)

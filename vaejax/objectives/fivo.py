@@ -2,7 +2,7 @@
 
 import jax
 
-from vaejax.distributions import filter_particles, state_space_of
+from vaejax.distributions import check_steps, filter_particles, state_space_of
 from vaejax.distributions.particles import multinomial
 from vaejax.objectives.terms import Terms
 from vaejax.types import Distribution, Joint, Key, Observation
@@ -35,17 +35,21 @@ def fivo(
 
     Raises:
       TypeError: p(x, z) is no state-space model, or q no `Markov`.
-      ValueError: num_particles below 1.
+      ValueError: num_particles below 1; q or x of other shapes than the model's.
     """
-    if num_particles < 1:
-        raise ValueError(f"num_particles must be at least 1; got {num_particles}")
+    if not isinstance(num_particles, int) or num_particles < 1:
+        raise ValueError(f"num_particles must be a whole number, at least 1; got {num_particles}")
     found = state_space_of(joint)
-    if found is None or not hasattr(q, "step"):
+    if found is None:
         raise TypeError(
-            "fivo expects a joint with a Markov prior and Frames for x, as StateSpace.joint gives, "
-            f"and a Markov q; got a {type(joint.prior).__name__} prior and {type(q).__name__} as q"
+            "fivo expects a joint with a Markov prior and Frames for x, as StateSpace.joint gives; "
+            f"got a {type(joint.prior).__name__} prior"
         )
-    model, _, length = found
+    model, room, length = found
+    check_steps("fivo", model, x, q)
+    num_steps = jax.tree.leaves(x)[0].shape[0]
+    if room != num_steps:
+        raise ValueError(f"fivo: x has {num_steps} frames, the joint {room}: they must agree")
     filtered = filter_particles(
         key, model, x, q, num_particles=num_particles, length=length, resample=multinomial
     )

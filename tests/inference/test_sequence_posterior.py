@@ -116,3 +116,13 @@ def test_a_flow_on_each_step_has_the_density_of_its_draws():
 def test_an_unknown_view_is_refused():
     with pytest.raises(ValueError, match="sees must be one of past, future, both"):
         inference.sequence_posterior(2, None, (3,), 4, sees="all")
+
+
+def test_what_a_sequence_is_given_has_its_shape():
+    p, _, params = pair("past")
+    with pytest.raises(ValueError, match="a sequence is given Conditions"):
+        p.joint(params.generative)
+    with pytest.raises(ValueError, match=r"actions of shape \(7, 2\), one for each of the 7 steps"):
+        p.joint(params.generative, Conditions(np.ones(T, bool), ACTIONS[:5]))
+    with pytest.raises(ValueError, match=r"actions of shape \(7, 2\)"):
+        p.joint(params.generative, Conditions(np.ones(T, bool)))
