@@ -36,3 +36,9 @@ def test_runs_of_other_data_are_apart_and_it_says_in_what(tmp_path):
     assert groups == [[one, third], [other]]
     assert "binarization dynamic in a, static in b" in what_differs(groups)
     assert "data digits" not in what_differs(groups)
+    noted = Compared("d", [a_member(tmp_path / "d", 1, 1.0, protocol={"note": "shorter"})])
+    for groups, words in (
+        ([[one], [noted]], "note none in a, shorter in d"),
+        ([[noted], [one]], "note shorter in d, none in a"),
+    ):
+        assert what_differs(groups).endswith(f"cannot be compared: {words}")

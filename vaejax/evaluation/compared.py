@@ -43,9 +43,10 @@ def what_differs(groups: list[list[Compared]]) -> str:
     first, second = (group[0] for group in groups[:2])
     here, there = (member.runs[0].data.protocol() for member in (first, second))
     differing = [
-        f"{name} {here[name]} in {first.label}, {there[name]} in {second.label}"
-        for name in here
-        if here[name] != there[name]
+        f"{name} {here.get(name, 'none')} in {first.label}, "
+        f"{there.get(name, 'none')} in {second.label}"
+        for name in here | there
+        if here.get(name) != there.get(name)
     ]
     return f"these runs cannot be compared: {'; '.join(differing)}"
 
