@@ -108,6 +108,10 @@ def test_missing_frames_are_in_no_moment(kind):
     x[exists] = hole
     with pytest.raises(UserError, match="expected training frames with values; all are missing"):
         dataclasses.replace(data, train=x)
+    for name in ("validation", "test"):
+        gone = np.full(getattr(data, name).shape, hole, x.dtype)
+        with pytest.raises(UserError, match=f"{name} frames with values; all are missing"):
+            dataclasses.replace(data, **{name: gone})
 
 
 def test_the_fingerprint_covers_lengths_and_actions():

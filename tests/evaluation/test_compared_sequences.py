@@ -43,6 +43,12 @@ def test_a_difference_is_paired_over_sequences():
     assert found["std_error"] < 0.1 * _per_frame(first)["log_p"]["std_error_data"]
     assert found["half_width"] == pytest.approx(2.05 * found["std_error"], rel=0.01)
     assert _difference(first, [arrays(0.05, exact=False)])["of"] == "iwae"
+    alone = {name: values * (np.arange(30) == 0) for name, values in first[0].items()}
+    found_alone = _difference([alone], [alone])
+    assert found_alone["std_error"] is None and found_alone["half_width"] is None
+    none = {name: np.zeros(30) for name in alone}
+    assert _difference([none] * 2, [none])["mean"] is None
+    assert _per_frame([none] * 2)["iwae"]["std_error_seeds"] is None
     back = _difference(second, first)
     assert back["mean"] == -found["mean"]
 

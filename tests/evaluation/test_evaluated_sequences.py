@@ -190,6 +190,32 @@ def test_the_error_of_a_ratio_is_that_over_many_data_sets():
     assert errors == pytest.approx(0.5 * 60**0.5 / counts[0].sum())
 
 
+def test_what_counts_nothing_is_no_example():
+    found = mean_and_errors(np.array([-6.0, 0.0]), None, np.array([3, 0]))
+    assert (found["mean"], found["std_error_data"], found["n"]) == (-2.0, None, 1)
+    values, counts = np.array([-6.0, -9.0, -4.0]), np.array([3, 4, 1])
+    more = mean_and_errors(np.append(values, 0.0), None, np.append(counts, 0))
+    assert more == mean_and_errors(values, None, counts)
+
+
+def test_without_an_observed_frame_there_is_no_mean():
+    """Of the first sequence alone, all of whose frames are missing."""
+    run, arrays = measured(missing=tuple(range(8)))
+    first = {
+        part: values if part == "together" else {name: a[:1] for name, a in values.items()}
+        for part, values in arrays.items()
+    }
+    about = about_of(run, arrays)
+    about["summary"] = summarize(first["evaluation"] | first["exact"]) | {
+        "kl_form": "",
+        "exact": "Kalman filter",
+    }
+    rows = {row[0]: row for row in evaluation_rows(about)}
+    assert rows["-log p(x), exact"][1:4] == ["-", "-", "-"]
+    seeds = {row[0]: row[1:3] for row in seeds_table([about, about])}
+    assert seeds["-log p(x), exact"] == ["-", "-"]
+
+
 def test_the_table_names_the_three_means():
     run, arrays = measured()
     about = about_of(run, arrays)

@@ -27,7 +27,7 @@ class SequenceDataset(Dataset):
 
     Raises:
       SettingError: a binarization; sequences are taken as they are.
-      UserError: no training frame is observed.
+      UserError: a split's frames are all missing.
     """
 
     num_categories: int | None = None
@@ -40,8 +40,13 @@ class SequenceDataset(Dataset):
                 f"got {self.binarization}: leave it out",
                 "binarization",
             )
-        if not self.observed("train").any():
-            raise UserError(f"{self.name}: expected training frames with values; all are missing")
+        for name, words in (("train", "training"), ("validation", "validation"), ("test", "test")):
+            empty = name != "train" and len(getattr(self, name)) == 0
+            if not empty and not self.observed(name).any():
+                raise UserError(
+                    f"{self.name}: expected {words} frames with values; all are missing: give "
+                    "others, or leave these sequences out"
+                )
 
     @property
     def support(self) -> Support:

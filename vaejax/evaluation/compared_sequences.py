@@ -78,8 +78,9 @@ def _per_frame(seeds: list[dict[str, np.ndarray]]) -> dict[str, Any]:
         values = _over_seeds(seeds, name)
         errors = [arrays[f"{name}_std_error"] for arrays in seeds]
         error = np.sqrt(np.sum(np.square(errors), axis=0)) / len(seeds)
-        means = [float(arrays[name].sum(dtype=np.float64) / frames.sum()) for arrays in seeds]
-        spread = np.std(means, ddof=1) / math.sqrt(len(means)) if means[1:] else None
+        means = [mean_and_errors(arrays[name], None, frames)["mean"] for arrays in seeds]
+        some = means[1:] and None not in means
+        spread = np.std(means, ddof=1) / math.sqrt(len(means)) if some else None
         found[name] = mean_and_errors(values, error, frames) | {
             "std_error_seeds": spread,
             "each_seed": means,
@@ -92,18 +93,21 @@ def _difference(
 ) -> dict[str, Any]:
     """log p(x) under the first model minus under the second, in nats per frame: exact where both
     have it, else of their bounds. The error is that over sequences, and over seeds, in squares;
-    `half_width` that of Student's 95 % interval with the fewest degrees of freedom among these."""
+    `half_width` that of Student's 95 % interval with the fewest degrees of freedom among these;
+    None where there is but one sequence and one seed, or no frame."""
     exact = all("log_p" in arrays for arrays in (*first, *second))
     name, frames = ("log_p" if exact else "iwae"), first[0]["frames"]
     difference = _over_seeds(first, name) - _over_seeds(second, name)
     found = mean_and_errors(difference, None, frames)
     variance = (found["std_error_data"] or 0.0) ** 2
     for seeds in (first, second):
-        ratios = [float(a[name].sum(dtype=np.float64) / frames.sum()) for a in seeds]
-        variance += np.var(ratios, ddof=1) / len(ratios) if ratios[1:] else 0.0
-    counts = [n - 1 for n in (len(frames), len(first), len(second)) if n > 1]
-    error = math.sqrt(variance)
-    half = error * float(stats.t.ppf(0.975, min(counts))) if counts else None
+        ratios = [mean_and_errors(a[name], None, frames)["mean"] for a in seeds]
+        some = ratios[1:] and None not in ratios
+        variance += np.var(ratios, ddof=1) / len(ratios) if some else 0.0
+    counts = [n - 1 for n in (found["n"], len(first), len(second)) if n > 1]
+    known = counts and found["mean"] is not None
+    error = math.sqrt(variance) if known else None
+    half = error * float(stats.t.ppf(0.975, min(counts))) if error is not None else None
     return {"of": name, "mean": found["mean"], "std_error": error, "half_width": half}
 
 
@@ -133,12 +137,12 @@ def sequence_comparison_section(about: dict[str, Any]) -> Section:
     differences = [
         [
             f"{pair['first']} minus {pair['second']}",
-            f"{-pair['mean']:.3f}",
+            *_cells(pair, (), -1),
             format_error(pair["std_error"]),
             "exact" if pair["of"] == "log_p" else f"IWAE-{K} bounds",
             _verdict(pair),
         ]
-        for pair in sorted(about["pairs"], key=lambda pair: -abs(pair["mean"]))
+        for pair in sorted(about["pairs"], key=lambda pair: -abs(pair["mean"] or 0.0))
     ]
     tables = [Table(header, rows)]
     if differences:
@@ -157,7 +161,7 @@ def sequence_comparison_section(about: dict[str, Any]) -> Section:
 
 def _cells(entry: dict[str, Any], errors: tuple[str, ...], sign: int) -> list[str]:
     return [
-        f"{sign * entry['mean']:.3f}",
+        "-" if entry["mean"] is None else f"{sign * entry['mean']:.3f}",
         *(format_error(entry[f"std_error_{error}"]) for error in errors),
     ]
 

@@ -113,7 +113,7 @@ def evaluation_rows(evaluation: dict) -> list[list[str]]:
         rows.append(
             [
                 label,
-                f"{_shown(name, sign * entry['mean']):.3f}",
+                _shown(name, sign, entry["mean"]),
                 format_error(entry["std_error_monte_carlo"]),
                 format_error(entry["std_error_data"]),
                 unit,
@@ -128,7 +128,8 @@ def evaluation_rows(evaluation: dict) -> list[list[str]]:
                 format_error(error and error / bits, 5)
                 for error in (entry["std_error_monte_carlo"], entry["std_error_data"])
             ]
-            rows.append(["  the same", f"{-entry['mean'] / bits:.5f}", *errors, "bits/dim"])
+            mean = "-" if entry["mean"] is None else f"{-entry['mean'] / bits:.5f}"
+            rows.append(["  the same", mean, *errors, "bits/dim"])
     if "active_units" in summary:
         label = "codes that vary" if evaluation["kind"] == "point mass" else "active units"
         rows.append(
@@ -188,9 +189,12 @@ def _entries(evaluation: dict) -> Iterator[tuple[str, str, int, str, dict]]:
             yield name, label, sign, "nats per frame", others["per_frame"][name]
 
 
-def _shown(name: str, value: float) -> float:
-    """A lower bound on what cannot be negative is at least 0, which is one too."""
-    return max(value, 0.0) if name.endswith("_lower") else value
+def _shown(name: str, sign: int, mean: float | None) -> str:
+    """A mean, `-` where there is none: a lower bound on what cannot be negative is at least 0,
+    which is one too."""
+    if mean is None:
+        return "-"
+    return f"{max(sign * mean, 0.0) if name.endswith('_lower') else sign * mean:.3f}"
 
 
 def _label(name: str, label: str, evaluation: dict) -> str:
@@ -207,8 +211,11 @@ def seeds_table(evaluations: list[dict]) -> list[list[str]]:
         values = [table[name, label]["mean"] for table in tables if (name, label) in table]
         if len(values) != len(evaluations):
             continue
+        if None in values:
+            rows.append([label, "-", "-", unit])
+            continue
         error = np.std(values, ddof=1) / math.sqrt(len(values))
-        rows.append([label, f"{_shown(name, sign * np.mean(values)):.3f}", f"{error:.3f}", unit])
+        rows.append([label, _shown(name, sign, float(np.mean(values))), f"{error:.3f}", unit])
     return rows
 
 

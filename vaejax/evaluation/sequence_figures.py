@@ -169,7 +169,7 @@ def _films(pair: _Pair) -> Any:
     n, strips = len(pair.first), len(pair.views(0))
     height, width = pair.first.shape[2:4]
     gap = max(1, height // 14)
-    low, high = min(np.nanmin(pair.first), 0), max(np.nanmax(pair.first), 1)
+    low, high = np.nanmin(pair.first, initial=0), np.nanmax(pair.first, initial=1)
     figure, axes = plt.subplots(n, 1, figsize=(11, n * (0.4 + 0.9 * strips)), squeeze=False)
     for i, axis in enumerate(axes[:, 0]):
         views = pair.views(i)

@@ -15,16 +15,16 @@ def mean_and_errors(
       counts: how many things each value is the sum over, as nats over frames: the mean is then
         sum(values) / sum(counts), of one of those things.
 
-    `std_error_data`: sd over examples / sqrt(n), the error as an estimate for the population
-    that the split was drawn from; with `counts` by the delta method, of the ratio of two means.
+    `n` is how many examples count. `std_error_data`: sd over examples / sqrt(n), the error as an
+    estimate for the population that the split was drawn from, None where n is below 2; with
+    `counts` by the delta method, of the ratio of two means.
     `std_error_monte_carlo`: sqrt(sum of squared per-example errors) / n (or sum(counts)), the
     error from the sampling alone; None where the value is deterministic or an example's error
     unknown. All are None where there is no example, or nothing counts.
     """
     values = np.asarray(values, np.float64)
-    n = len(values)
-    counts = np.ones(n) if counts is None else np.asarray(counts, np.float64)
-    total = counts.sum()
+    counts = np.ones(len(values)) if counts is None else np.asarray(counts, np.float64)
+    n, total = int(np.sum(counts > 0)), counts.sum()
     result: dict = {"mean": None, "std_error_data": None, "std_error_monte_carlo": None, "n": n}
     if total == 0:
         return result
