@@ -4,7 +4,13 @@ from types import SimpleNamespace
 
 import pytest
 
-from vaejax.evaluation.compared import Compared, by_protocol, training_of, what_differs
+from vaejax.evaluation.compared import (
+    Compared,
+    by_protocol,
+    fairness,
+    training_of,
+    what_differs,
+)
 from vaejax.run_directory import RunDirectory
 from vaejax.training import Train
 
@@ -42,3 +48,11 @@ def test_runs_of_other_data_are_apart_and_it_says_in_what(tmp_path):
         ([[noted], [one]], "note shorter in d, none in a"),
     ):
         assert what_differs(groups).endswith(f"cannot be compared: {words}")
+
+
+def test_one_model_is_unlike_none(tmp_path):
+    alone = Compared("a", [a_member(tmp_path / str(seed), 1, 1.0) for seed in range(2)])
+    assert fairness([alone], "tuned")[1:] == [
+        "tuned",
+        "one model, whose runs differ in their seed alone",
+    ]

@@ -199,6 +199,13 @@ def training_of(runs: list[Run]) -> dict[str, Any]:
 
 def fairness(members: list[Compared], tuning: str) -> list[str]:
     """What of networks and training is the same for all, and where a model differs from most."""
+    lines = [
+        "one split for all; of each run the parameters best on the validation split where there is "
+        "one, else the last; which model is called best is read off the examples measured",
+        *([tuning] if tuning else []),
+    ]
+    if len(members) == 1:
+        return [*lines, "one model, whose runs differ in their seed alone"]
     settings = {}
     for member in members:
         config = dataclasses.asdict(member.runs[0].config)
@@ -212,12 +219,8 @@ def fairness(members: list[Compared], tuning: str) -> list[str]:
         for name in dict.fromkeys(name for found in settings.values() for name in found)
     }
     usual = {name: (value, count) for name, (value, count) in usual.items() if count > 1}
-    lines = [
-        "one split for all; of each run the parameters best on the validation split where there is "
-        "one, else the last; which model is called best is read off the examples measured",
-        *([tuning] if tuning else []),
-        f"the usual: {', '.join(f'{name} {value}' for name, (value, _) in usual.items())}",
-    ]
+    same = ", ".join(f"{name} {value}" for name, (value, _) in usual.items())
+    lines.append(f"the usual: {same}")
     for label, found in settings.items():
         other = [
             f"{name} {value}"
