@@ -59,7 +59,7 @@ class LogLikelihood:
     schedule: Schedule = "adaptive"
     """How temperatures are placed."""
     num_particles: int = 1000
-    """Particles of each filter."""
+    """Particles of each filter, and of the filter alone: SMC has 8 times num_chains."""
     num_filters: int = 10
     """Independent particle filters, whose spread is the standard error."""
     proposal: Literal["posterior", "prior"] = "posterior"
