@@ -2,6 +2,7 @@
 run beside the Kalman filter; the model is that of `tests.evaluation.test_evaluated_sequences`."""
 
 import dataclasses
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -12,6 +13,7 @@ import scipy.stats
 from tests import state_space as linear
 from tests.evaluation.test_evaluated_sequences import LENGTHS, MODEL, PARAMS, THETA, Q, dataset
 from tests.runs import a_run, a_run_of, examples, whole
+from vaejax.commands.sample_sequences import _actions, _new
 from vaejax.data import SequenceDataset
 from vaejax.distributions import (
     Bernoulli,
@@ -20,11 +22,16 @@ from vaejax.distributions import (
     standard_normal,
     state_space_of,
 )
-from vaejax.errors import SettingError
+from vaejax.errors import SettingError, UserError
 from vaejax.evaluation import Forecast, LogLikelihood
 from vaejax.evaluation.continuation import first_frames
 from vaejax.evaluation.forecast_scores import baselines_of, features, is_inside, rank
-from vaejax.evaluation.forecasts import FORECAST_MEASUREMENT, forecasts, summarize_forecasts
+from vaejax.evaluation.forecasts import (
+    FORECAST_MEASUREMENT,
+    _share,
+    forecasts,
+    summarize_forecasts,
+)
 from vaejax.evaluation.log_likelihood import (
     LOG_LIKELIHOOD_MEASUREMENT,
     log_likelihood,
@@ -173,6 +180,18 @@ def test_the_scores_of_a_run():
     assert any("too short" in note and "examples 2" in note for note in section.notes)
 
 
+def test_a_share_of_values_all_alike_has_an_error():
+    for inside in (0, 1):
+        counts = np.array([4, 4, 2, 0])
+        found = _share(inside * counts, counts)
+        assert found["mean"] == inside and found["n"] == 3
+        assert found["std_error_data"] == pytest.approx((11 / 12**3) ** 0.5)
+        assert _share(np.full(10, inside))["std_error_data"] == found["std_error_data"]
+    assert _share(np.array([4, 0]), np.array([4, 0]))["std_error_data"] is None
+    apart = _share(np.array([0, 50, 50]), np.array([50, 50, 50]))  # each sequence as a whole
+    assert apart["std_error_data"] == pytest.approx(1 / 3)
+
+
 def test_a_rank_among_draws_is_uniform_with_ties_too():
     rng = np.random.default_rng(0)
     for draw in (lambda size: rng.normal(size=size), lambda size: rng.binomial(4, 0.2, size)):
@@ -306,10 +325,33 @@ def test_a_sequence_continues_under_other_actions():
 def test_whole_sequences_have_the_models_moments():
     run = a_run_of(dataset(), MODEL, Q, PARAMS)
     actions = np.repeat(np.array([[[0.0], [1.5]]], np.float32), 4000, axis=0)
-    found = whole_sequences(KEY, run, 4000, 2, actions)
+    exists = np.ones((4000, 2), bool)
+    exists[0, 1] = False
+    found = whole_sequences(KEY, run, exists, actions)
+    np.testing.assert_array_equal(found["lengths"], exists.sum(axis=1))
+    assert not found["samples"][0, 1].any() and found["samples"][0, 0].all()
+    found["samples"] = found["samples"][1:]
     exact = linear.C @ (linear.F @ linear.M + linear.B @ [1.5])
     error = found["samples"][:, 1].std(axis=0) / 4000**0.5
     assert np.all(np.abs(found["samples"][:, 1].mean(axis=0) - exact) < 5 * error)
+
+
+def test_samples_are_as_long_as_the_sequences_whose_actions_they_are_under():
+    run = a_run_of(dataset(), MODEL, Q, PARAMS)
+    given = run.examples("test").given
+    options = SimpleNamespace(count=4, seed=0)
+    arrays, _, lines = _new(run, options, None)
+    which = np.arange(4) % len(given.exists)
+    np.testing.assert_array_equal(arrays["lengths"], given.exists[which].sum(axis=1))
+    assert not arrays["samples"][~given.exists[which]].any()
+    shortest, longest = arrays["lengths"].min(), arrays["lengths"].max()
+    assert lines[0].startswith(f"4 sequences of {shortest} to {longest} frames")
+
+
+def test_actions_are_of_an_npy(tmp_path):
+    np.savez(tmp_path / "a.npz", actions=np.zeros((3, 1)))
+    with pytest.raises(UserError, match=r"expects a \.npy file of one array"):
+        _actions(a_run_of(dataset(), MODEL, Q, PARAMS), tmp_path / "a.npz")
 
 
 def test_the_first_frames_leave_nothing_behind():

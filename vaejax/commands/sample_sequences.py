@@ -48,12 +48,16 @@ def _actions(run: Run, path: Path) -> np.ndarray:
         found = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError):
         raise UserError(f"--actions: {path} is no .npy file that can be read") from None
-    numbers = isinstance(found, np.ndarray) and found.dtype.kind in "fiub"
+    if not isinstance(found, np.ndarray):
+        found.close()
+        raise UserError(
+            f"--actions expects a .npy file of one array; {path} is an .npz: use np.save"
+        )
+    numbers = found.dtype.kind in "fiub"
     if not numbers or found.ndim not in (2, 3) or found.shape[-1] != size or 0 in found.shape:
-        shape = getattr(found, "shape", None)
         raise UserError(
             f"--actions expects numbers of shape (time, {size}) or (count, time, {size}); {path} "
-            f"has shape {shape}"
+            f"has {found.dtype} of shape {found.shape}"
         )
     if not np.isfinite(found).all():
         raise UserError(f"--actions: {path} has values that are not finite")
@@ -62,15 +66,20 @@ def _actions(run: Run, path: Path) -> np.ndarray:
 
 def _new(run: Run, options: Any, actions: np.ndarray | None) -> tuple[dict, Figure, list[str]]:
     count, length, whose = options.count, run.data.shape[0], ""
+    exists = None
     assert run.data.sequence is not None
     if actions is not None:
         actions = actions if actions.ndim == 3 else np.repeat(actions[None], count, axis=0)
         count, length, whose = len(actions), actions.shape[1], f", under {options.actions}"
     elif run.data.sequence.num_actions:
         given: Any = run.examples("test").given
-        actions = given.actions[np.arange(count) % len(given.actions)]
-        whose = ", under the actions of the test sequences"
-    arrays = whole_sequences(stream(options.seed, SAMPLE), run, count, length, actions)
+        which = np.arange(count) % len(given.actions)
+        actions, exists = given.actions[which], given.exists[which]
+        whose = ", each of the length and under the actions of a test sequence"
+    exists = np.ones((count, length), bool) if exists is None else exists
+    arrays = whole_sequences(stream(options.seed, SAMPLE), run, exists, actions)
+    shortest, longest = arrays["lengths"].min(), arrays["lengths"].max()
+    frames = f"{longest}" if shortest == longest else f"{shortest} to {longest}"
     about = {
         "support": run.data.support,
         "protocol": run.data.protocol(),
@@ -80,14 +89,14 @@ def _new(run: Run, options: Any, actions: np.ndarray | None) -> tuple[dict, Figu
     if "means" in arrays:
         shown["sample_means"] = arrays["means"]
     shown = {name: values[:_CONTINUED] for name, values in shown.items()}
-    shown["exists"] = np.ones(shown["samples"].shape[:2], bool)
+    shown["exists"] = exists[:_CONTINUED]
     meaning = "samples = x ~ p(x | z), z ~ p(z)"
     return (
         arrays,
         sequence_figures(about, shown)[-1],
         [
-            f"{count} sequences of {length} frames{whose}",
-            meaning + (", means = E[x | z]" if "means" in arrays else ""),
+            f"{count} sequences of {frames} frames{whose}",
+            meaning + (", means = E[x | z]" if "means" in arrays else "") + ", lengths = frames",
         ],
     )
 

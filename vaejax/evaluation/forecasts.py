@@ -158,7 +158,7 @@ def summarize_forecasts(run: Run, settings: Forecast, arrays: dict[str, Arrays])
         average = _share if name.startswith("inside_") else mean_and_errors
         along[name] = {
             "by_step": [average(column[kept]) for column, kept in columns],
-            "all": mean_and_errors(values.sum(axis=1), None, counts.sum(axis=1)),
+            "all": average(values.sum(axis=1), counts=counts.sum(axis=1)),
         }
     summary = {
         "start": start,
@@ -174,20 +174,27 @@ def summarize_forecasts(run: Run, settings: Forecast, arrays: dict[str, Arrays])
             {
                 "count": float(count.sum()),
                 "predicted": mean_and_errors(predicted, None, count)["mean"],
-                "frequency": mean_and_errors(ones, None, count),
+                "frequency": _share(ones, count),
             }
             for count, predicted, ones in zip(*sums.values(), strict=True)
         ]
     return summary
 
 
-def _share(values: np.ndarray) -> dict[str, Any]:
+def _share(values: np.ndarray, counts: np.ndarray | None = None) -> dict[str, Any]:
     """`mean_and_errors` of values 0 and 1, the error that of a share to which one of each is added
-    (Agresti & Coull 1998): it is not 0 where all are alike."""
-    n = len(values)
+    (Agresti & Coull 1998): it is not 0 where all are alike. Of sums over `counts` such values of a
+    sequence, which may depend on each other, the larger of that and the error over sequences."""
+    found = mean_and_errors(values, counts=counts)
+    n = len(values) if counts is None else counts.sum()
     share = (values.sum() + 1) / (n + 2)
     error = float(np.sqrt(share * (1 - share) / (n + 2)))
-    return mean_and_errors(values) | ({"std_error_data": error} if n else {})
+    if counts is None:
+        return found | ({"std_error_data": error} if n else {})
+    over_sequences = found["std_error_data"]
+    if over_sequences is None:
+        return found
+    return found | {"std_error_data": max(error, over_sequences)}
 
 
 def _undefined(run: Run, settings: Forecast) -> str | None:

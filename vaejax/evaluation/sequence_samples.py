@@ -5,6 +5,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from jaxtyping import Bool
 
 from vaejax.distributions import Markov
 from vaejax.evaluation.continuation import continued, first_frames
@@ -18,16 +19,21 @@ _BATCH = 4
 
 
 def whole_sequences(
-    key: Key, run: Run, count: int, length: int, actions: np.ndarray | None
+    key: Key, run: Run, exists: Bool[np.ndarray, "count time"], actions: np.ndarray | None
 ) -> dict[str, np.ndarray]:
-    """`samples` x ~ p(x) of so many frames, their `means` E[x | z] where these are known, and the
-    `actions` (count, length, a) that they are under."""
-    exists: Any = np.ones((count, length), bool)
+    """`samples` x ~ p(x) of the frames that exist, 0 behind them, their `means` E[x | z] where
+    these are known, their `lengths`, and the `actions` (count, time, a) that they are under."""
+    own: Any = exists
     given: Any = () if actions is None else actions
     means, samples = prior_samples(
-        key, run.generative, run.params, count, Conditions(exists, given)
+        key, run.generative, run.params, len(exists), Conditions(own, given)
     )
-    found = {"samples": samples} | ({} if means is None else {"means": means})
+
+    def cut(x):
+        return np.where(exists.reshape(*exists.shape, *(1,) * (x.ndim - 2)), x, x.dtype.type(0))
+
+    found = {"samples": cut(samples)} | ({} if means is None else {"means": cut(means)})
+    found["lengths"] = exists.sum(axis=1)
     return found | ({} if actions is None else {"actions": actions})
 
 
