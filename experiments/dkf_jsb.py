@@ -9,10 +9,10 @@ musedata.
 Command:  vaejax run dkf_jsb --seeds 0 1 2
 Expected: -ELBO at most 7.0, -log p(x) at most 6.6 nats/frame by importance sampling or particle
 filters; published, with z of 100, bound and importance sampling: DKS 7.03, 6.61; DMM 6.93, 6.39
-Measured: 3 seeds, 77 test pieces, nats/frame = total nats / total frames: -ELBO 6.985 +- 0.015
-(seeds) +- 0.094 (data), IWAE-100 6.749 +- 0.015; see dkf_jsb.json. Particle filters, 10 of 1,000
-particles guided by q: 6.507 +- 0.016 (an upper bound in expectation; 57 of 77 pieces flagged one by
-one for a standard error above half a nat)
+Measured: see dkf_jsb.json. 3 seeds, 77 test pieces, total nats / total frames: -ELBO 6.985 +-
+0.015 (seeds) +- 0.094 (data), IWAE-100 6.749 +- 0.015; by particle filters, 10 of 1,000 particles
+guided by q, 6.507 +- 0.016 (an upper bound in expectation; 57 of 77 pieces flagged one by one for a
+standard error above half a nat)
 """
 
 from vaejax.evaluation import Evaluate

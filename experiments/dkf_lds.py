@@ -7,8 +7,8 @@ model has the same form, the inference network a recurrent one that reads from t
 Command:  vaejax run dkf_lds
 Expected: -log p(x), exact, within 0.05 nats/frame of the true parameters' 4.321, and the bound
 within 0.1 of it; in about a minute on two cores
-Measured: exact 4.359, -ELBO 4.423, IWAE-100 4.370 nats/frame (errors 0.019 over data, 0.001 Monte
-Carlo), one seed; 47 s with compilation; see dkf_lds.json
+Measured: see dkf_lds.json. Exact 4.359, -ELBO 4.423, IWAE-100 4.370 nats/frame (errors 0.019 over
+data, 0.001 Monte Carlo), one seed; 47 s with compilation
 """
 
 from vaejax.evaluation import Evaluate
