@@ -8,8 +8,8 @@ filters: the mean of exp(estimate - Kalman), and how many 95 % intervals hold th
 Command:  python experiments/benchmarks/particle_filters.py
 Expected: the mean is 1 within 3 standard errors; stated intervals hold in 93 to 97 %
 Measured: see particle_filters.json. All 18 means are 1 within 1.9 errors. Intervals hold in 94.1 to
-96.2 % in 14 settings; in four bootstrap settings whose error is 0.4 nats or more few are stated, and
-those hold in 16 to 89 %: ten filters that agree by luck. Take more particles, or guide them
+96.2 % in 14 settings. In four bootstrap settings with an error of 0.4 nats or more few are stated,
+and those hold in 16 to 89 %: ten filters that agree by luck. Take more particles, or guide them
 """
 
 import functools
