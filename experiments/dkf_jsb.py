@@ -19,11 +19,10 @@ from vaejax.evaluation import Evaluate
 from vaejax.experiment import (
     Data,
     DeepStateSpace,
-    Experiment,
     GradientRules,
     SequenceBound,
     SequenceConfig,
-    sequence_pair,
+    sequence_experiment,
 )
 from vaejax.training import Train
 
@@ -44,6 +43,4 @@ config = SequenceConfig(
 
 
 def build(config, data):
-    p, q = sequence_pair(config.model, data)
-    optimizer = config.gradient.optimizer(config.train, data.num_train)
-    return Experiment(p, q, config.objective.function(), optimizer=optimizer)
+    return sequence_experiment(config, data)

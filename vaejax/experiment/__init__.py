@@ -34,6 +34,7 @@ from vaejax.experiment.sequences import (
     GradientRules,
     SequenceBound,
     SequenceConfig,
+    sequence_experiment,
     sequence_pair,
 )
 
@@ -67,6 +68,7 @@ __all__ = [
     "masked_density",
     "masked_pair",
     "mlp_pair",
+    "sequence_experiment",
     "sequence_pair",
     "to_json",
 ]

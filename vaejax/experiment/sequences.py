@@ -13,6 +13,7 @@ from vaejax import generative, inference, networks
 from vaejax.data import DataSummary
 from vaejax.errors import SettingError, UserError, require
 from vaejax.experiment.configuration import Config, require_widths
+from vaejax.experiment.files import Experiment
 from vaejax.experiment.likelihoods import LIKELIHOODS, Likelihood, check_data
 from vaejax.inference import Sees
 from vaejax.objectives import elbo, fivo, iwae, linear_warmup
@@ -177,6 +178,13 @@ def sequence_pair(
         num_actions=num_actions,
     )
     return p, q
+
+
+def sequence_experiment(config: SequenceConfig, data: DataSummary) -> Experiment:
+    """The pair, the bound and the optimizer of a configuration."""
+    p, q = sequence_pair(config.model, data)
+    optimizer = config.gradient.optimizer(config.train, data.num_train)
+    return Experiment(p, q, config.objective.function(), optimizer=optimizer)
 
 
 def _emission(model: DeepStateSpace, frame: DataSummary) -> Any:
