@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
-from vaejax.distributions import missing_frames
+from vaejax.distributions import filled, missing_frames
 from vaejax.types import Distribution, Example, Key, Latent
 
 BINS = 10  # of predicted probabilities
@@ -29,7 +29,7 @@ def baselines_of(
     given: Any = train.given
     x: Any = np.asarray(train.x)
     seen = given.exists & ~np.asarray(jax.vmap(missing_frames)(x))
-    x = np.where(_wide(seen, x.ndim), x, 0)
+    x = np.asarray(filled(x, ~seen))
     after = {"lit_after_1": np.empty(steps), "lit_after_0": np.empty(steps)}
     for h in range(1, steps + 1):
         both = seen[:, :-h] & seen[:, h:]
@@ -93,13 +93,13 @@ def binary_scores(
 
     over_steps = jax.vmap(lambda t, z, true: p_of(t, z).log_prob(true))
     log_p = jax.vmap(over_steps, (None, 0, None))(jnp.arange(len(true)), z, true)
-    one, zero = (_wide(baselines[f"lit_after_{value}"], true.ndim) for value in (1, 0))
+    frame = true.ndim - 1
+    one, zero = (baselines[f"lit_after_{value}"].reshape(-1, *(1,) * frame) for value in (1, 0))
     found = {
         "log_p": jax.nn.logsumexp(log_p, axis=0) - jnp.log(len(x)),
         "log_p_last": _log_bernoulli(jnp.where(last > 0.5, one, zero), true),
         "log_p_mean": _log_bernoulli(baselines["mean"], true),
     }
-    frame = true.ndim - 1
     true_features = features(true, frame)
     for index, (name, values) in enumerate(features(x, frame).items()):
         ranked = rank(jax.random.fold_in(key, index), values, true_features[name])
@@ -109,8 +109,7 @@ def binary_scores(
     bins = jnp.clip((predicted * BINS).astype(jnp.int32), 0, BINS - 1).ravel()
 
     def total(values):
-        counted = jnp.where(_wide(counts, true.ndim), values, 0.0)
-        return jax.ops.segment_sum(counted.ravel(), bins, BINS)
+        return jax.ops.segment_sum(filled(values, ~counts).ravel(), bins, BINS)
 
     return found | {
         "bin_counts": total(jnp.ones_like(predicted)),
@@ -151,8 +150,3 @@ def is_inside(ranked: Float[Array, "..."], level: float) -> Bool[Array, "..."]:
 def _log_bernoulli(probability: Array, x: Float[Array, "steps ..."]) -> Float[Array, " steps"]:
     log_p = jnp.where(x > 0.5, jnp.log(probability), jnp.log1p(-probability))
     return jnp.sum(log_p.reshape(len(x), -1), axis=1)
-
-
-def _wide(values: Any, ndim: int) -> Any:
-    """With axes of length 1 behind its own, to that many."""
-    return values.reshape(values.shape + (1,) * (ndim - values.ndim))

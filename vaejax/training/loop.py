@@ -56,9 +56,7 @@ class Report(NamedTuple):
     end_of_epoch: bool
     terms: Terms  # (seeds, steps of this call): batch means
     validation: np.ndarray | None  # (seeds,)
-    padding: (
-        np.ndarray | None
-    )  # (seeds, steps of this call): share of a batch's frames; of sequences
+    padding: np.ndarray | None  # (seeds, steps of this call): share of the frames; of sequences
 
 
 class Trainer:
