@@ -173,8 +173,7 @@ class Trainer:
                 most = min(per_call, self.total_steps - step, to_validation)
                 count, time = self.batches.call(schedule[position:], most)
                 indices = orders[:, position : position + count]
-                cut = () if time is None else (time,)
-                states, terms = self.steps(states, indices, self.data, *cut)
+                states, terms = self.steps(states, indices, self.data, time)
                 terms = jax.tree.map(np.asarray, terms)
                 finite = np.isfinite(terms.value)
                 if not finite.all():
