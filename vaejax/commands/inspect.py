@@ -121,16 +121,19 @@ def bench(arguments: list[str]) -> int:
         rates.append(count / (time.perf_counter() - started))
     rates, peaks = rates[1:], peaks[1:]  # the first call compiles
     rate, peak = statistics.median(rates), statistics.median(peaks)
-    used = rate * trainer.flops_per_step
     print(
         f"{file.name} on {jax.devices()[0].device_kind}: {rate:,.1f} steps/s of batch {batch} "
         f"({rate * batch:,.0f} examples/s), median of {len(rates)} calls of {count} steps, "
         f"{min(rates):,.1f} to {max(rates):,.1f}"
     )
+    limit = f"float32 matmul peak: {peak / 1e9:,.0f} GFLOP/s, median of {len(peaks)} at 2048 x 2048"
+    used = rate * trainer.flops_per_step
+    if used == 0:
+        print(f"{limit}; XLA does not count the operations of a step on this device")
+        return 0
     print(
         f"{trainer.flops_per_step / 1e6:,.0f} MFLOP a step as XLA counts them: "
-        f"{used / 1e9:,.1f} GFLOP/s, {used / peak:.0%} of this machine's float32 matmul peak "
-        f"({peak / 1e9:,.0f} GFLOP/s, median of {len(peaks)} at 2048 x 2048)"
+        f"{used / 1e9:,.1f} GFLOP/s, {used / peak:.0%} of the peak ({limit})"
     )
     return 0
 

@@ -134,7 +134,8 @@ class Trainer:
 
     @functools.cached_property
     def flops_per_step(self) -> float:
-        """Floating-point operations of one step of one seed, as XLA counts them."""
+        """Floating-point operations of one step of one seed, as XLA counts them; 0 on a device
+        where it does not."""
         state = jax.eval_shape(self._init, jax.random.key(0))
         stacked = jax.tree.map(lambda s: jax.ShapeDtypeStruct((1, *s.shape), s.dtype), state)
         indices = jax.ShapeDtypeStruct((1, 1, self.settings.batch_size), jnp.int32)
