@@ -1,6 +1,15 @@
 """The table of named data sets: one file a data set, one entry here."""
 
-from vaejax.data import binarized_mnist, digits, lds, mnist, pendulum, polyphonic
+from vaejax.data import (
+    binarized_mnist,
+    digits,
+    lds,
+    mnist,
+    pendulum,
+    pinwheel,
+    polyphonic,
+    switching,
+)
 from vaejax.data.source import Source
 
 SOURCES: dict[str, Source] = {
@@ -10,4 +19,6 @@ SOURCES: dict[str, Source] = {
     **polyphonic.SOURCES,
     "lds": lds.SOURCE,
     "pendulum": pendulum.SOURCE,
+    "pinwheel": pinwheel.SOURCE,
+    "switching": switching.SOURCE,
 }

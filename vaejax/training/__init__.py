@@ -4,6 +4,7 @@ from vaejax.training.denoising import denoising_terms
 from vaejax.training.encoder_first import encoder_first
 from vaejax.training.fit import fit
 from vaejax.training.loop import Best, NonFiniteLoss, Report, Trainer
+from vaejax.training.natural_gradient import natural_gradient
 from vaejax.training.semi_amortized import semi_amortized_terms
 from vaejax.training.settings import Train
 from vaejax.training.state import TrainState, init_params, init_state
@@ -27,6 +28,7 @@ __all__ = [
     "init_state",
     "loss_of",
     "make_steps",
+    "natural_gradient",
     "objective_terms",
     "semi_amortized_terms",
 ]

@@ -1,9 +1,9 @@
-"""The sequences that are made here: they are what their description says, on every machine."""
+"""The data that are made here: they are what their description says, on every machine."""
 
 import numpy as np
 import pytest
 
-from vaejax.data import lds, load, pendulum
+from vaejax.data import lds, load, pendulum, pinwheel, switching
 
 SPLITS = ("train", "validation", "test")
 
@@ -16,12 +16,18 @@ class NoNoise:
 
 
 @pytest.mark.parametrize(
-    ("name", "fingerprint"), [("lds", "5fe4713197209591"), ("pendulum", "55cf2aa81ed951df")]
+    ("name", "sizes", "fingerprint"),
+    [
+        ("lds", [500, 100, 200], "5fe4713197209591"),
+        ("pendulum", [500, 100, 200], "55cf2aa81ed951df"),
+        ("switching", [500, 100, 200], "dc2947dccfd071c2"),
+        ("pinwheel", [500, 500, 2000], "f0726344ae69caed"),
+    ],
 )
-def test_they_are_always_the_same(name, fingerprint):
+def test_they_are_always_the_same(name, sizes, fingerprint):
     """Written here: were they to change, numbers from before would not be comparable."""
     data = load(name)
-    assert [len(data.split(s)) for s in SPLITS] == [500, 100, 200]
+    assert [len(data.split(s)) for s in SPLITS] == sizes
     assert data.fingerprint == fingerprint
     assert load(name, binarize=False).fingerprint == fingerprint
 
@@ -81,3 +87,35 @@ def test_pendulum_images_follow_its_physics():
 def test_a_torque_pushes_the_way_its_sign_says():
     pushed = pendulum.simulate(NoNoise(), np.ones((1, 4, 1)), np.zeros((1, 2)))[0, -1]
     assert pushed[:, 8:].sum() > 2 * pushed[:, :8].sum()
+
+
+def test_switching_moves_by_its_regimes():
+    """Regimes last as their chain says; the mean of x follows the regime's step in each of them."""
+    p, rng = switching.system(), np.random.RandomState(1)
+    x, s = map(np.stack, zip(*[switching.simulate(rng, 60) for _ in range(1500)], strict=True))
+    stays = s[:, 1:] == s[:, :-1]
+    assert abs(stays.mean() - 0.95) < 4 * np.sqrt(0.95 * 0.05 / stays.size)
+    seen = np.linalg.pinv(p.C)  # of noise R: E[seen x | z] = z
+    z = x @ seen.T
+    for regime in range(3):
+        now = s[:, 1:] == regime
+        moved = z[:, :-1][now] @ p.F[regime].T + p.b[regime]
+        difference = (z[:, 1:][now] - moved).mean(axis=0)
+        noise = seen @ p.R @ seen.T
+        variance = noise + p.F[regime] @ noise @ p.F[regime].T + p.Q
+        assert np.all(np.abs(difference) < 4 * np.sqrt(np.diag(variance) / now.sum()))
+
+
+def test_pinwheel_untwists_to_its_noise():
+    """Turned back by the angle of its arm and the bend, a point is (1 + 0.3 e, 0.05 e')."""
+    x, arm = pinwheel.points(np.random.RandomState(1), 4000)
+    z = (x[:, 0] + 1j * x[:, 1]) / 10
+    along = np.abs(z)  # to the tangential noise, which is small beside it
+    for _ in range(20):
+        straight = z * np.exp(-1j * (2 * np.pi * arm / 5 + 0.25 * np.exp(along)))
+        along = straight.real
+    far = np.abs(along - 1) < 0.6  # where the untwisting converges
+    assert far.mean() > 0.9
+    assert abs(straight.imag[far].std() - 0.05) < 0.003
+    assert abs(along.mean() - 1) < 0.02 and abs(along.std() - 0.3) < 0.015
+    assert np.abs(np.bincount(arm) / 4000 - 0.2).max() < 0.03
