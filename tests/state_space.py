@@ -121,6 +121,20 @@ def kalman_log_likelihood(x, actions):
     return total
 
 
+def state_moments(actions):
+    """Mean (2 T,) and covariance (2 T, 2 T) of all states together, before any x."""
+    T = len(actions)
+    means, covariance = [M], np.zeros((2 * T, 2 * T))
+    covariance[:2, :2] = P
+    for t in range(1, T):
+        means.append(F @ means[-1] + B @ actions[t])
+        now, before = slice(2 * t, 2 * t + 2), slice(2 * t - 2, 2 * t)
+        covariance[now, : 2 * t] = F @ covariance[before, : 2 * t]
+        covariance[: 2 * t, now] = covariance[now, : 2 * t].T
+        covariance[now, now] = F @ covariance[before, before] @ F.T + Q
+    return np.concatenate(means), covariance
+
+
 def sequence(length, seed=0):
     """x and actions drawn from the model, in float64."""
     random = np.random.default_rng(seed)

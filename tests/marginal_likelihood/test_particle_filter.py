@@ -23,6 +23,7 @@ from tests.state_space import (
     padded,
     sequence,
     smoother,
+    state_moments,
     state_space,
 )
 from vaejax.distributions import Categorical, DiagonalGaussian, Markov, StateSpace
@@ -73,16 +74,9 @@ def proposal(actions, x):
 def dense_log_likelihood(x, actions):
     """log N of the frames that are not missing, from the covariance of all of them."""
     T = len(x)
-    means, covariance = [M], np.zeros((2 * T, 2 * T))
-    covariance[:2, :2] = P
-    for t in range(1, T):
-        means.append(F @ means[-1] + B @ actions[t])
-        now, before = slice(2 * t, 2 * t + 2), slice(2 * t - 2, 2 * t)
-        covariance[now, : 2 * t] = F @ covariance[before, : 2 * t]
-        covariance[: 2 * t, now] = covariance[now, : 2 * t].T
-        covariance[now, now] = F @ covariance[before, before] @ F.T + Q
+    mean, covariance = state_moments(actions)
     full = np.kron(np.eye(T), C)
-    mean, covariance = full @ np.concatenate(means), full @ covariance @ full.T
+    mean, covariance = full @ mean, full @ covariance @ full.T
     covariance += R * np.eye(3 * T)
     seen = ~np.isnan(x.reshape(-1))
     return scipy.stats.multivariate_normal(mean[seen], covariance[seen][:, seen]).logpdf(

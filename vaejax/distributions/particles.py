@@ -26,6 +26,7 @@ class Filtered(NamedTuple):
         draws, times the part of log_p that came after it; summed. Its gradient is the
         score-function term of the gradient of E[log_p]; log_p's own leaves it out.
       z: particles at the last step, along the first axis; with log_weights, normalized.
+      along: what was to be kept of each step, along time.
     """
 
     log_p: Float[Array, ""]
@@ -33,6 +34,7 @@ class Filtered(NamedTuple):
     log_ancestors: Float[Array, ""]
     z: Any
     log_weights: Float[Array, " n"]
+    along: Any = ()
 
 
 def filter_particles(
@@ -45,6 +47,7 @@ def filter_particles(
     length: Int[Array, ""] | int | None = None,
     resample: Resample | None = None,
     threshold: float = 0.5,
+    keep: Callable[[Any, Float[Array, " n"]], Any] | None = None,
 ) -> Filtered:
     """Sequential importance resampling (Gordon et al. 1993; Doucet & Johansen 2009). At step t
 
@@ -61,12 +64,15 @@ def filter_particles(
       length: how many frames count, all unless given.
       resample: (key, log weights) -> ancestors; systematic unless given.
       threshold: above 1 they are drawn anew at every step, at 0 never.
+      keep: (particles, log weights) -> what is kept of a step, before resampling; beyond the length
+        that of the last step again. Nothing unless given.
     """
     resample = systematic if resample is None else resample
     x = jax.tree.map(jnp.asarray, x)
     num_steps = jax.tree.leaves(x)[0].shape[0]
     n = num_particles
     log_n = math.log(n)
+    keep = (lambda z, log_w: ()) if keep is None else keep
 
     def moved(t, keys, p_of, q_of, x_t, *before):
         """(z, log of the incremental weight) of each particle."""
@@ -119,16 +125,18 @@ def filter_particles(
         part, new_w, new_ess = weighted(jnp.where(few, equal, log_w), increment)
         score = jax.lax.stop_gradient(part) * chosen
         new = after, new_w, log_p + part, log_ancestors + score, chosen
-        if length is None:
-            return new, new_ess
-        counts = t < length
-        kept = jax.tree.map(lambda a, b: jnp.where(counts, a, b), new, carry)
-        return kept, jnp.where(counts, new_ess, float(n))
+        if length is not None:
+            counts = t < length
+            new = jax.tree.map(lambda a, b: jnp.where(counts, a, b), new, carry)
+            new_ess = jnp.where(counts, new_ess, float(n))
+        return new, (new_ess, keep(new[0], new[1]))
 
     zero = jnp.zeros_like(log_p)
     carry = (z, log_w, log_p, zero, zero)
+    first = ess, keep(z, log_w)
     (z, log_w, log_p, log_ancestors, _), later = jax.lax.scan(step, carry, jnp.arange(1, num_steps))
-    return Filtered(log_p, jnp.concatenate([ess[None], later]), log_ancestors, z, log_w)
+    ess, along = jax.tree.map(lambda a, b: jnp.concatenate([a[None], b]), first, later)
+    return Filtered(log_p, ess, log_ancestors, z, log_w, along)
 
 
 def systematic(key: Key, log_w: Float[Array, " n"]) -> Int[Array, " n"]:

@@ -25,6 +25,7 @@ _TOLERANCE = 1e-5  # relative: what a float32 product may lose
 _PERTURBATIONS = 4
 
 Values = Float[np.ndarray, " examples"]
+Moments = tuple[Float[np.ndarray, "length d"], Float[np.ndarray, "length d d"]]
 
 
 class LinearStateSpace(NamedTuple):
@@ -75,16 +76,19 @@ class LinearStateSpace(NamedTuple):
         """sum_t log N(x_t; C_t m_t + d_t, C_t P_t C_t' + R_t), m_t and P_t those of z_t given the
         frames before (Kalman 1960; Särkkä 2013, sec. 4.3). Factors are kept in place of
         covariances, so that none loses its positive eigenvalues."""
-        return np.array([self._one(x, gone) for x, gone in zip(xs, missing, strict=True)])
+        pairs = zip(xs, missing, strict=True)
+        return np.array([sum(part for part, *_ in self._forward(*pair)) for pair in pairs])
 
-    def _one(self, x, missing):
-        mean, factor, total = self.mean, self.factor, 0.0
+    def _forward(self, x, missing):
+        """(log p(x_t | x_0..x_{t-1}), mean and factor of z_t given x_0..x_t) of each t."""
+        mean, factor = self.mean, self.factor
         states = len(mean)
         for t in range(self.length):
             if t > 0:
                 mean = self.F[t] @ mean + self.b[t]
                 factor = _triangle(self.F[t] @ factor, self.q_factor[t])
             if missing[t]:
+                yield 0.0, mean, factor
                 continue
             C, n = self.C[t], len(self.d[t])
             # [R, C L; 0, L] = T Q' with T lower triangular: T holds the factor of x_t's covariance,
@@ -94,9 +98,32 @@ class LinearStateSpace(NamedTuple):
             root, cross = triangle[:n, :n], triangle[n:, :n]
             away = scipy.linalg.solve_triangular(root, x[t] - C @ mean - self.d[t], lower=True)
             scales = np.abs(np.diag(root))
-            total -= 0.5 * (away @ away + n * np.log(2 * np.pi)) + np.log(scales).sum()
+            part = -0.5 * (away @ away + n * np.log(2 * np.pi)) - np.log(scales).sum()
             mean, factor = mean + cross @ away, triangle[n:, n:]
-        return total
+            yield part, mean, factor
+
+    def states(self, x: Any) -> tuple[Moments, Moments]:
+        """(filtered, smoothed) of one x: means and covariances of each z_t that counts, given the
+        frames up to t and given all of them (Rauch, Tung & Striebel 1965; Särkkä 2013, sec. 8.2).
+        Missing frames are integrated over."""
+        check_frames("exact_states", x)
+        frames = np.asarray(x, np.float64).reshape(len(self.F), -1)
+        steps = self._forward(frames, missing_frames(np.asarray(x)))
+        filtered = [(mean, factor @ factor.T) for _, mean, factor in steps]
+        smoothed = filtered[-1:]
+        for t in reversed(range(self.length - 1)):
+            (mean, P), F, q_factor = filtered[t], self.F[t + 1], self.q_factor[t + 1]
+            ahead = F @ P @ F.T + q_factor @ q_factor.T
+            gain = P @ F.T @ np.linalg.pinv(ahead, hermitian=True)
+            later_mean, later_P = smoothed[-1]
+            away = later_mean - F @ mean - self.b[t + 1]
+            smoothed.append((mean + gain @ away, P + gain @ (later_P - ahead) @ gain.T))
+        return _stacked(filtered), _stacked(smoothed[::-1])
+
+
+def _stacked(pairs) -> Moments:
+    means, covariances = zip(*pairs, strict=True)
+    return np.stack(means), np.stack(covariances)
 
 
 _NUMBERS = ("mean", "factor", "F", "b", "q_factor", "C", "d", "r_factor")

@@ -57,9 +57,7 @@ def particle_filter(
         another number of steps than x; a length beyond x.
     """
     check_counts(_NAME, num_particles=num_particles, num_filters=num_filters)
-    steps, length = _steps(model, length, x)
-    check_steps(_NAME, steps, x, q)
-    check_frames(_NAME, x)
+    steps, length = steps_of(_NAME, model, x, q, length)
 
     def one(key):
         found = filter_particles(key, steps, x, q, num_particles=num_particles, length=length)
@@ -71,17 +69,22 @@ def particle_filter(
     return estimate_of(error_key, log_p, ess_along=along, ess_smallest=jnp.min(along))
 
 
-def _steps(model: Any, length: Any, x: Observation) -> tuple[StateSpace, Any]:
+def steps_of(
+    function: str, model: Any, x: Observation, q: Any, length: Any
+) -> tuple[StateSpace, Any]:
+    """(the model's steps, how many frames count) of what a filter is given, once it is checked."""
     num_steps = jax.tree.leaves(x)[0].shape[0]
     found = (model, num_steps, None) if isinstance(model, StateSpace) else state_space_of(model)
     if found is None:
         raise TypeError(
-            f"{_NAME} expects a StateSpace, or a joint with a Markov prior and Frames for x as "
+            f"{function} expects a StateSpace, or a joint with a Markov prior and Frames for x as "
             f"StateSpace.joint gives; got {type(model).__name__}"
         )
     steps, room, own_length = found
     if room != num_steps:
-        raise ValueError(f"{_NAME}: x has {num_steps} frames, the model {room}: they must agree")
+        raise ValueError(f"{function}: x has {num_steps} frames, the model {room}: they must agree")
     length = own_length if length is None else length
-    check_length(_NAME, length, num_steps)
+    check_length(function, length, num_steps)
+    check_steps(function, steps, x, q)
+    check_frames(function, x)
     return steps, length
