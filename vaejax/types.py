@@ -6,6 +6,8 @@ are tuples of pure functions of ONE example; batching is done once, by `vmap`, a
 
 from __future__ import annotations
 
+import functools
+import operator
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol, TypeVar
 
@@ -73,6 +75,24 @@ class Conditions(NamedTuple):
 def rows_of(tree: Arrays, rows: int | slice | np.ndarray | Array) -> Arrays:
     """`leaf[rows]` of each leaf: some of many examples, samples or conditions."""
     return jax.tree.map(lambda leaf: leaf[rows], tree)
+
+
+def num_rows(tree: PyTree[Array]) -> int:
+    """How many there are along the first axis: examples, samples or steps."""
+    return jax.tree.leaves(tree)[0].shape[0]
+
+
+def missing_frames(x: Observation, axes: int = 1) -> Bool[Array, ...]:
+    """Which frames are missing: each of their values is NaN; of whole numbers, below 0. `axes` are
+    those before a frame's: 1 for time, 2 for examples and time. Of numpy's arrays it is found
+    without JAX."""
+
+    def without_value(leaf):
+        flat = leaf.reshape(*leaf.shape[:axes], -1)
+        none = flat != flat if jnp.issubdtype(leaf.dtype, jnp.floating) else flat < 0
+        return none.all(axis=-1)
+
+    return functools.reduce(operator.and_, map(without_value, jax.tree.leaves(x)))
 
 
 class Joint(NamedTuple):

@@ -41,7 +41,7 @@ from vaejax.run_directory import RunDirectory, manifest
 from vaejax.tracking import Track, Tracker, check_installed
 from vaejax.training import NonFiniteLoss, Trainer
 from vaejax.training.checkpoint import Checkpoints
-from vaejax.types import rows_of
+from vaejax.types import num_rows, rows_of
 
 # Seconds between two checkpoints: a tenth of a second every twenty.
 CHECKPOINT_SECONDS = 20.0
@@ -278,7 +278,7 @@ def _watch(setup: Setup, params):
     generative, inference = setup.experiment.generative, setup.experiment.inference
     examples = setup.dataset.examples("train", WATCHED)
     kind = kind_of(generative, inference, params, rows_of(examples, 0))
-    count = len(jax.tree.leaves(examples.x)[0])
+    count = num_rows(examples.x)
     if kind != "latent variable" or count < 2 or setup.dataset.summary.is_sequence:
         return lambda seed, params: {}
     watch = watch_latents(generative, inference, examples)

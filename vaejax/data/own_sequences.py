@@ -7,10 +7,10 @@ import numpy as np
 
 from vaejax.data.arrays import check_numbers
 from vaejax.data.division import of_one, with_validation
-from vaejax.data.sequences import SequenceDataset, missing_frames
+from vaejax.data.sequences import SequenceDataset
 from vaejax.data.summary import Binarization
 from vaejax.errors import SettingError, UserError
-from vaejax.types import Conditions
+from vaejax.types import Conditions, missing_frames
 
 MOST_CATEGORIES = 65_536
 
@@ -254,7 +254,9 @@ def _kind_of(path: Path, parts: dict[str, _Part]) -> _Kind:
 
 def _nan_frames(x: np.ndarray) -> np.ndarray:
     """Which frames of a file's array are missing: in integers, -1 is a value."""
-    return missing_frames(x) if x.dtype.kind == "f" else np.zeros(x.shape[:2], bool)
+    if x.dtype.kind != "f":
+        return np.zeros(x.shape[:2], bool)
+    return np.asarray(missing_frames(x, axes=2))
 
 
 def _first_outside(parts: dict[str, _Part]) -> tuple[str, int]:
@@ -283,7 +285,7 @@ def _note(path: Path, parts: dict[str, _Part], kind: _Kind) -> str:
     low, high = lengths.min(), lengths.max()
     extent = f"{low}" if low == high else f"{low} to {high}"
     note = f"{path.stem}: {len(lengths)} sequences of {extent} frames of shape {first.x.shape[2:]}"
-    missing = sum(int(missing_frames(part.x).sum()) for part in parts.values())
+    missing = sum(int(missing_frames(part.x, axes=2).sum()) for part in parts.values())
     if not isinstance(first.actions, tuple):
         note += f" under {first.actions.shape[-1]} actions"
     return f"{note}, {kind.words}, taken as they are" + (f", {missing} missing" if missing else "")

@@ -11,7 +11,7 @@ from jaxtyping import Array, Bool, Int
 from vaejax.data.dataset import Dataset, Split
 from vaejax.data.summary import DataSummary, SequenceSummary, Support, moments
 from vaejax.errors import SettingError, UserError
-from vaejax.types import Conditions
+from vaejax.types import Conditions, missing_frames
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -69,17 +69,17 @@ class SequenceDataset(Dataset):
 
     def observed(self, name: Split) -> Bool[np.ndarray, "n time"]:
         """Which frames there are and are not missing."""
-        return self.given[name].exists & ~missing_frames(getattr(self, name))
+        return self.given[name].exists & ~missing_frames(getattr(self, name), axes=2)
 
     @functools.cached_property
     def summary(self) -> DataSummary:
         """What a model needs of these data."""
-        frames = {name: int(self.lengths(name).sum()) for name in get_args(Split)}
-        seen = {name: int(self.observed(name).sum()) for name in get_args(Split)}
+        there = {name: int(self.lengths(name).sum()) for name in get_args(Split)}
+        frames = {name: int(self.observed(name).sum()) for name in get_args(Split)}
         actions = self.given["train"].actions
         sequence = SequenceSummary(
             frames=frames,
-            missing={name: frames[name] - seen[name] for name in frames},
+            missing={name: there[name] - frames[name] for name in frames},
             num_actions=0 if isinstance(actions, tuple) else actions.shape[-1],
         )
         return dataclasses.replace(
@@ -113,14 +113,6 @@ def _with_zeros(sequences: list[np.ndarray], longest: int) -> np.ndarray:
     for row, sequence in zip(result, sequences, strict=True):
         row[: len(sequence)] = sequence
     return result
-
-
-def missing_frames(x: np.ndarray) -> Bool[np.ndarray, "n time"]:
-    """Of x (n, time, *frame), the frames all of whose values are NaN, or -1 where x is int."""
-    frame = tuple(range(2, x.ndim))
-    if x.dtype.kind == "f":
-        return np.isnan(x).all(axis=frame)
-    return (x == -1).all(axis=frame) if x.dtype.kind == "i" else np.zeros(x.shape[:2], bool)
 
 
 def _frequencies(frames: np.ndarray, num_categories: int) -> np.ndarray:

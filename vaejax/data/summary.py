@@ -19,8 +19,8 @@ class SequenceSummary:
     """What sequences have besides the values of their frames.
 
     Attributes:
-      frames: how many frames there are in each split, the missing ones among them.
-      missing: how many of these are missing.
+      frames: how many frames each split has that are not missing, as everywhere here.
+      missing: how many more are missing.
       num_actions: how many numbers act on a step; 0 where there are no actions.
     """
 

@@ -32,7 +32,7 @@ from vaejax.distributions.flow import (
     affine_coupling_layer,
     spline_coupling_layer,
 )
-from vaejax.distributions.frames import Frames, check_frames, filled, missing_frames
+from vaejax.distributions.frames import Frames, check_frames, filled
 from vaejax.distributions.full_gaussian import FullGaussian, as_gaussian, unit_lower_triangle
 from vaejax.distributions.full_gaussian_mixture import FullGaussianMixture
 from vaejax.distributions.gaussian_mixture import GaussianMixture
@@ -95,7 +95,6 @@ __all__ = [
     "kl_per_dimension",
     "mean_and_noise",
     "mean_of",
-    "missing_frames",
     "sample_and_kl",
     "spline_coupling_layer",
     "standard_normal",

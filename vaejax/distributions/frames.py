@@ -1,7 +1,5 @@
 """Observations along time, each given the state at its time."""
 
-import functools
-import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -12,7 +10,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from vaejax.distributions.capabilities import structure_of
-from vaejax.types import Distribution
+from vaejax.types import Distribution, missing_frames, num_rows
 
 
 class Frames(distrax.Distribution):
@@ -39,7 +37,7 @@ class Frames(distrax.Distribution):
 
     @property
     def num_steps(self) -> int:
-        return jax.tree.leaves(self.z)[0].shape[0]
+        return num_rows(self.z)
 
     @property
     def event_shape(self) -> Any:
@@ -80,29 +78,13 @@ class Frames(distrax.Distribution):
 
 def frame_log_prob(p: Distribution, x: Any) -> Float[Array, ""]:
     """log p of one frame, in nats; 0 where it is missing."""
-    missing = is_missing(jax.tree.map(jnp.asarray, x))
+    missing = missing_frames(jax.tree.map(jnp.asarray, x), axes=0)
     return jnp.where(missing, 0.0, p.log_prob(filled(x, missing)))
 
 
 def filled(x: Any, missing: Bool[Array, "..."]) -> Any:
     """x with 0 in the place of missing frames: NaN would stay in a gradient."""
     return jax.tree.map(lambda leaf: jnp.where(_as_wide(missing, leaf), 0, leaf), x)
-
-
-def is_missing(x: Any) -> Bool[Array, ""]:
-    """Whether one frame is missing: each of its values is NaN; of whole numbers, below 0."""
-    return missing_frames(jax.tree.map(lambda leaf: leaf[None], x))[0]
-
-
-def missing_frames(x: Any) -> Bool[Array, " time"]:
-    """Which frames of a sequence are missing. Of numpy's arrays it is found without JAX."""
-    return functools.reduce(operator.and_, [_without_value(leaf) for leaf in jax.tree.leaves(x)])
-
-
-def _without_value(leaf):
-    flat = leaf.reshape(leaf.shape[0], -1)
-    none = flat != flat if jnp.issubdtype(leaf.dtype, jnp.floating) else flat < 0
-    return none.all(axis=1)
 
 
 def _as_wide(flags: Bool[Array, "..."], leaf: Array) -> Bool[Array, "..."]:

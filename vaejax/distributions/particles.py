@@ -10,7 +10,7 @@ from jaxtyping import Array, Float, Int
 
 from vaejax.distributions.frames import frame_log_prob
 from vaejax.distributions.state_space import StateSpace
-from vaejax.types import Key, Observation, rows_of
+from vaejax.types import Key, Observation, num_rows, rows_of
 
 Resample = Callable[[Key, Float[Array, " n"]], Int[Array, " n"]]
 
@@ -69,7 +69,7 @@ def filter_particles(
     """
     resample = systematic if resample is None else resample
     x = jax.tree.map(jnp.asarray, x)
-    num_steps = jax.tree.leaves(x)[0].shape[0]
+    num_steps = num_rows(x)
     n = num_particles
     log_n = math.log(n)
     keep = (lambda z, log_w: ()) if keep is None else keep

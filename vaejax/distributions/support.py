@@ -12,9 +12,9 @@ from vaejax.distributions.bernoulli import Bernoulli
 from vaejax.distributions.capabilities import structure_of
 from vaejax.distributions.categories import Categories
 from vaejax.distributions.discretized_logistic import DiscretizedLogistic
-from vaejax.distributions.frames import Frames, missing_frames
+from vaejax.distributions.frames import Frames
 from vaejax.errors import UserError
-from vaejax.types import Distribution, Joint, Observation
+from vaejax.types import Distribution, Joint, Observation, missing_frames
 
 _BINARY = (Bernoulli, Autoregressive, AutoregressiveEnsemble)
 _CATEGORIES = (Categorical, Categories)

@@ -10,6 +10,7 @@ from jaxtyping import Array, Float
 
 from vaejax.distributions.diagonal_gaussian import DiagonalGaussian
 from vaejax.distributions.gaussian_mixture import GaussianMixture
+from vaejax.types import num_rows
 
 
 class Vamp(distrax.Distribution):
@@ -29,7 +30,7 @@ class Vamp(distrax.Distribution):
     def mixture(self) -> GaussianMixture:
         """The same as a mixture of Gaussians."""
         components = jax.vmap(self.encode)(self.pseudo_inputs)
-        count = len(jax.tree.leaves(self.pseudo_inputs)[0])
+        count = num_rows(self.pseudo_inputs)
         return GaussianMixture(jnp.zeros(count), components.loc, components.log_scale)
 
     @property

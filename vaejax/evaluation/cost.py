@@ -20,7 +20,7 @@ from vaejax.inference.fit_variational import RECORD
 from vaejax.marginal_likelihood.averages import mean_and_errors
 from vaejax.objectives import elbo
 from vaejax.sharding import over_examples
-from vaejax.types import Example, GenerativeModel, InferenceNetwork, Key, Params, bind
+from vaejax.types import Example, GenerativeModel, InferenceNetwork, Key, Params, bind, num_rows
 
 # Of the family's learning rate: near an optimum a large one would first lead away from it.
 STARTS = {"standard": 1.0, "encoder": 0.2}
@@ -139,7 +139,7 @@ def measure_cost(
 
         return one
 
-    count = len(jax.tree.leaves(examples)[0])
+    count = num_rows(examples)
     arguments = (key, params), np.arange(count), examples
     arrays = over_examples(amortized, count)(*arguments)
     seconds = {"amortized": _median_seconds(over_examples(forward, count), *arguments)}

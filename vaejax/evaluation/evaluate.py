@@ -18,7 +18,6 @@ from vaejax.distributions import (
     kl_form,
     kl_per_dimension,
     mean_and_noise,
-    missing_frames,
     structure_of,
 )
 from vaejax.errors import UserError, require
@@ -49,6 +48,8 @@ from vaejax.types import (
     Latent,
     Observation,
     bind,
+    missing_frames,
+    num_rows,
     rows_of,
 )
 
@@ -99,7 +100,7 @@ def evaluate(run: Run, settings: Evaluate) -> list[Part]:
     Example i uses fold_in(fold_in(key, i), 0 or 1): no value depends on batches or devices.
     """
     examples = run.examples(settings.split, settings.examples)
-    count = len(jax.tree.leaves(examples)[0])
+    count = num_rows(examples)
     identity = dataclasses.asdict(settings)
     each = per_example(
         _one(run, settings.num_samples),
@@ -151,7 +152,7 @@ def _one(run: Run, num_samples: int) -> Callable[[Any, Any, Example], dict[str, 
 
 def _together(run: Run, settings: Evaluate, examples: Example) -> Arrays:
     """What is measured of all examples at once."""
-    count = len(jax.tree.leaves(examples)[0])
+    count = num_rows(examples)
     model = run.generative, run.inference, run.params
     arrays: Arrays = {}
     if isinstance(run.dataset, SequenceDataset):

@@ -8,7 +8,7 @@ import numpy as np
 from vaejax.evaluation.measurement import Arrays, MaySpend, rows_in
 from vaejax.evaluation.run import Run
 from vaejax.marginal_likelihood import exact
-from vaejax.types import Conditions, Example, rows_of
+from vaejax.types import Conditions, Example, num_rows, rows_of
 
 _BLOCK = 100  # examples between two savings
 _TRIED = 3  # steps of a sequence that tell whether a model is linear
@@ -29,7 +29,7 @@ def exact_reason(run: Run, example: Example) -> str | None:
 def exact_blocks(run: Run, examples: Example) -> Callable[[Arrays, MaySpend], Iterator[Arrays]]:
     """`Part.blocks` of `log_p` and `log_p_std_error`, the error from rounding, of a model that has
     an `exact_reason`. Examples that are given something have each their own joint."""
-    count = len(jax.tree.leaves(examples)[0])
+    count = num_rows(examples)
     alike = not jax.tree.leaves(examples.given)
 
     def measured(rows: np.ndarray) -> Arrays:

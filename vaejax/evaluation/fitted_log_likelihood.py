@@ -22,6 +22,7 @@ from vaejax.types import (
     Observation,
     Parameters,
     VariationalFamily,
+    num_rows,
     rows_of,
 )
 
@@ -122,7 +123,7 @@ def fitted_log_likelihood(
       ValueError, TypeError: as the estimators.
     """
     codes = np.asarray(codes)
-    count = len(jax.tree.leaves(examples)[0])
+    count = num_rows(examples)
     prior = generative.joint(theta, rows_of(examples.given, 0)).prior
     shape = structure_of(prior).shape
     if codes.shape != (count, *shape):

@@ -9,8 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
-from vaejax.distributions import filled, missing_frames
-from vaejax.types import Distribution, Example, Key, Latent
+from vaejax.distributions import filled
+from vaejax.types import Distribution, Example, Key, Latent, missing_frames
 
 BINS = 10  # of predicted probabilities
 Emission = Callable[[Any, Latent], Distribution]  # (step after the last one seen, z) -> p(x_t | z)
@@ -28,7 +28,7 @@ def baselines_of(
         return {"mean": np.asarray(mean, np.float32)}
     given: Any = train.given
     x: Any = np.asarray(train.x)
-    seen = given.exists & ~np.asarray(jax.vmap(missing_frames)(x))
+    seen = given.exists & ~missing_frames(x, axes=2)
     x = np.asarray(filled(x, ~seen))
     after = {"lit_after_1": np.empty(steps), "lit_after_0": np.empty(steps)}
     for h in range(1, steps + 1):

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vaejax.distributions import filled, missing_frames
+from vaejax.distributions import filled
 from vaejax.errors import SettingError, require
 from vaejax.evaluation.continuation import continued, why_no_continuation
 from vaejax.evaluation.forecast_scores import baselines_of, binary_scores, last_seen, real_scores
@@ -24,7 +24,7 @@ from vaejax.evaluation.measurement import (
 from vaejax.evaluation.run import Run, check_examples
 from vaejax.evaluation.streams import FORECAST
 from vaejax.marginal_likelihood.averages import mean_and_errors
-from vaejax.types import Example, rows_of
+from vaejax.types import Example, missing_frames, rows_of
 
 _SHOWN, _DRAWN = 3, 3  # sequences in the pictures, and draws of each
 _TRAINED = 200  # training sequences that a guess is made of

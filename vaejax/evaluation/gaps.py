@@ -39,6 +39,7 @@ from vaejax.types import (
     Params,
     VariationalFamily,
     bind,
+    num_rows,
     rows_of,
 )
 
@@ -212,7 +213,7 @@ def gap_blocks(
     """All that is measured so far, again after each BLOCK. Example i of family f uses
     fold_in(key, i) and f alone: it resumes from `found`, which may lack families, with the
     same numbers."""
-    count = len(jax.tree.leaves(examples)[0])
+    count = num_rows(examples)
     for part in settings.parts():
         run = programs(part, min(BLOCK, count))
         for begin in range(measured(found, part), count, BLOCK):

@@ -18,7 +18,7 @@ from vaejax.evaluation.progress import progress_bar
 from vaejax.evaluation.run import Run, check_examples
 from vaejax.evaluation.streams import GRADIENTS
 from vaejax.objectives import doubly_reparameterized, elbo, iwae, sticking_the_landing
-from vaejax.types import Example, GenerativeModel, InferenceNetwork, Key, Params, bind
+from vaejax.types import Example, GenerativeModel, InferenceNetwork, Key, Params, bind, num_rows
 
 GROUPS = 10  # of replicates, from which errors are estimated
 _MAX_DRAWS = 10_000  # of z at a time
@@ -262,7 +262,7 @@ def _gradient(generative, inference, objective, most, shared, key):
     """Of the mean bound over xs, flat, the encoder's first; in chunks of at most `most` examples
     that divide them evenly. Example i uses fold_in(key, i)."""
     params, examples = shared
-    n = len(jax.tree.leaves(examples)[0])
+    n = num_rows(examples)
     size = max(d for d in range(1, n + 1) if n % d == 0 and d <= max(most, 1))
 
     def bound(params, indices, examples):

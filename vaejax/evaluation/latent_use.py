@@ -11,7 +11,16 @@ from jaxtyping import Array, Float
 
 from vaejax.distributions import kl_per_dimension, mean_and_noise
 from vaejax.evaluation.summary import active_units, flat
-from vaejax.types import Example, GenerativeModel, InferenceNetwork, Key, Params, bind, rows_of
+from vaejax.types import (
+    Example,
+    GenerativeModel,
+    InferenceNetwork,
+    Key,
+    Params,
+    bind,
+    num_rows,
+    rows_of,
+)
 
 _DRAWS = 2  # of z an example: as few as tell a Monte Carlo error
 _BATCH = 500
@@ -36,7 +45,7 @@ def latent_use(
 
     @jax.jit
     def measure(key, params, examples):
-        n = len(jax.tree.leaves(examples.x)[0])
+        n = num_rows(examples.x)
 
         def draw(inputs):
             index, example = inputs
@@ -64,7 +73,7 @@ def latent_use(
     def _log_sum_of_others(params, examples, z) -> Float[Array, "n draws"]:
         """log sum_{j != i} q(z_i | x_j), summed over blocks of j."""
         n, flat = (
-            len(jax.tree.leaves(examples.x)[0]),
+            num_rows(examples.x),
             jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), z),
         )
         own = jnp.repeat(jnp.arange(n), _DRAWS)
@@ -85,10 +94,8 @@ def latent_use(
         return total.reshape(n, _DRAWS)
 
     def run(key, params, examples):
-        if len(jax.tree.leaves(examples.x)[0]) < 2:
-            raise ValueError(
-                f"expected at least 2 examples; got {len(jax.tree.leaves(examples.x)[0])}"
-            )
+        if num_rows(examples.x) < 2:
+            raise ValueError(f"expected at least 2 examples; got {num_rows(examples.x)}")
         with jax.default_matmul_precision("highest"):
             found = measure(key, params, jax.tree.map(jnp.asarray, examples))
         return {name: np.asarray(values) for name, values in found.items()}
@@ -113,7 +120,7 @@ def watch_latents(
             kl = kl_per_dimension(q, joint.prior)
             return *mean_and_noise(jax.random.fold_in(key, index), q), kl
 
-        return jax.vmap(one)(jnp.arange(len(jax.tree.leaves(examples.x)[0])), examples)
+        return jax.vmap(one)(jnp.arange(num_rows(examples.x)), examples)
 
     def watch(key, params):
         use_key, look_key = jax.random.split(key)

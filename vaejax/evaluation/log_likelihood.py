@@ -22,7 +22,16 @@ from vaejax.marginal_likelihood.estimate import combine
 from vaejax.marginal_likelihood.schedule import Schedule, evaluations
 from vaejax.marginal_likelihood.sequential_monte_carlo import PILOT_PARTICLES
 from vaejax.sharding import over_examples
-from vaejax.types import Example, GenerativeModel, InferenceNetwork, Key, Params, bind, rows_of
+from vaejax.types import (
+    Example,
+    GenerativeModel,
+    InferenceNetwork,
+    Key,
+    Params,
+    bind,
+    num_rows,
+    rows_of,
+)
 
 Name = Literal["importance", "annealed", "smc", "bidirectional", "filter"]
 NAMES: tuple[Name, ...] = ("importance", "annealed", "smc", "bidirectional", "filter")
@@ -295,7 +304,7 @@ def estimate_blocks(
         chosen["num_chains"] = settings["num_chains"]
         return ml.sandwich(one_key, joint, z, x, start, **chosen)
 
-    count = len(jax.tree.leaves(examples)[0])
+    count = num_rows(examples)
     run = over_examples(one, min(BLOCK, count))
     again = jax.jit(combine)
     target = settings["target_std_error"] or np.inf

@@ -3,13 +3,12 @@
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-import jax
 import numpy as np
 
 from vaejax.evaluation.run import Run
 from vaejax.evaluation.section import Section
 from vaejax.sharding import over_examples
-from vaejax.types import Example, rows_of
+from vaejax.types import Example, num_rows, rows_of
 
 Arrays = dict[str, np.ndarray]
 MaySpend = Callable[[int], bool]  # evaluations that come next -> whether they may be made
@@ -67,7 +66,7 @@ def per_example(
     cost: int = 0,
 ) -> Callable[[Arrays, MaySpend], Iterator[Arrays]]:
     """`Part.blocks` of one(shared, index, example) -> arrays of one example."""
-    count = len(jax.tree.leaves(examples)[0])
+    count = num_rows(examples)
     size = max(1, min(block, count))
     run = over_examples(one, size)
 

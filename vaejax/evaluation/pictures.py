@@ -15,6 +15,7 @@ from vaejax.types import (
     Key,
     Params,
     bind,
+    num_rows,
     rows_of,
 )
 
@@ -61,7 +62,7 @@ def completions(
         known = np.asarray(p.first(half))
     except ValueError:
         return {}
-    at_once = min(draws_together(p), len(jax.tree.leaves(examples.x)[0]))
+    at_once = min(draws_together(p), num_rows(examples.x))
 
     @jax.jit
     def complete(theta, keys, examples):
@@ -72,9 +73,7 @@ def completions(
 
         return jax.lax.map(one, (keys, examples), batch_size=at_once)
 
-    drawn = complete(
-        params.generative, jax.random.split(key, len(jax.tree.leaves(examples.x)[0])), examples
-    )
+    drawn = complete(params.generative, jax.random.split(key, num_rows(examples.x)), examples)
     return {"completions": np.asarray(drawn), "completions_known": known}
 
 
@@ -101,7 +100,7 @@ def pictures(
             reconstruct_key, generative, inference, params, examples
         )
     if has_density(q):
-        rows = np.arange(count) % len(jax.tree.leaves(examples.x)[0])
+        rows = np.arange(count) % num_rows(examples.x)
         given = rows_of(examples.given, rows)
         means, result["samples"] = prior_samples(sample_key, generative, params, count, given)
         if means is not None:
@@ -126,7 +125,7 @@ def _reconstructions(key, generative, inference, params, examples) -> np.ndarray
         joint, q, _ = bind(generative, inference, params, example)
         return mean_of(jax.random.fold_in(key, 0), joint.likelihood(q.sample(seed=key)))
 
-    keys = jax.random.split(key, len(jax.tree.leaves(examples.x)[0]))
+    keys = jax.random.split(key, num_rows(examples.x))
     return np.asarray(jax.jit(jax.vmap(reconstruct, (None, 0, 0)))(params, keys, examples))
 
 

@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 import matplotlib.pyplot as plt
 import numpy as np
 
-from vaejax.distributions import missing_frames
 from vaejax.evaluation.section import BLUE, GREY, ORANGE, Figure, mosaic
+from vaejax.types import missing_frames
 
 _LINES = 5  # elements of a real frame that are drawn
 _STILLS = 12  # of a film
@@ -61,7 +61,7 @@ def sequence_figures(about: dict[str, Any], arrays: dict[str, np.ndarray]) -> li
         titles = f"{split} sequence x", "E[x | z], z ~ q(z | x)"
         if colours:
             titles = titles[0], "most frequent x ~ p(x | z), z ~ q(z | x)"
-        missing = np.stack([missing_frames(x) for x in originals])
+        missing = np.asarray(missing_frames(originals, axes=2))
         band = (arrays["low"], arrays["high"]) if draw is _lines else None
         seen = _Pair(originals, arrays["reconstructions"], titles, exists, missing, band, colours)
         figures.append(Figure("reconstructions", lambda: (draw(seen), _seen_caption(seen, split))))

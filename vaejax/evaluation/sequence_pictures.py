@@ -8,7 +8,16 @@ import numpy as np
 from jaxtyping import Array
 
 from vaejax.distributions import has_density, has_latent, has_mean
-from vaejax.types import Example, GenerativeModel, InferenceNetwork, Key, Params, bind, rows_of
+from vaejax.types import (
+    Example,
+    GenerativeModel,
+    InferenceNetwork,
+    Key,
+    Params,
+    bind,
+    num_rows,
+    rows_of,
+)
 
 _DRAWS = 32  # of z, and of x given each
 _SHOWN = 200  # frames of each sequence, from the first
@@ -49,7 +58,7 @@ def sequence_pictures(
 
     # One after another: each has many draws.
     run = jax.jit(lambda params, keys, xs: jax.lax.map(lambda a: one(params, *a), (keys, xs)))
-    keys = jax.random.split(key, len(jax.tree.leaves(examples)[0]))
+    keys = jax.random.split(key, num_rows(examples))
     exists = np.asarray(examples.given.exists)  # type: ignore[attr-defined]
     found: dict[str, Any] = {"originals": examples.x, "exists": exists}
     found |= run(params, keys, examples)

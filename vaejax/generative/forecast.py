@@ -13,7 +13,7 @@ from vaejax.distributions import (
     filter_particles,
     systematic,
 )
-from vaejax.types import Distribution, Key, Latent, Observation
+from vaejax.types import Distribution, Key, Latent, Observation, num_rows
 
 
 def forecast(
@@ -49,7 +49,7 @@ def forecast(
     for name, value in (("num_steps", num_steps), ("num_particles", num_particles)):
         if value < 1:
             raise ValueError(f"forecast: {name} must be at least 1; got {value}")
-    room = jax.tree.leaves(x)[0].shape[0]
+    room = num_rows(x)
     check_length("forecast", length, room)
     check_steps("forecast", model, x, q)
     check_frames("forecast", x)

@@ -6,9 +6,9 @@ import jax
 import jax.numpy as jnp
 from jax.tree_util import Partial
 
-from vaejax.distributions import DiagonalGaussian, Markov, filled, missing_frames
+from vaejax.distributions import DiagonalGaussian, Markov, filled
 from vaejax.networks import GRU, Combiner, inverse_autoregressive_flow
-from vaejax.types import Conditions, InferenceNetwork
+from vaejax.types import Conditions, InferenceNetwork, missing_frames
 
 Sees = Literal["past", "future", "both", "both, without z"]
 

@@ -12,12 +12,11 @@ from jaxtyping import Float
 from vaejax.distributions import (
     as_gaussian,
     check_frames,
-    missing_frames,
     state_space_of,
     structure_of,
 )
 from vaejax.marginal_likelihood.compiled import Structure, separate
-from vaejax.types import Joint
+from vaejax.types import Joint, missing_frames
 
 _PLACES = 16
 _REACH = 30.0  # of the places, in standard deviations of p(z_0)
@@ -56,7 +55,7 @@ class LinearStateSpace(NamedTuple):
         for x in np.asarray(xs):
             check_frames("exact", x)
         frames = np.asarray(xs, np.float64).reshape(len(xs), len(self.F), -1)
-        missing = np.stack([missing_frames(x) for x in np.asarray(xs)])
+        missing = missing_frames(np.asarray(xs), axes=2)
         value = self._filtered(frames, missing)
         random = np.random.RandomState(0)
 

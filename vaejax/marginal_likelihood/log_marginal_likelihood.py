@@ -17,7 +17,7 @@ from vaejax.marginal_likelihood.estimates import Estimates
 from vaejax.marginal_likelihood.exact import Exact, exact
 from vaejax.marginal_likelihood.importance_sampling import importance_sampling
 from vaejax.sharding import in_batches
-from vaejax.types import Distribution, Joint, Key, LogJoint, Observation
+from vaejax.types import Distribution, Joint, Key, LogJoint, Observation, num_rows
 
 Estimator = Callable[..., Estimate]  # (key, joint, x, q) -> Estimate
 Posterior = Callable[[Observation], Distribution]
@@ -63,7 +63,7 @@ def log_marginal_likelihood(
       ValueError: x outside the support of p(x | z); no example, or none with a finite estimate.
         Where some have none, `summary()["not_finite"]` has their indices.
     """
-    if len(jax.tree.leaves(xs)[0]) == 0:
+    if num_rows(xs) == 0:
         raise ValueError(f"{_NAME}: expected at least one example; got none")
     if isinstance(estimator, str) and estimator != "auto":
         raise ValueError(
@@ -79,7 +79,7 @@ def log_marginal_likelihood(
             return _exact(found, xs)._replace(discrete=discrete)
         estimator = _default(z)
     structure, arrays = separate((joint, posterior))
-    size = max(1, min(batch_size or 100, len(jax.tree.leaves(xs)[0])))
+    size = max(1, min(batch_size or 100, num_rows(xs)))
     run = estimates_of_batches(structure, hashable(estimator), size)
     estimate = in_batches(run, (key, arrays), xs, size, first_index, progress)
     name = _name(estimator)

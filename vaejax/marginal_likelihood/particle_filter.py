@@ -16,7 +16,7 @@ from vaejax.distributions import (
 from vaejax.marginal_likelihood.checks import check_counts
 from vaejax.marginal_likelihood.estimate import Estimate, estimate_of
 from vaejax.marginal_likelihood.precision import highest_precision
-from vaejax.types import Distribution, Joint, Key, Observation
+from vaejax.types import Distribution, Joint, Key, Observation, num_rows
 
 _NAME = "particle_filter"
 
@@ -73,7 +73,7 @@ def steps_of(
     function: str, model: Any, x: Observation, q: Any, length: Any
 ) -> tuple[StateSpace, Any]:
     """(the model's steps, how many frames count) of what a filter is given, once it is checked."""
-    num_steps = jax.tree.leaves(x)[0].shape[0]
+    num_steps = num_rows(x)
     found = (model, num_steps, None) if isinstance(model, StateSpace) else state_space_of(model)
     if found is None:
         raise TypeError(

@@ -5,7 +5,7 @@ import jax
 from vaejax.distributions import check_steps, filter_particles, state_space_of
 from vaejax.distributions.particles import multinomial
 from vaejax.objectives.terms import Terms
-from vaejax.types import Distribution, Joint, Key, Observation
+from vaejax.types import Distribution, Joint, Key, Observation, num_rows
 
 
 def fivo(
@@ -47,7 +47,7 @@ def fivo(
         )
     model, room, length = found
     check_steps("fivo", model, x, q)
-    num_steps = jax.tree.leaves(x)[0].shape[0]
+    num_steps = num_rows(x)
     if room != num_steps:
         raise ValueError(f"fivo: x has {num_steps} frames, the joint {room}: they must agree")
     filtered = filter_particles(

@@ -14,7 +14,7 @@ from vaejax.training.state import init_state
 from vaejax.training.step import epoch_order, loss_of, make_steps
 from vaejax.training.terms import Objective, objective_terms
 from vaejax.training.update import gradient_update
-from vaejax.types import Example, GenerativeModel, InferenceNetwork, Key, Params
+from vaejax.types import Example, GenerativeModel, InferenceNetwork, Key, Params, num_rows
 
 
 def fit(
@@ -48,7 +48,7 @@ def fit(
     """
     examples = data if isinstance(data, Example) else Example(data)
     examples = jax.tree.map(jnp.asarray, examples)
-    n = len(jax.tree.leaves(examples)[0])
+    n = num_rows(examples)
     if num_steps < 1 or not 1 <= batch_size <= n:
         raise ValueError(
             f"expected num_steps of at least 1 and batch_size from 1 to the {n} examples; got "

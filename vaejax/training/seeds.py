@@ -2,12 +2,14 @@
 
 import jax
 
+from vaejax.types import num_rows
+
 
 def over_seeds(function, in_axes):
     """`vmap` over the leading axis of seeds; a single seed runs without it, and faster."""
 
     def mapped(*args):
-        num_seeds = len(jax.tree.leaves(args[0])[0])
+        num_seeds = num_rows(args[0])
         if num_seeds > 1:
             return jax.vmap(function, in_axes)(*args)
         one = [

@@ -11,7 +11,7 @@ from jaxtyping import Array, Int
 from vaejax.training.state import TrainState
 from vaejax.training.terms import TermsOf, over_batch
 from vaejax.training.update import Loss, Update
-from vaejax.types import Example, Key
+from vaejax.types import Example, Key, num_rows
 
 Observe = Callable[[Key, Any], Example]  # a batch of stored arrays -> a batch of examples
 
@@ -60,7 +60,7 @@ def make_steps(
     def one_step(state, indices, data, time):
         _, step_key, _ = jax.random.split(state.key, 3)
         observe_key, update_key = jax.random.split(jax.random.fold_in(step_key, state.step))
-        size, n = len(indices), len(jax.tree.leaves(data)[0])
+        size, n = len(indices), num_rows(data)
 
         def draw_batch(key):
             index_key, observe_key = jax.random.split(key)

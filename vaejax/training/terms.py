@@ -6,7 +6,7 @@ from typing import Any
 import jax
 
 from vaejax.objectives import Terms
-from vaejax.types import Example, GenerativeModel, InferenceNetwork, Key, Params, bind
+from vaejax.types import Example, GenerativeModel, InferenceNetwork, Key, Params, bind, num_rows
 
 Objective = Callable[..., Terms]  # (key, q, joint, x, step) -> Terms
 TermsOf = Callable[[Params, Key, Example, Any], Terms]  # (params, key, example, step) -> Terms
@@ -28,7 +28,7 @@ def over_batch(terms_of: TermsOf) -> TermsOf:
     """The same of many examples, along the first axis, each with a key of its own."""
 
     def terms(params, key, examples, step):
-        keys = jax.random.split(key, jax.tree.leaves(examples)[0].shape[0])
+        keys = jax.random.split(key, num_rows(examples))
         return jax.vmap(terms_of, (None, 0, 0, None))(params, keys, examples, step)
 
     return terms

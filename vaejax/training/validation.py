@@ -12,7 +12,7 @@ from vaejax.training.batches import alike
 from vaejax.training.seeds import over_seeds
 from vaejax.training.step import validation_key
 from vaejax.training.terms import TermsOf
-from vaejax.types import Example, Params
+from vaejax.types import Example, Params, num_rows
 
 _BATCH = 500
 
@@ -29,7 +29,7 @@ def validation_of(
     Example i uses fold_in(the run's validation key, i): the same noise at every validation, on any
     number of devices. Sequences of like length (`lengths`, of each) go together.
     """
-    parts = alike(len(jax.tree.leaves(examples)[0]), lengths)
+    parts = alike(num_rows(examples), lengths)
     batches = [
         jax.device_put(
             _batches(examples, rows, time, len(sharding.device_set)), replicated(sharding)
