@@ -17,6 +17,7 @@ from vaejax.commands.sample_sequences import _actions, _new
 from vaejax.data import SequenceDataset
 from vaejax.distributions import (
     Bernoulli,
+    Categories,
     DiagonalGaussian,
     StateSpace,
     standard_normal,
@@ -25,7 +26,13 @@ from vaejax.distributions import (
 from vaejax.errors import SettingError, UserError
 from vaejax.evaluation import Forecast, LogLikelihood
 from vaejax.evaluation.continuation import first_frames
-from vaejax.evaluation.forecast_scores import baselines_of, features, is_inside, rank
+from vaejax.evaluation.forecast_scores import (
+    baselines_of,
+    features,
+    in_likely_set,
+    is_inside,
+    rank,
+)
 from vaejax.evaluation.forecasts import (
     FORECAST_MEASUREMENT,
     _share,
@@ -185,8 +192,9 @@ def test_a_share_of_values_all_alike_has_an_error():
         counts = np.array([4, 4, 2, 0])
         found = _share(inside * counts, counts)
         assert found["mean"] == inside and found["n"] == 3
-        assert found["std_error_data"] == pytest.approx((11 / 12**3) ** 0.5)
-        assert _share(np.full(10, inside))["std_error_data"] == found["std_error_data"]
+        assert found["std_error_data"] == pytest.approx((4 / 5**3) ** 0.5)  # of three sequences
+        ten = _share(np.full(10, inside))["std_error_data"]
+        assert ten == pytest.approx((11 / 12**3) ** 0.5)
     assert _share(np.array([4, 0]), np.array([4, 0]))["std_error_data"] is None
     apart = _share(np.array([0, 50, 50]), np.array([50, 50, 50]))  # each sequence as a whole
     assert apart["std_error_data"] == pytest.approx(1 / 3)
@@ -217,21 +225,33 @@ def _rates(t, z):
     return Bernoulli(jnp.log(RATES / (1 - RATES)) + 0.0 * z[0])
 
 
-def test_binary_frames_have_their_log_probability_and_calibration():
-    """A model whose frames do not depend on z, so that every number has a formula."""
+LIKELY = np.array([[0.55, 0.25, 0.15, 0.05], [0.05, 0.05, 0.15, 0.75]], np.float32)
+
+
+def _likely(t, z):
+    return Categories(jnp.log(LIKELY) + 0.0 * z[0])
+
+
+def run_without_z(emission, x, **kind):
+    """Of a model whose frames do not depend on z, so that every number has a formula."""
 
     def joint(theta, given):
         steps = state_space_of(MODEL.joint(THETA, given))[0]
-        model = StateSpace(steps.initial, steps.transition, _rates)
+        model = StateSpace(steps.initial, steps.transition, emission)
         return model.joint(given.length, given.exists.shape[0])
 
+    n, time = x.shape[:2]
+    given = Conditions(np.ones((n, time), bool), np.zeros((n, time, 1), np.float32))
+    splits = dict.fromkeys(("train", "validation", "test"), given)
+    data = SequenceDataset("rates", x, x, x, given=splits, **kind)
+    return a_run_of(data, GenerativeModel(lambda key: (), joint), Q, Params((), ()))
+
+
+def test_binary_frames_have_their_log_probability_and_calibration():
     rng = np.random.default_rng(0)
     n, time = 40, 8
     x = (rng.uniform(size=(n, time, 3)) < RATES).astype(np.uint8)
-    given = Conditions(np.ones((n, time), bool), np.zeros((n, time, 1), np.float32))
-    splits = dict.fromkeys(("train", "validation", "test"), given)
-    data = SequenceDataset("rates", x, x, x, 1, "static", given=splits)
-    run = a_run_of(data, GenerativeModel(lambda key: (), joint), Q, Params((), ()))
+    run = run_without_z(_rates, x, levels=1, binarization="static")
     settings = Forecast(start=4, steps=4, num_particles=2000, proposal="prior")
     assert FORECAST_MEASUREMENT.undefined(run, settings) is None
     arrays = {part.name: whole(part) for part in forecasts(run, settings)}
@@ -253,10 +273,56 @@ def test_binary_frames_have_their_log_probability_and_calibration():
     assert inside == pytest.approx(0.9, abs=4 * (0.09 / (n * 4)) ** 0.5)
 
 
+def test_categories_have_their_log_probability_and_calibration():
+    rng = np.random.default_rng(0)
+    n, time = 40, 8
+    x = np.stack([rng.choice(4, p=p, size=(n, time)) for p in LIKELY], axis=-1).astype(np.int32)
+    run = run_without_z(_likely, x, levels=None, binarization="none", num_categories=4)
+    settings = Forecast(start=4, steps=4, num_particles=2000, proposal="prior")
+    assert FORECAST_MEASUREMENT.undefined(run, settings) is None
+    arrays = {part.name: whole(part) for part in forecasts(run, settings)}
+    found, after, last = arrays["forecasts"], x[:, 4:], x[:, 3:4]
+    element = np.arange(2)
+    truth = np.log(LIKELY[element, after]).sum(axis=2)
+    np.testing.assert_allclose(found["log_p"], truth, rtol=1e-4)
+    often = (np.eye(4)[x].sum(axis=(0, 1)) + 0.5) / (n * time + 2)
+    guess = often[element, after]
+    np.testing.assert_allclose(found["log_p_mean"], np.log(guess).sum(axis=2), rtol=1e-4)
+    same = [(x[:, :-h] == x[:, h:]) for h in range(1, 5)]
+    stays = np.array([(s.sum() + 0.5) / (s.size + 1) for s in same])[:, None]
+    moved = (1 - stays) * guess / (1 - often[element, last])
+    kept = np.log(np.where(after == last, stays, moved)).sum(axis=2)
+    np.testing.assert_allclose(found["log_p_last"], kept, rtol=1e-4)
+    summary = summarize_forecasts(run, settings, arrays)
+    bins = [found for found in summary["calibration"] if found["count"]]
+    assert [found["count"] for found in bins] == [160, 160]  # of 0.55 and of 0.75
+    for found in bins:
+        frequency = found["frequency"]
+        assert abs(found["predicted"] - frequency["mean"]) < 4 * frequency["std_error_data"]
+    inside = summary["scores"]["inside_set"]["all"]["mean"]
+    assert inside == pytest.approx(0.9, abs=4 * (0.09 / (n * 8)) ** 0.5)
+    section = section_of(run, settings, summary, arrays)
+    assert "most probable category" in section.tables[2].header[0]
+
+
+def test_the_set_of_likely_categories():
+    """It holds a draw like the others with its probability, and is the smallest that does."""
+    rng = np.random.default_rng(0)
+    values = rng.choice(4, p=LIKELY[0], size=(20, 4000))
+    numbers = np.sum(values[:-1] == np.arange(4)[:, None, None], axis=1)
+    inside = np.asarray(in_likely_set(KEY, jnp.asarray(numbers), jnp.asarray(values[-1]), 0.9))
+    assert inside.mean() == pytest.approx(0.9, abs=5 * 0.3 / 4000**0.5)
+    many = jnp.round(LIKELY[0] * 1e6).astype(jnp.int32)[:, None]
+    for value, share in enumerate((1, 1, 2 / 3, 0)):
+        at = jnp.full(4000, value)
+        found = np.asarray(in_likely_set(KEY, jnp.broadcast_to(many, (4, 4000)), at, 0.9))
+        assert found.mean() == pytest.approx(share, abs=0.04)
+
+
 def test_how_often_a_value_is_lit_later():
     x = np.array([[[0], [1], [1], [0]], [[1], [1], [0], [0]]], np.float32)
     exists = np.array([[True] * 4, [True, True, True, False]])
-    found = baselines_of(Example(x, Conditions(exists)), np.array([4 / 7]), 1, binary=True)
+    found = baselines_of(Example(x, Conditions(exists)), np.array([4 / 7]), 1, "binary")
     # Of the five pairs of frames: 0 1, 1 1, 1 0 and 1 1, 1 0.
     np.testing.assert_allclose(found["lit_after_1"], [2.5 / 5])
     np.testing.assert_allclose(found["lit_after_0"], [1.5 / 2])

@@ -2,43 +2,73 @@
 guesses that know no model would have scored."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Int
 
 from vaejax.distributions import filled
 from vaejax.types import Distribution, Example, Key, Latent, missing_frames
 
 BINS = 10  # of predicted probabilities
-Emission = Callable[[Any, Latent], Distribution]  # (step after the last one seen, z) -> p(x_t | z)
+
+
+class Ahead(NamedTuple):
+    """Draws of what follows one sequence, and what did follow.
+
+    Attributes:
+      p_of: (step after the last one seen, z) -> p(x_t | z_t).
+      z, x: the draws, (n, steps, ...).
+      true: (steps, *frame), what followed.
+      counts: (steps,), whether there is such a frame and it is not missing.
+      last: (*frame), the last frame seen; of categories -1 where there is none.
+    """
+
+    p_of: Callable[[Any, Latent], Distribution]
+    z: Latent
+    x: Float[Array, "n steps ..."]
+    true: Float[Array, "steps ..."]
+    counts: Bool[Array, " steps"]
+    last: Float[Array, "..."]
+
+
+Baselines = dict[str, Any]  # arrays
 
 
 def baselines_of(
-    train: Example, mean: Float[np.ndarray, "..."], steps: int, binary: bool
-) -> dict[str, Float[np.ndarray, "..."]]:
-    """What two guesses know of the training split. `mean` (*frame): of each value. Of binary x also
-    `lit_after_1` and `lit_after_0` (steps,): how often a value is 1 so many frames after it was 1,
-    and after it was 0, over all values alike. Half a count is added to both sides of a frequency:
-    none is 0 or 1.
+    train: Example, mean: Float[np.ndarray, "..."], steps: int, support: str
+) -> Baselines:
+    """What two guesses know of the training split. `mean` (*frame): of each value; of categories
+    (*frame, category), how often it is each. Of binary x also `lit_after_1` and `lit_after_0`
+    (steps,): how often a value is 1 so many frames after it was 1, and after it was 0, over all
+    values alike. Of categories `stays` (steps,): how often a value is the same so many frames
+    later. Half a count is added to both sides of a frequency: none is 0 or 1.
     """
-    if not binary:
+    if support == "real":
         return {"mean": np.asarray(mean, np.float32)}
     given: Any = train.given
     x: Any = np.asarray(train.x)
-    seen = given.exists & ~missing_frames(x, axes=2)
+    seen = given.exists & ~np.asarray(missing_frames(x, axes=2))
     x = np.asarray(filled(x, ~seen))
-    after = {"lit_after_1": np.empty(steps), "lit_after_0": np.empty(steps)}
+    names = ("stays",) if support == "categories" else ("lit_after_1", "lit_after_0")
+    after = {name: np.empty(steps) for name in names}
     for h in range(1, steps + 1):
         both = seen[:, :-h] & seen[:, h:]
-        later = x[:, h:][both]
+        before, later = x[:, :-h][both], x[:, h:][both]
+        if support == "categories":
+            after["stays"][h - 1] = _frequency(before == later)
+            continue
         for value in (0, 1):
-            of = x[:, :-h][both] == value
-            after[f"lit_after_{value}"][h - 1] = (later[of].sum() + 0.5) / (of.sum() + 1)
-    smooth = (np.asarray(mean) * seen.sum() + 0.5) / (seen.sum() + 1)
+            after[f"lit_after_{value}"][h - 1] = _frequency(later[before == value])
+    smooth = np.asarray(mean) * seen.sum() + 0.5
+    smooth /= seen.sum() + 0.5 * (mean.shape[-1] if support == "categories" else 2)
     return {name: np.asarray(v, np.float32) for name, v in ({"mean": smooth} | after).items()}
+
+
+def _frequency(ones: np.ndarray) -> float:
+    return float((ones.sum() + 0.5) / (ones.size + 1))
 
 
 def last_seen(
@@ -51,70 +81,128 @@ def last_seen(
 
 
 def real_scores(
-    key: Key,
-    p_of: Emission,
-    z: Latent,
-    x: Float[Array, "n steps ..."],
-    true: Float[Array, "steps ..."],
-    counts: Bool[Array, " steps"],
-    last: Float[Array, "..."],
-    baselines: dict[str, Array],
-    level: float,
+    key: Key, ahead: Ahead, baselines: Baselines, level: float
 ) -> dict[str, Float[Array, " steps"]]:
     """Along the steps, 0 at those that do not count, means over a frame's values: `inside`, whether
     one lies in its central interval; `error`, `error_last`, `error_mean`, the squared error of the
     mean of the draws, of the last frame seen and of the training mean."""
-    del p_of, z
-    guesses = {"error": x.mean(axis=0), "error_last": last, "error_mean": baselines["mean"]}
+    true, guesses = ahead.true, {"error": ahead.x.mean(axis=0)}
+    guesses |= {"error_last": ahead.last, "error_mean": baselines["mean"]}
     found = {name: jnp.square(true - guess) for name, guess in guesses.items()}
-    found["inside"] = is_inside(rank(key, x, true), level).astype(jnp.float32)
+    found["inside"] = is_inside(rank(key, ahead.x, true), level).astype(jnp.float32)
     return {
-        name: jnp.where(counts, values.reshape(len(true), -1).mean(axis=1), 0.0)
+        name: jnp.where(ahead.counts, values.reshape(len(true), -1).mean(axis=1), 0.0)
         for name, values in found.items()
     }
 
 
 def binary_scores(
-    key: Key,
-    p_of: Emission,
-    z: Latent,
-    x: Float[Array, "n steps ..."],
-    true: Float[Array, "steps ..."],
-    counts: Bool[Array, " steps"],
-    last: Float[Array, "..."],
-    baselines: dict[str, Array],
-    level: float,
+    key: Key, ahead: Ahead, baselines: Baselines, level: float
 ) -> dict[str, Float[Array, "..."]]:
     """Along the steps, 0 at those that do not count: `log_p`, log mean p(x_t | z_t) over the draws,
     and `log_p_last` and `log_p_mean`, the same of the two guesses, in nats a frame;
     `inside_<feature>`, whether that number of the frame lies in its central interval. Of all steps
     together, in ten bins of the share of draws in which a value is 1, `bin_counts`,
     `bin_predicted` (the sum of that share) and `bin_ones`."""
-
-    over_steps = jax.vmap(lambda t, z, true: p_of(t, z).log_prob(true))
-    log_p = jax.vmap(over_steps, (None, 0, None))(jnp.arange(len(true)), z, true)
+    x, true = ahead.x, ahead.true
     frame = true.ndim - 1
     one, zero = (baselines[f"lit_after_{value}"].reshape(-1, *(1,) * frame) for value in (1, 0))
     found = {
-        "log_p": jax.nn.logsumexp(log_p, axis=0) - jnp.log(len(x)),
-        "log_p_last": _log_bernoulli(jnp.where(last > 0.5, one, zero), true),
+        "log_p": _log_p(ahead),
+        "log_p_last": _log_bernoulli(jnp.where(ahead.last > 0.5, one, zero), true),
         "log_p_mean": _log_bernoulli(baselines["mean"], true),
     }
     true_features = features(true, frame)
     for index, (name, values) in enumerate(features(x, frame).items()):
         ranked = rank(jax.random.fold_in(key, index), values, true_features[name])
         found[f"inside_{name}"] = is_inside(ranked, level).astype(jnp.float32)
-    found = {name: jnp.where(counts, values, 0.0) for name, values in found.items()}
-    predicted = x.mean(axis=0)
+    found = {name: jnp.where(ahead.counts, values, 0.0) for name, values in found.items()}
+    return found | _binned(x.mean(axis=0), true, ahead.counts)
+
+
+def category_scores(
+    key: Key, ahead: Ahead, baselines: Baselines, level: float
+) -> dict[str, Float[Array, "..."]]:
+    """Along the steps, 0 at those that do not count: `log_p`, `log_p_last` and `log_p_mean` as of
+    binary x; `inside_set`, the share of a frame's values that lie in their set of the most probable
+    categories, those of the draws. In ten bins of the share of draws that are of the category which
+    most are of, `bin_counts`, `bin_predicted` and `bin_ones`, how often the value is that."""
+    x, true, last = ahead.x, ahead.true, ahead.last
+    mean = jnp.asarray(baselines["mean"])
+    categories = jnp.arange(mean.shape[-1])
+    numbers = jax.lax.map(lambda c: jnp.sum(x == c, axis=0), categories)
+
+    def chance(values):  # by the training frequencies
+        at = jnp.broadcast_to(mean, (*true.shape, mean.shape[-1]))
+        values = jnp.broadcast_to(values, true.shape)[..., None]
+        return jnp.take_along_axis(at, jnp.maximum(values, 0), axis=-1)[..., 0]
+
+    stays = baselines["stays"].reshape(-1, *(1,) * (true.ndim - 1))
+    moved = (1 - stays) * chance(true) / (1 - chance(last))
+    kept = jnp.where(last < 0, chance(true), jnp.where(true == last, stays, moved))
+
+    def total(probability):
+        return jnp.sum(jnp.log(probability).reshape(len(true), -1), axis=1)
+
+    inside = in_likely_set(key, numbers, true, level).reshape(len(true), -1)
+    found = {
+        "log_p": _log_p(ahead),
+        "log_p_last": total(kept),
+        "log_p_mean": total(chance(true)),
+        "inside_set": jnp.mean(inside, axis=1),
+    }
+    found = {name: jnp.where(ahead.counts, values, 0.0) for name, values in found.items()}
+    hit = (jnp.argmax(numbers, axis=0) == true).astype(jnp.float32)
+    return found | _binned(jnp.max(numbers, axis=0) / len(x), hit, ahead.counts)
+
+
+SCORES = {"real": real_scores, "binary": binary_scores, "categories": category_scores}
+
+
+def in_likely_set(
+    key: Key,
+    numbers: Int[Array, "category ..."],
+    value: Int[Array, "..."],
+    level: float,
+) -> Bool[Array, "..."]:
+    """Whether a value lies in the smallest set of categories that holds a share `level` of draws
+    and value together, `numbers` draws of each category. One at the edge of the set is in it at
+    random, so that a value which is a draw like the others is inside with probability `level`."""
+    tie_key, edge_key = jax.random.split(key)
+    own = jnp.arange(len(numbers)).reshape(-1, *(1,) * value.ndim) == value
+    numbers = numbers + own
+    # Less than a draw, to put those of equal number in random order.
+    place = numbers + jax.random.uniform(tie_key, numbers.shape, maxval=0.5)
+    at_value = jnp.sum(jnp.where(own, place, 0.0), axis=0)
+    before = jnp.sum(jnp.where(place > at_value, numbers, 0), axis=0)
+    of_value = jnp.sum(jnp.where(own, numbers, 0), axis=0)
+    position = before + jax.random.uniform(edge_key, value.shape) * of_value
+    return position < level * jnp.sum(numbers, axis=0)
+
+
+def _log_p(ahead: Ahead) -> Float[Array, " steps"]:
+    """log mean p(x_t | z_t) over the draws."""
+    times = jnp.arange(len(ahead.true))
+    over_steps = jax.vmap(lambda t, z, true: ahead.p_of(t, z).log_prob(true))
+    log_p = jax.vmap(over_steps, (None, 0, None))(times, ahead.z, ahead.true)
+    return jax.nn.logsumexp(log_p, axis=0) - jnp.log(len(ahead.x))
+
+
+def _binned(
+    predicted: Float[Array, "steps ..."],
+    ones: Float[Array, "steps ..."],
+    counts: Bool[Array, " steps"],
+) -> dict[str, Float[Array, " bins"]]:
+    """By predicted probability: how many there are, their sum, and how many came true."""
     bins = jnp.clip((predicted * BINS).astype(jnp.int32), 0, BINS - 1).ravel()
 
     def total(values):
         return jax.ops.segment_sum(filled(values, ~counts).ravel(), bins, BINS)
 
-    return found | {
+    return {
         "bin_counts": total(jnp.ones_like(predicted)),
         "bin_predicted": total(predicted),
-        "bin_ones": total(true),
+        "bin_ones": total(ones),
     }
 
 

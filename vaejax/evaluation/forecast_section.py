@@ -33,6 +33,7 @@ _INSIDE = {
     "inside_lit": "how many are 1",
     "inside_across": "centre, across",
     "inside_down": "centre, down",
+    "inside_set": "sets of categories",
 }
 
 
@@ -47,7 +48,7 @@ def forecast_section(about: dict[str, Any], arrays: dict[str, dict[str, np.ndarr
     )
     tables = [_table(about, _SCORES), _table(about, _INSIDE)]
     if "calibration" in summary:
-        tables.append(_calibration(summary["calibration"]))
+        tables.append(_calibration(summary["calibration"], _predicted(about)))
     figures = [Figure("forecast_scores", lambda: _scores_figure(about))]
     if "pictures" in arrays:
         figures.append(Figure("forecasts", lambda: _pictures(about, arrays["pictures"])))
@@ -57,8 +58,10 @@ def forecast_section(about: dict[str, Any], arrays: dict[str, dict[str, np.ndarr
 def _notes(about: dict[str, Any]) -> list[str]:
     summary, level = about["summary"], 100 * about["settings"]["level"]
     notes = [
-        "+-: standard error over sequences, which are independent. Row `all`: of all frames that "
-        f"were forecast, {summary['frames']:,}."
+        "+-: standard error over sequences, which are independent; the frames of one, and its "
+        "values, are not. Of shares it is at least that of as many sequences all alike, to which "
+        "one of each kind is added. Row `all`: of all frames that were forecast, "
+        f"{summary['frames']:,}."
     ]
     if "error" in summary["scores"]:
         notes.append(
@@ -66,17 +69,22 @@ def _notes(about: dict[str, Any]) -> list[str]:
             "last frame seen, repeated; and of the mean over the training split."
         )
     else:
-        notes += [
+        notes.append(
             "-log p(x_t): nats a frame, of each frame by itself given those seen, averaged over "
             "the draws. Last frame: each value stays as often as it did, so many frames later, in "
-            "the first 200 training sequences. Training mean: each value is 1 as often as there.",
+            "the first 200 training sequences. Training mean: each value is as often what it is as "
+            "in the training split."
+        )
+    if "inside_lit" in summary["scores"]:
+        notes.append(
             "The intervals are of numbers made of a frame's draws: how many values are 1, and of "
             "images the centre of these in pixels. Ties are broken at random: in a calibrated "
-            f"model whole numbers too are inside in {level:g} %.",
-        ]
-    notes.append(
-        f"Inside: in the central {level:g} % of the draws. A calibrated model has {level:g} %."
-    )
+            f"model whole numbers too are inside in {level:g} %."
+        )
+    where = f"in the central {level:g} % of the draws"
+    if "inside_set" in summary["scores"]:
+        where = f"in the set of the most probable categories that holds {level:g} % of the draws"
+    notes.append(f"Inside: {where}. A calibrated model has {level:g} %.")
     if summary["too_short"]:
         notes.append(f"too short to be forecast, left out: {listed(summary['too_short'])}")
     if about["stopped_by"]:
@@ -110,7 +118,12 @@ def _cells(entry: dict[str, Any], name: str) -> list[str]:
     return [f"{sign * entry['mean']:.3f}", format_error(entry["std_error_data"])]
 
 
-def _calibration(bins: list[dict[str, Any]]) -> Table:
+def _predicted(about: dict[str, Any]) -> str:
+    categories = about["support"] == "categories"
+    return f"predicted probability of {'the most probable category' if categories else 'a 1'}"
+
+
+def _calibration(bins: list[dict[str, Any]], predicted: str) -> Table:
     rows = []
     for index, found in enumerate(bins):
         frequency = found["frequency"]
@@ -123,11 +136,11 @@ def _calibration(bins: list[dict[str, Any]]) -> Table:
             ]
         low, high = index / len(bins), (index + 1) / len(bins)
         rows.append([f"{low:.1f} to {high:.1f}", *numbers, f"{found['count']:,.0f}"])
-    return Table(["predicted probability of a 1", "mean", "frequency", "+-", "values"], rows)
+    return Table([predicted, "mean", "frequency", "+-", "values"], rows)
 
 
 def _scores_figure(about: dict[str, Any]) -> tuple[Any, str]:
-    """Scores and coverage against steps ahead; of binary x frequency against probability."""
+    """Scores and coverage against steps ahead; of discrete x frequency against probability."""
     summary, level = about["summary"], about["settings"]["level"]
     calibrated = "calibration" in summary
     figure, axes = plt.subplots(1, 3 if calibrated else 2, figsize=(13 if calibrated else 9, 3.6))
@@ -145,7 +158,8 @@ def _scores_figure(about: dict[str, Any]) -> tuple[Any, str]:
         axis.set_xlabel("steps ahead")
         axis.legend(fontsize=8)
     axes[0].set_ylabel("nats a frame" if calibrated else "squared error a value")
-    axes[1].set_ylabel(f"share inside the central {100 * level:g} %")
+    which = "the likely" if about["support"] == "categories" else "the central"
+    axes[1].set_ylabel(f"share inside {which} {100 * level:g} %")
     axes[1].axhline(level, color="black", lw=0.7)
     axes[1].set_ylim(0, 1.02)
     if calibrated:
@@ -159,7 +173,7 @@ def _scores_figure(about: dict[str, Any]) -> tuple[Any, str]:
             ms=4,
             color=BLUE,
         )
-        axes[2].set_xlabel("predicted probability of a 1")
+        axes[2].set_xlabel(_predicted(about))
         axes[2].set_ylabel("frequency")
     for axis in axes:
         axis.grid(alpha=0.3)
@@ -172,12 +186,13 @@ def _scores_figure(about: dict[str, Any]) -> tuple[Any, str]:
 
 def _pictures(about: dict[str, Any], found: dict[str, np.ndarray]) -> tuple[Any, str]:
     """The first sequences: what was seen, what followed, and what was forecast."""
-    ways = [Way("forecast", *(found[name] for name in Way._fields[1:]))]
+    views: Any = found
+    ways = [Way("forecast", *(views.get(name, ()) for name in Way._fields[1:]))]
     start = about["summary"]["start"]
     starts = np.full(len(found["x"]), start)
     band = f"{100 * about['settings']['level']:g} % of draws"
-    real = about["support"] == "real"
-    figure = continuation_figure(found["x"], found["exists"], starts, ways, real, band)
+    real, colours = about["support"] == "real", about["protocol"].get("categories")
+    figure = continuation_figure(found["x"], found["exists"], starts, ways, real, band, colours)
     return figure, (
         f"The first {len(starts)} sequences; the line parts the {start} frames that were seen from "
         "those that were not."

@@ -10,7 +10,7 @@ import numpy as np
 from vaejax.distributions import filled
 from vaejax.errors import SettingError, require
 from vaejax.evaluation.continuation import continued, why_no_continuation
-from vaejax.evaluation.forecast_scores import baselines_of, binary_scores, last_seen, real_scores
+from vaejax.evaluation.forecast_scores import SCORES, Ahead, baselines_of, last_seen
 from vaejax.evaluation.forecast_section import forecast_section
 from vaejax.evaluation.measurement import (
     Arrays,
@@ -75,13 +75,13 @@ def window(settings: Forecast, lengths: np.ndarray) -> tuple[int, int]:
 
 def forecasts(run: Run, settings: Forecast) -> list[Part]:
     """Of each sequence what `scores` gives along the steps; and for pictures, of the first ones,
-    `x`, three `draws`, their `mean` and the ends `low` and `high` of the central intervals."""
+    `x`, three `draws`, and but for categories their `mean` and the ends `low` and `high` of the
+    central intervals."""
     examples = _examples(run, settings)
     given: Any = examples.given
     start, steps = window(settings, given.exists.sum(axis=1))
-    binary = run.data.support == "binary"
-    baselines = baselines_of(run.examples("train", _TRAINED), run.data.mean, steps, binary)
-    scores = binary_scores if binary else real_scores
+    support = run.data.support
+    baselines = baselines_of(run.examples("train", _TRAINED), run.data.mean, steps, support)
 
     def drawn(key, params, example):
         return continued(
@@ -103,13 +103,14 @@ def forecasts(run: Run, settings: Forecast) -> list[Part]:
         after = example.x[start : start + steps]
         counts = example.given.exists[start : start + steps] & ~missing_frames(after)
         true = filled(after, ~counts)
-        last = last_seen(example.x[:start], example.given.exists[:start], baselines["mean"])
+        none = jnp.full(true.shape[1:], -1) if support == "categories" else baselines["mean"]
+        last = last_seen(example.x[:start], example.given.exists[:start], none)
 
         def p_of(t, z):
             return model.emission(start + t, z)
 
-        found = scores(rank_key, p_of, z, x, true, counts, last, baselines, settings.level)
-        return found | {"counts": counts}
+        ahead = Ahead(p_of, z, x, true, counts, last)
+        return SCORES[support](rank_key, ahead, baselines, settings.level) | {"counts": counts}
 
     def pictures():
         key, shown = run.stream(FORECAST, settings.seed), rows_of(examples, slice(_SHOWN))
@@ -117,6 +118,8 @@ def forecasts(run: Run, settings: Forecast) -> list[Part]:
         def one(params, index, example):
             draw_key, _ = jax.random.split(jax.random.fold_in(key, index))
             _, _, x = drawn(draw_key, params, example)
+            if support == "categories":
+                return {"draws": x[:_DRAWN]}
             tail = (1 - settings.level) / 2
             low, high = jnp.quantile(x, jnp.array([tail, 1 - tail]), axis=0)
             return {"draws": x[:_DRAWN], "mean": x.mean(axis=0), "low": low, "high": high}
@@ -143,7 +146,8 @@ def forecasts(run: Run, settings: Forecast) -> list[Part]:
 
 def summarize_forecasts(run: Run, settings: Forecast, arrays: dict[str, Arrays]) -> dict[str, Any]:
     """Of each score its mean over sequences at each step and over all, with its error over
-    sequences; which sequences are too short; of binary x `calibration`, bin by bin."""
+    sequences; which sequences are too short; of binary x and categories `calibration`, bin by
+    bin."""
     found = arrays["forecasts"]
     examples = _examples(run, settings)
     given: Any = examples.given
@@ -182,27 +186,20 @@ def summarize_forecasts(run: Run, settings: Forecast, arrays: dict[str, Arrays])
 
 
 def _share(values: np.ndarray, counts: np.ndarray | None = None) -> dict[str, Any]:
-    """`mean_and_errors` of values 0 and 1, the error that of a share to which one of each is added
-    (Agresti & Coull 1998): it is not 0 where all are alike. Of sums over `counts` such values of a
-    sequence, which may depend on each other, the larger of that and the error over sequences."""
+    """`mean_and_errors`, over sequences, of values 0 and 1, or of sums over `counts` of them. Its
+    error is at least that of n sequences all alike, to which one of each kind is added (Agresti &
+    Coull 1998): it is not 0."""
     found = mean_and_errors(values, counts=counts)
-    n = len(values) if counts is None else counts.sum()
-    share = (values.sum() + 1) / (n + 2)
-    error = float(np.sqrt(share * (1 - share) / (n + 2)))
-    if counts is None:
-        return found | ({"std_error_data": error} if n else {})
-    over_sequences = found["std_error_data"]
-    if over_sequences is None:
+    n, error = found["n"], found["std_error_data"]
+    if error is None:
         return found
-    return found | {"std_error_data": max(error, over_sequences)}
+    return found | {"std_error_data": max(error, float(np.sqrt((n + 1) / (n + 2) ** 3)))}
 
 
 def _undefined(run: Run, settings: Forecast) -> str | None:
     reason = why_no_continuation(run, settings.proposal == "posterior")
     if reason is not None:
         return reason
-    if run.data.support not in ("binary", "real"):
-        return f"forecasts are scored for real and binary frames; this run's are {run.data.support}"
     check_examples(run.dataset, settings.split, settings.examples)
     given: Any = _examples(run, settings).given
     longest = int(given.exists.sum(axis=1).max())
