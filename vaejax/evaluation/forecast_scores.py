@@ -125,12 +125,16 @@ def category_scores(
 ) -> dict[str, Float[Array, "..."]]:
     """Along the steps, 0 at those that do not count: `log_p`, `log_p_last` and `log_p_mean` as of
     binary x; `inside_set`, the share of a frame's values that lie in their set of the most probable
-    categories, those of the draws. In ten bins of the share of draws that are of the category which
-    most are of, `bin_counts`, `bin_predicted` and `bin_ones`, how often the value is that."""
+    categories, those of the draws. Of the category that most of half the draws are of, in ten bins
+    of its share of the other half (its share of the same would be too large), `bin_counts`,
+    `bin_predicted` and `bin_ones`, how often the value is that."""
     x, true, last = ahead.x, ahead.true, ahead.last
     mean = jnp.asarray(baselines["mean"])
     categories = jnp.arange(mean.shape[-1])
-    numbers = jax.lax.map(lambda c: jnp.sum(x == c, axis=0), categories)
+    half = len(x) // 2
+    some, others = jax.lax.map(
+        lambda c: (jnp.sum(x[:half] == c, axis=0), jnp.sum(x[half:] == c, axis=0)), categories
+    )
 
     def chance(values):  # by the training frequencies
         at = jnp.broadcast_to(mean, (*true.shape, mean.shape[-1]))
@@ -144,7 +148,7 @@ def category_scores(
     def total(probability):
         return jnp.sum(jnp.log(probability).reshape(len(true), -1), axis=1)
 
-    inside = in_likely_set(key, numbers, true, level).reshape(len(true), -1)
+    inside = in_likely_set(key, some + others, true, level).reshape(len(true), -1)
     found = {
         "log_p": _log_p(ahead),
         "log_p_last": total(kept),
@@ -152,8 +156,9 @@ def category_scores(
         "inside_set": jnp.mean(inside, axis=1),
     }
     found = {name: jnp.where(ahead.counts, values, 0.0) for name, values in found.items()}
-    hit = (jnp.argmax(numbers, axis=0) == true).astype(jnp.float32)
-    return found | _binned(jnp.max(numbers, axis=0) / len(x), hit, ahead.counts)
+    top = jnp.argmax(some, axis=0)
+    share = jnp.take_along_axis(others, top[None], axis=0)[0] / (len(x) - half)
+    return found | _binned(share, (top == true).astype(jnp.float32), ahead.counts)
 
 
 SCORES = {"real": real_scores, "binary": binary_scores, "categories": category_scores}

@@ -59,9 +59,8 @@ def _notes(about: dict[str, Any]) -> list[str]:
     summary, level = about["summary"], 100 * about["settings"]["level"]
     notes = [
         "+-: standard error over sequences, which are independent; the frames of one, and its "
-        "values, are not. Of shares it is at least that of as many sequences all alike, to which "
-        "one of each kind is added. Row `all`: of all frames that were forecast, "
-        f"{summary['frames']:,}."
+        "values, are not. Where a share is the same in all sequences: with one sequence of each "
+        f"kind added. Row `all`: of all frames that were forecast, {summary['frames']:,}."
     ]
     if "error" in summary["scores"]:
         notes.append(

@@ -159,7 +159,7 @@ def summarize_forecasts(run: Run, settings: Forecast, arrays: dict[str, Arrays])
         if name == "counts" or name.startswith("bin_"):
             continue
         columns = zip(values.T, counts.T, strict=True)
-        average = _share if name.startswith("inside_") else mean_and_errors
+        average = _share if name.startswith("inside") else mean_and_errors
         along[name] = {
             "by_step": [average(column[kept]) for column, kept in columns],
             "all": average(values.sum(axis=1), counts=counts.sum(axis=1)),
@@ -186,14 +186,14 @@ def summarize_forecasts(run: Run, settings: Forecast, arrays: dict[str, Arrays])
 
 
 def _share(values: np.ndarray, counts: np.ndarray | None = None) -> dict[str, Any]:
-    """`mean_and_errors`, over sequences, of values 0 and 1, or of sums over `counts` of them. Its
-    error is at least that of n sequences all alike, to which one of each kind is added (Agresti &
-    Coull 1998): it is not 0."""
+    """`mean_and_errors`, over sequences, of values 0 and 1, or of sums over `counts` of them. Where
+    all n sequences are alike the error is not 0, but that of a share to which one of each kind is
+    added (Agresti & Coull 1998)."""
     found = mean_and_errors(values, counts=counts)
-    n, error = found["n"], found["std_error_data"]
-    if error is None:
-        return found
-    return found | {"std_error_data": max(error, float(np.sqrt((n + 1) / (n + 2) ** 3)))}
+    if found["std_error_data"] == 0:
+        n = found["n"]
+        found["std_error_data"] = float(np.sqrt((n + 1) / (n + 2) ** 3))
+    return found
 
 
 def _undefined(run: Run, settings: Forecast) -> str | None:
