@@ -1,5 +1,7 @@
 """Steps beyond a chain's length that have a density: what a q over all of z is fitted to."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -32,23 +34,30 @@ def example(room):
     return Example(jnp.asarray(x), Conditions(exists, jnp.asarray(given["actions"])))
 
 
+@functools.cache
 def bound(room):
-    return bind_whole(MODEL, Q, PARAMS, example(room))
+    return jax.jit(lambda example: bind_whole(MODEL, Q, PARAMS, example))(example(room))
+
+
+@jax.jit
+def elbo_of(keys, joint, q, x):
+    return jax.vmap(lambda key: elbo(key, q, joint, x).value)(keys)
 
 
 def test_the_density_is_the_chains_times_that_of_the_inert_steps():
     joint, q, _ = bound(LENGTH + 2)
     for p in (joint.prior, q):
-        z, log_p = p.sample_and_log_prob(seed=KEY)
+        z, log_p = jax.jit(lambda p: p.sample_and_log_prob(seed=KEY))(p)
         assert np.all(np.asarray(z[LENGTH:]) != 0)
         inert = scipy.stats.norm.logpdf(np.asarray(z[LENGTH:], np.float64)).sum()
-        short = p.chain.log_prob(z)
+        log_prob = jax.jit(lambda p, z: p.log_prob(z))
+        short = log_prob(p.chain, z)
         np.testing.assert_allclose(log_p, short + inert, rtol=1e-5)
-        np.testing.assert_allclose(p.log_prob(z), log_p, rtol=1e-5)
+        np.testing.assert_allclose(log_prob(p, z), log_p, rtol=1e-5)
         # What a family's draws have there is no 0.
         moved = jnp.asarray(z).at[LENGTH:].add(1.0)
-        assert p.chain.log_prob(moved) == short
-        many = p.sample(seed=KEY, sample_shape=(4000,))[:, LENGTH:]
+        assert log_prob(p.chain, moved) == short
+        many = jax.jit(lambda p: p.sample(seed=KEY, sample_shape=(4000,)))(p)[:, LENGTH:]
         assert np.asarray(many).std() == pytest.approx(1.0, abs=0.05)
         p.check_leaves()
         assert isinstance(held_fixed(p), WithInertSteps)
@@ -56,12 +65,13 @@ def test_the_density_is_the_chains_times_that_of_the_inert_steps():
 
 def test_two_chains_have_the_kl_of_their_steps_that_count():
     joint, q, x = bound(LENGTH + 2)
-    z, kl = sample_and_kl(KEY, q, joint.prior)
-    _, short = sample_and_kl(KEY, q.chain, joint.prior.chain)
+    draw = jax.jit(functools.partial(sample_and_kl, KEY))
+    z, kl = draw(q, joint.prior)
+    _, short = draw(q.chain, joint.prior.chain)
     assert kl == short and np.all(np.asarray(z[LENGTH:]) != 0)
     unpadded, own, y = bound(LENGTH)
     np.testing.assert_allclose(
-        elbo(KEY, q, joint, x).value, elbo(KEY, own, unpadded, y).value, rtol=1e-5
+        elbo_of(KEY[None], joint, q, x), elbo_of(KEY[None], unpadded, own, y), rtol=1e-5
     )
 
 
@@ -107,7 +117,7 @@ def test_the_best_full_gaussian_reaches_the_kalman_log_likelihood(room):
     """At every draw, for it is the posterior; padding would otherwise add what q says of it."""
     joint, _, x = bound(room)
     q = exact_posterior(room)
-    draws = jax.vmap(lambda key: elbo(key, q, joint, x).value)(jax.random.split(KEY, 20))
+    draws = elbo_of(jax.random.split(KEY, 20), joint, q, x)
     truth = linear.kalman_log_likelihood(*linear.sequence(LENGTH))
     np.testing.assert_allclose(draws, truth, atol=1e-3)
 
