@@ -9,11 +9,11 @@ from vaejax.cache import cache_folder
 # optimization and with XLA's older emitters of fusions (a JAX that has them no longer ignores
 # that). A flag that XLA_FLAGS already names comes last and wins. All this is read when JAX starts,
 # and child processes inherit it: they find what was compiled here.
-QUICK_TO_COMPILE = (
+os.environ["XLA_FLAGS"] = (
     "--xla_backend_optimization_level=0 "
-    "--xla_backend_extra_options=xla_cpu_disable_new_fusion_emitters=true"
+    "--xla_backend_extra_options=xla_cpu_disable_new_fusion_emitters=true "
+    f"{os.environ.get('XLA_FLAGS', '')}"
 )
-os.environ["XLA_FLAGS"] = f"{QUICK_TO_COMPILE} {os.environ.get('XLA_FLAGS', '')}"
 os.environ["JAX_COMPILATION_CACHE_DIR"] = str(cache_folder() / "jax-tests")
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
 os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "0"

@@ -15,10 +15,9 @@ import jax
 import numpy as np
 import pytest
 
-from tests.pairs import digits_pair, elbo_objective, grey_digits
+from tests.devices import first, train_and_evaluate, trainer_of_all
 from vaejax.cli import COMMANDS, main
 from vaejax.evaluation.gap_arithmetic import with_log_p
-from vaejax.training import Train, Trainer
 from vaejax.training.checkpoint import Checkpoints
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -586,47 +585,19 @@ def test_stopped_and_gone_on_gives_the_same_bits(never_stopped, tmp_path, how):
         np.testing.assert_array_equal(a[name], b[name])
 
 
-DEVICES = """
-import sys, jax, numpy as np
-from tests.pairs import digits_pair, elbo_objective, grey_digits
-from pathlib import Path
-from vaejax.training import Train, Trainer
-from vaejax.training.checkpoint import Checkpoints
-from tests.runs import evaluated
-pair = digits_pair()
-dataset = grey_digits(validation=12)  # 12 is no multiple of 8
-trainer = Trainer(*pair, elbo_objective, dataset, Train(epochs=2, batch_size=16, validations=2))
-start = trainer.start([jax.random.key(0)])
-*_, report = trainer.run(*start)
-params = jax.tree.map(lambda leaf: leaf[0], report.states.params)
-params = jax.device_put(jax.device_get(params))
-first = lambda tree: jax.tree.map(lambda leaf: leaf[0], tree)
-Checkpoints(Path(sys.argv[1] + ".checkpoint")).save(*first((report.states, report.best)))
-arrays = evaluated(*pair, params, dataset.split("validation"))
-leaves = {f"p{i}": np.asarray(leaf) for i, leaf in enumerate(jax.tree.leaves(params))}
-np.savez(sys.argv[1], used=len(trainer.sharding.device_set), values=report.terms.value,
-         validation=report.validation, **leaves, **arrays)
-"""
-
-
 def test_one_and_eight_devices_agree(tmp_path):
     """The same random numbers, the same results to reduction order."""
-    results = []
-    for count in (1, 8):
-        path = tmp_path / f"{count}.npz"
-        flags = f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count={count}"
-        environment = {**os.environ, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}
-        subprocess.run(
-            [sys.executable, "-c", DEVICES, str(path)], check=True, env=environment, cwd=ROOT
-        )
-        results.append(np.load(path))
-    one, eight = results
+    flags = f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count=8"
+    environment = {**os.environ, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}
+    command = [sys.executable, "-m", "tests.devices", str(tmp_path / "8.npz")]
+    subprocess.run(command, check=True, env=environment, cwd=ROOT)
+    trainer = trainer_of_all()
+    train_and_evaluate(trainer, tmp_path / "1.npz")
+    one, eight = (np.load(tmp_path / f"{count}.npz") for count in (1, 8))
     assert (one["used"], eight["used"]) == (1, 8)
     # A checkpoint of eight devices is read on the one that this process has.
-    dataset, settings = grey_digits(validation=12), Train(epochs=2, batch_size=16, validations=2)
-    trainer = Trainer(*digits_pair(), elbo_objective, dataset, settings)
-    shapes = jax.tree.map(lambda leaf: leaf[0], trainer.start([jax.random.key(0)]))
-    state, _ = Checkpoints(tmp_path / "8.npz.checkpoint").restore(*shapes)
+    shapes = first(trainer.start([jax.random.key(0)]))
+    state, _ = Checkpoints(tmp_path / "8.checkpoint").restore(*shapes)
     for i, leaf in enumerate(jax.tree.leaves(state.params)):
         np.testing.assert_array_equal(leaf, eight[f"p{i}"])
     for name in set(one.files) - {"used", "khat"}:
