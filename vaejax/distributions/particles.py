@@ -20,6 +20,7 @@ class Filtered(NamedTuple):
 
     Attributes:
       log_p: log of an unbiased estimate of p(x), in nats.
+      increments: the part of log_p that each step adds; 0 beyond the length.
       ess: effective sample size of the weights at each step, before resampling; N beyond the
         length.
       log_ancestors: for each resampling, log of its probability where the ancestors are independent
@@ -30,6 +31,7 @@ class Filtered(NamedTuple):
     """
 
     log_p: Float[Array, ""]
+    increments: Float[Array, " time"]
     ess: Float[Array, " time"]
     log_ancestors: Float[Array, ""]
     z: Any
@@ -128,15 +130,16 @@ def filter_particles(
         if length is not None:
             counts = t < length
             new = jax.tree.map(lambda a, b: jnp.where(counts, a, b), new, carry)
+            part = jnp.where(counts, part, 0.0)
             new_ess = jnp.where(counts, new_ess, float(n))
-        return new, (new_ess, keep(new[0], new[1]))
+        return new, (part, new_ess, keep(new[0], new[1]))
 
     zero = jnp.zeros_like(log_p)
     carry = (z, log_w, log_p, zero, zero)
-    first = ess, keep(z, log_w)
+    first = log_p, ess, keep(z, log_w)
     (z, log_w, log_p, log_ancestors, _), later = jax.lax.scan(step, carry, jnp.arange(1, num_steps))
-    ess, along = jax.tree.map(lambda a, b: jnp.concatenate([a[None], b]), first, later)
-    return Filtered(log_p, ess, log_ancestors, z, log_w, along)
+    increments, ess, along = jax.tree.map(lambda a, b: jnp.concatenate([a[None], b]), first, later)
+    return Filtered(log_p, increments, ess, log_ancestors, z, log_w, along)
 
 
 def systematic(key: Key, log_w: Float[Array, " n"]) -> Int[Array, " n"]:
