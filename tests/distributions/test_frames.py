@@ -49,4 +49,4 @@ def test_a_frame_outside_the_support_is_named_and_a_missing_one_is_not():
     assert support_problem(p, x) is None
     assert "Bernoulli is over values 0 and 1" in (support_problem(p, 255 * x) or "")
     x[2, 0] = np.nan
-    assert "not finite" in (support_problem(p, x) or "")
+    assert "sequence 0 has others in frame" in (support_problem(p, x) or "")

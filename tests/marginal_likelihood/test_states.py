@@ -114,5 +114,8 @@ def test_what_has_no_exact_states_is_refused():
     x = np.zeros((8, 3), np.float32)
     with pytest.raises(TypeError, match="exact_states expects a state-space model"):
         exact_states(bent.joint(8), x)
+    for odd in (x[:4], x[:, :1], x[None]):
+        with pytest.raises(ValueError, match=r"exact_states: (x has|expected x of one sequence)"):
+            exact_states(model(jnp.zeros((8, 1))).joint(8), odd)
     with pytest.raises(ValueError, match="smoothed_states: num_draws must be a whole number"):
         smoothed_states(KEY, bent, x, num_particles=5, num_draws=0)

@@ -9,6 +9,7 @@ import pytest
 import vaejax
 from tests.pairs import elbo_objective, linear_gaussian
 from vaejax import Example, inference
+from vaejax.distributions import DiagonalGaussian, Frames, support_problem
 from vaejax.training import (
     NonFiniteLoss,
     Train,
@@ -18,8 +19,10 @@ from vaejax.training import (
     make_steps,
     objective_terms,
 )
+from vaejax.training.checks import check_examples
 from vaejax.training.settings import burda_schedule
 from vaejax.training.step import epoch_order
+from vaejax.types import Conditions
 
 
 class Linear:
@@ -140,3 +143,28 @@ def test_settings_are_checked():
         Train(batch_size=500).steps_per_epoch(40)
     assert Train(epochs=3, batch_size=10).total_steps(45) == 12
     assert Train(epochs=3, steps=7, batch_size=10).total_steps(45) == 7
+
+
+def test_sequences_that_do_not_fit_together_are_refused():
+    x, exists = np.zeros((4, 5, 3), np.float32), np.ones((4, 5), bool)
+
+    def refusal(x=x, exists=exists, actions=()):
+        with pytest.raises(ValueError) as caught:
+            check_examples("fit", Example(x, Conditions(exists, actions)))
+        return str(caught.value)
+
+    assert "as many of each array as there are examples" in refusal(exists=exists[:3])
+    assert "(3, 5, 1)" in refusal(actions=np.zeros((3, 5, 1)))
+    none, hole = exists.copy(), exists.copy()
+    none[2], hole[3, 1] = False, False
+    assert "sequence 2 has 0 steps that exist" in refusal(exists=none)
+    assert "sequence 3 has 4 steps that exist, which are not its first" in refusal(exists=hole)
+    check_examples("fit", Example(x, Conditions(exists)))
+
+
+def test_a_frame_that_is_nan_in_part_is_named():
+    x = np.zeros((4, 5, 3), np.float32)
+    x[2, 1], x[3, 4, 0] = np.nan, np.nan
+    p = Frames(lambda t, z: DiagonalGaussian(z, jnp.zeros(3)), jnp.zeros((5, 3)))
+    assert "sequence 3 has others in frame 4" in support_problem(p, x)
+    assert support_problem(p, x[:3]) is None

@@ -37,7 +37,10 @@ def support_problem(p: Distribution, x: Any) -> str | None:
     if not values.size:
         return None
     if not np.isfinite(values).all():
-        return "x has values that are not finite: leave those examples out, or fill them in"
+        return (
+            f"{type(p).__name__} is over finite values; x has others: leave those examples out, or "
+            "fill them in"
+        )
     if isinstance(p, _BINARY):
         if np.all((values == 0) | (values == 1)):
             return None
@@ -70,6 +73,14 @@ def _problem_of_frames(p: Frames, x: Any) -> str | None:
     shapes = jax.tree.map(lambda leaf: leaf.shape, structure_of(frame))
     frames = jax.tree.map(lambda leaf, shape: np.asarray(leaf).reshape(-1, *shape), x, shapes)
     seen = ~missing_frames(frames)
+    flat = [leaf.reshape(len(seen), -1) for leaf in jax.tree.leaves(frames)]
+    odd = seen & ~np.all([np.isfinite(leaf).all(axis=1) for leaf in flat], axis=0)
+    if odd.any():
+        sequence, t = divmod(int(np.argmax(odd)), p.num_steps)
+        return (
+            f"{type(frame).__name__} is over finite values; sequence {sequence} has others in "
+            f"frame {t}: fill them in, or make the whole frame NaN, which is missing"
+        )
     return support_problem(frame, jax.tree.map(lambda leaf: leaf[seen], frames))
 
 

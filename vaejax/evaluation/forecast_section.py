@@ -146,13 +146,15 @@ def _scores_figure(about: dict[str, Any]) -> tuple[Any, str]:
     kinds: list[dict[str, Any]] = [_SCORES, _INSIDE]
     for axis, columns in zip(axes, kinds, strict=False):
         names = [name for name in columns if name in summary["scores"]]
-        for name, colour in zip(names, _COLOURS, strict=False):
+        for order, (name, colour) in enumerate(zip(names, _COLOURS, strict=False)):
             entries = summary["scores"][name]["by_step"]
             sign, label = (_SCORES[name][1], _SCORES[name][0]) if name in _SCORES else (1, "")
             mean = np.array([np.nan if e["mean"] is None else sign * e["mean"] for e in entries])
             error = np.array([e["std_error_data"] or 0.0 for e in entries])
             steps = np.arange(1, len(entries) + 1)
-            axis.plot(steps, mean, color=colour, label=label or _INSIDE[name])
+            # The first, the model's, above the others.
+            style = {"color": colour, "zorder": 3 - 0.1 * order}
+            axis.plot(steps, mean, label=label or _INSIDE[name], **style)
             axis.fill_between(steps, mean - error, mean + error, color=colour, alpha=0.2, lw=0)
         axis.set_xlabel("steps ahead")
         axis.legend(fontsize=8)

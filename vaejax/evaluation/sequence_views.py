@@ -77,7 +77,7 @@ def rolls(sequences: list[Views], colours: int | None = None) -> Any:
             common = {"origin": "lower", "aspect": "auto", "interpolation": "nearest"}
             rows = np.ma.masked_less(rows, 0) if colours else rows
             axis.imshow(rows, extent=extent, **common, **style)
-            _mark(axis, one)
+            _mark(axis, one, "black" if colours else ORANGE)
             if len(used) == 1:
                 axis.set_yticks([])
         row[0].set_ylabel("element of $x_t$" if len(used) > 1 else "$x_t$", fontsize=8)
@@ -180,8 +180,8 @@ def _flat(values: np.ndarray) -> np.ndarray:
     return values.reshape(len(values), -1)
 
 
-def _mark(axis: Any, one: Views) -> None:
+def _mark(axis: Any, one: Views, line: str = ORANGE) -> None:
     for t in one.gaps:
         axis.axvspan(t - 0.5, t + 0.5, color=ORANGE, alpha=0.3, lw=0)
     if one.start is not None:
-        axis.axvline(one.start - 0.5, color=ORANGE, lw=1)
+        axis.axvline(one.start - 0.5, color=line, lw=1.5)

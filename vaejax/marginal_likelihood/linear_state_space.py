@@ -105,7 +105,6 @@ class LinearStateSpace(NamedTuple):
         """(filtered, smoothed) of one x: means and covariances of each z_t that counts, given the
         frames up to t and given all of them (Rauch, Tung & Striebel 1965; Särkkä 2013, sec. 8.2).
         Missing frames are integrated over."""
-        check_frames("exact_states", x)
         frames = np.asarray(x, np.float64).reshape(len(self.F), -1)
         steps = self._forward(frames, missing_frames(np.asarray(x)))
         filtered = [(mean, factor @ factor.T) for _, mean, factor in steps]

@@ -137,8 +137,9 @@ def exact_states(joint: Joint, x: Observation) -> tuple[States, States]:
 
     Raises:
       TypeError: the model is another; estimate its states by `filtered_states`, `smoothed_states`.
-      ValueError: a frame is NaN in part.
+      ValueError: x is of another shape than the model's; a frame is NaN in part.
     """
+    steps_of("exact_states", joint, x, None, None)
     linear = linear_state_space(joint)
     if linear is None:
         raise TypeError(

@@ -8,7 +8,7 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float
 
-from vaejax.training.checks import check_model
+from vaejax.training.checks import check_examples, check_model
 from vaejax.training.loop import NonFiniteLoss
 from vaejax.training.state import init_state
 from vaejax.training.step import epoch_order, loss_of, make_steps
@@ -44,10 +44,12 @@ def fit(
     Raises:
       NonFiniteLoss: the loss became NaN or infinite.
       ValueError: num_steps or batch_size out of range; shapes of p, q, x or of the objective that
-        do not fit together; x outside the support of p(x | z).
+        do not fit together; arrays of other numbers of examples; a sequence without a first step;
+        x outside the support of p(x | z).
     """
     examples = data if isinstance(data, Example) else Example(data)
     examples = jax.tree.map(jnp.asarray, examples)
+    check_examples("fit", examples)
     n = num_rows(examples)
     if num_steps < 1 or not 1 <= batch_size <= n:
         raise ValueError(
