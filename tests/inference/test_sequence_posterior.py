@@ -32,14 +32,21 @@ def pair(sees, num_flows=0):
     q = inference.sequence_posterior(
         LATENT, networks.MLP((), (6,)), (D,), 5, sees=sees, num_flows=num_flows, num_actions=2
     )
-    return p, q, Params(p.init(jax.random.key(0)), q.init(jax.random.key(1)))
+    return p, q, Params(jax.jit(p.init)(jax.random.key(0)), jax.jit(q.init)(jax.random.key(1)))
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _steps_of(sees, x, actions):
+    *model, params = pair(sees)
+    _, q, _ = bind(*model, params, Example(x, Conditions(np.arange(T) < T, actions)))
+    later = jax.vmap(lambda t: q.step(t, jnp.ones(LATENT)).loc)(jnp.arange(1, T))
+    return jnp.concatenate([q.initial.loc[None], later])
 
 
 def steps_of(sees, x, actions=ACTIONS):
     """The mean of each q(z_t | z_{t-1} = 1, x)."""
-    *model, params = pair(sees)
-    _, q, _ = bind(*model, params, Example(x, Conditions(np.arange(T) < T, actions)))
-    return np.array([q.initial.loc] + [q.step(t, jnp.ones(LATENT)).loc for t in range(1, T)])
+    pair(sees)  # its parameters, outside the program
+    return np.asarray(_steps_of(sees, x, actions))
 
 
 @pytest.mark.parametrize(
@@ -94,7 +101,7 @@ def test_the_kl_of_each_step_is_the_closed_form_given_the_draw_before():
     *model, params = pair("future")
     joint, q, _ = bind(*model, params, Example(X, given()))
     assert kl_form(q, joint.prior) == "step by step (closed form at the first)"
-    z, kl = sample_and_kl(jax.random.key(3), q, joint.prior)
+    z, kl = jax.jit(sample_and_kl)(jax.random.key(3), q, joint.prior)
     by_hand = q.initial.kl_divergence(joint.prior.initial)
     for t in range(1, LENGTH):
         by_hand += q.step(t, z[t - 1]).kl_divergence(joint.prior.step(t, z[t - 1]))
