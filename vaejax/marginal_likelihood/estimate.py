@@ -33,15 +33,17 @@ def estimate_of(key: Key, log_w: Float[Array, " n"], **diagnostics: Array) -> Es
     """log mean w of independent unbiased estimates w of p(x); also in `diagnostics`: the
     `log_weights` themselves, their `bootstrap_std_error`, for which the key is, and their
     `interval_factor` (`weights.interval_factor`)."""
+    khat = weights.pareto_khat(log_w)
+    scaled = weights.moments(jnp.exp(log_w - jnp.max(log_w)), jnp.ones(log_w.shape, bool))
     return Estimate(
         value=weights.log_mean_exp(log_w),
         std_error=weights.std_error_of_log_mean(log_w),
         ess=weights.effective_sample_size(log_w),
-        khat=weights.pareto_khat(log_w),
+        khat=khat,
         diagnostics={
             "log_weights": log_w,
             "bootstrap_std_error": weights.bootstrap_std_error(key, log_w),
-            "interval_factor": weights.interval_factor(jnp.sort(log_w)[::-1], log_w.shape[0]),
+            "interval_factor": weights.interval_factor(khat, scaled, log_w.shape[0]),
             **diagnostics,
         },
     )

@@ -60,7 +60,7 @@ class Estimates(NamedTuple):
         """(low, high): value -+ t std_error, with Student's t at ess - 1 degrees of freedom.
 
         Uneven weights count for fewer, so the interval widens as they do; and by the
-        `interval_factor`, for the tail that has not been drawn. There is no honest interval, and
+        `interval_factor`, for skewed weights with a heavy tail. There is no honest interval, and
         it is infinite, where anything is flagged, where widened it is that of an error above
         half a nat, and for fewer than 100 draws of q. Of particle filters that error is
         `steps_std_error`: the few that agree by luck would state one, and too narrow.

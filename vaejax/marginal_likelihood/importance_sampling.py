@@ -53,8 +53,8 @@ def importance_sampling(
     `_std_error`; `bootstrap_std_error` of the value, resampling parts of the samples; `cubo` =
     1/2 log 1/K sum_k w_k^2, whose limit in K is an upper bound on log p(x) (Dieng et al. 2017, eq.
     3). At a finite K it lies below that limit in expectation: no bound, and far off where k-hat
-    is above 1/2. `interval_factor`: what an interval is widened by, for the tail that has not been
-    drawn; `num_draws` = K, of which below 100 no interval is stated.
+    is above 1/2. `interval_factor`: what an interval is widened by, for skewed weights with a
+    heavy tail; `num_draws` = K, of which below 100 no interval is stated.
 
     Raises:
       TypeError: q is a point mass; a mixture with the prior of a LogJoint.
@@ -110,19 +110,20 @@ def importance_sampling(
     carry, more = jax.lax.scan(merge, carry, jnp.arange(block_size, num_samples, block_size))
     parts = jnp.concatenate([parts, more.reshape(-1)])[: math.ceil(num_samples / part)]
     weights, means = carry
+    khat = tail_index(weights.largest)
     names = ("elbo", "reconstruction", "kl")[: means.mean.shape[0]]
     errors = [f"{name}_std_error" for name in names]
     return Estimate(
         value=weights.log_mean_exp(),
         std_error=weights.std_error(),
         ess=weights.effective_sample_size(),
-        khat=tail_index(weights.largest),
+        khat=khat,
         diagnostics={
             **dict(zip(names, means.mean, strict=True)),
             **dict(zip(errors, means.std_error(), strict=True)),
             "bootstrap_std_error": bootstrap_std_error(jax.random.fold_in(key, _BOOTSTRAP), parts),
             "cubo": weights.log_root_mean_square(),
-            "interval_factor": interval_factor(weights.largest, num_samples),
+            "interval_factor": interval_factor(khat, weights.scaled, num_samples),
             "num_draws": jnp.asarray(num_samples, jnp.int32),
         },
     )
