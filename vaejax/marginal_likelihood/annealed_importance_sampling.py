@@ -6,11 +6,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from vaejax.distributions.precision import highest_precision
 from vaejax.marginal_likelihood.annealed_path import AnnealedPath, Point, annealed_path
 from vaejax.marginal_likelihood.checks import check_counts, has_prior_draws
 from vaejax.marginal_likelihood.estimate import Estimate, combine, estimate_of
 from vaejax.marginal_likelihood.hmc import transition
-from vaejax.marginal_likelihood.precision import highest_precision
 from vaejax.marginal_likelihood.schedule import (
     Schedule,
     Tuned,

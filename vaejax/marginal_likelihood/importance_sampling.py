@@ -7,9 +7,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from vaejax.distributions.precision import highest_precision
 from vaejax.marginal_likelihood.checks import check, check_counts
 from vaejax.marginal_likelihood.estimate import Estimate
-from vaejax.marginal_likelihood.precision import highest_precision
 from vaejax.marginal_likelihood.weights import (
     bootstrap_std_error,
     interval_factor,

@@ -15,9 +15,9 @@ from vaejax.distributions import (
     filter_particles,
     state_space_of,
 )
+from vaejax.distributions.precision import highest_precision
 from vaejax.marginal_likelihood.checks import check_counts
 from vaejax.marginal_likelihood.estimate import Estimate, estimate_of
-from vaejax.marginal_likelihood.precision import highest_precision
 from vaejax.types import Distribution, Joint, Key, Observation, num_rows
 
 _NAME = "particle_filter"

@@ -1,4 +1,4 @@
-"""Estimates at full precision, whatever the device multiplies in by default."""
+"""Computations at full precision, whatever the device multiplies in by default."""
 
 import functools
 from collections.abc import Callable
