@@ -15,7 +15,8 @@ def chain(length, seed=0, scale=0.5):
     random = np.random.default_rng(seed)
     A = 0.6 * random.normal(size=(length, D, D))
     b = random.normal(size=(length, D))
-    G = scale * np.tril(random.normal(size=(length, D, D))) + scale * np.eye(D)
+    G = scale * np.tril(random.normal(size=(length, D, D)), -1)
+    G += scale * np.exp(random.normal(size=(length, D, 1))) * np.eye(D)
     W = random.normal(size=(length, D, D))
     W[::3, :, 1:] = 0.0
     W[1::4] = 0.0
@@ -138,11 +139,12 @@ def test_gradients_are_those_of_finite_differences(parallel):
         symmetric = direction[2] + np.swapaxes(direction[2], -1, -2)
         direction = (*direction[:2], symmetric)
         size = 1e-5
+
+        def at(scale, step):
+            return total(*jax.tree.map(lambda a, v: scale * a + step * v, inputs, direction))
+
         for k, scale in enumerate((1.0, 0.9)):
-            up, down = (
-                total(*jax.tree.map(lambda a, v: scale * a + sign * size * v, inputs, direction))
-                for sign in (1, -1)
-            )
+            up, down = at(scale, size), at(scale, -size)
             slope = sum(
                 jnp.sum(g[k] * v)
                 for g, v in zip(jax.tree.leaves(gradient), jax.tree.leaves(direction), strict=True)

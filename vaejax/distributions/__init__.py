@@ -23,6 +23,7 @@ from vaejax.distributions.diagonal_gaussian import (
     as_diagonal_gaussian,
     standard_normal,
 )
+from vaejax.distributions.discrete_chain import DiscreteChain
 from vaejax.distributions.discretized_logistic import DiscretizedLogistic
 from vaejax.distributions.empty import Empty
 from vaejax.distributions.enumeration import states_of
@@ -34,14 +35,17 @@ from vaejax.distributions.flow import (
 )
 from vaejax.distributions.frames import Frames, check_frames, filled
 from vaejax.distributions.full_gaussian import FullGaussian, as_gaussian, unit_lower_triangle
-from vaejax.distributions.full_gaussian_mixture import FullGaussianMixture
+from vaejax.distributions.full_gaussian_mixture import FullGaussianMixture, as_gaussian_mixture
 from vaejax.distributions.gaussian_mixture import GaussianMixture
 from vaejax.distributions.hierarchical import Hierarchical
 from vaejax.distributions.inert import WithInertSteps, with_inert_steps
 from vaejax.distributions.kl import kl_form, kl_per_dimension, sample_and_kl
+from vaejax.distributions.known_kl import KnownKL
+from vaejax.distributions.linear_chain import LinearChain, gaussian_of_factor
 from vaejax.distributions.markov import Markov
 from vaejax.distributions.particles import Filtered, filter_particles, systematic
 from vaejax.distributions.point_mass import PointMass
+from vaejax.distributions.potential import Potential
 from vaejax.distributions.shapes import check_shapes
 from vaejax.distributions.state_space import (
     StateSpace,
@@ -50,6 +54,7 @@ from vaejax.distributions.state_space import (
     state_space_of,
 )
 from vaejax.distributions.support import check_support, support_problem
+from vaejax.distributions.switching_chain import ChainPair, SwitchingChain
 from vaejax.distributions.vamp import Vamp
 
 __all__ = [
@@ -58,7 +63,9 @@ __all__ = [
     "Bernoulli",
     "Categorical",
     "Categories",
+    "ChainPair",
     "DiagonalGaussian",
+    "DiscreteChain",
     "DiscretizedLogistic",
     "Distribution",
     "Empty",
@@ -70,14 +77,19 @@ __all__ = [
     "GaussianMixture",
     "Hierarchical",
     "InverseAutoregressiveLayer",
+    "KnownKL",
+    "LinearChain",
     "Markov",
     "PointMass",
+    "Potential",
     "StateSpace",
+    "SwitchingChain",
     "Vamp",
     "WithInertSteps",
     "affine_coupling_layer",
     "as_diagonal_gaussian",
     "as_gaussian",
+    "as_gaussian_mixture",
     "can_complete",
     "check_frames",
     "check_length",
@@ -87,6 +99,7 @@ __all__ = [
     "draws_together",
     "filled",
     "filter_particles",
+    "gaussian_of_factor",
     "has_density",
     "has_latent",
     "has_mean",

@@ -15,7 +15,7 @@ def _log_normal(z, mean, log_scale):
     return -0.5 * noise**2 - log_scale - _HALF_LOG_2PI
 
 
-def _at_its_quantile(
+def at_its_quantile(
     z: Float[Array, ""],
     log_weights: Float[Array, " k"],
     means: Float[Array, " k"],
@@ -47,7 +47,7 @@ def _reparameterized(
 
     def step(log_weights, element):
         z, means, log_scales = element
-        z = _at_its_quantile(z, log_weights, means, log_scales)
+        z = at_its_quantile(z, log_weights, means, log_scales)
         log_weights = jax.nn.log_softmax(log_weights + _log_normal(z, means, log_scales))
         return log_weights, z
 

@@ -9,7 +9,7 @@ from jaxtyping import Array, Float
 
 from vaejax.distributions.capabilities import structure_of
 from vaejax.distributions.hierarchical import over_leading_axes
-from vaejax.distributions.kl import kl_form
+from vaejax.distributions.kl import kl_form, sample_and_kl
 from vaejax.distributions.markov import Markov
 from vaejax.types import Distribution, Key
 
@@ -92,7 +92,7 @@ class WithInertSteps(distrax.Distribution):
     def sample_and_kl(self, key: Key, other: Distribution) -> tuple[Any, Float[Array, ""]]:
         """(z, KL): of two such chains that of the chains, for the inert steps are alike."""
         if isinstance(other, WithInertSteps):
-            z, kl = self.chain.sample_and_kl(key, other.chain)
+            z, kl = sample_and_kl(key, self.chain, other.chain)
             return self._filled(key, z), kl
         z, log_q = self.sample_and_log_prob(seed=key)
         return z, log_q - other.log_prob(z)

@@ -1,15 +1,16 @@
 """Exact message passing in a linear-Gaussian chain, as functions of arrays.
 
 The chain is z_t = A_t z_{t-1} + b_t + G_t e_t, e_t ~ N(0, I), t = 0..T-1, with z_{-1} = 0: b_0 and
-G_0 are those of z_0, and A_0 is not used. Each z_t has a potential exp(h_t' z_t - z_t' J_t z_t / 2).
+G_0 are those of z_0, and A_0 is not used. Each z_t has a potential exp(h_t' z_t - z_t' J_t z_t/2).
 
 Backwards go messages, again potentials: the integral over z_t.. of all that comes after z_{t-1}.
-With them every q(z_t | z_{t-1}) is known at once. Nothing inverts J, A or G: each may be 0 or of low
-rank. What is inverted is I + G' J G, whose eigenvalues are 1 or more. Where a difference of
+With them every q(z_t | z_{t-1}) is known at once. Nothing inverts J, A or G: each may be 0 or of
+low rank. What is inverted is I + G' J G, whose eigenvalues are 1 or more. Where a difference of
 positive semi-definite matrices would lose digits, it is written as a sum of squares (Joseph's
 form), so that float32 suffices.
 """
 
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -44,8 +45,8 @@ class Tilted(NamedTuple):
     Attributes:
       A, b, G: q(z | y) = N(z; A y + b, G G'); G is lower triangular where the prior's is.
       h, J: the message exp(h' y - y' J y / 2), but for a constant.
-      noise_slope, noise_offset: z = A_p y + b_p + G_p e under the prior; under q, e given y has mean
-        noise_slope y + noise_offset,
+      noise_slope, noise_offset: where the prior has z = A_p y + b_p + G_p e, e ~ N(0, I), q has an
+        e of mean noise_slope y + noise_offset,
       noise_root: and covariance noise_root noise_root'.
     """
 
@@ -218,6 +219,7 @@ class Smoothed(NamedTuple):
     kl: Float[Array, " time"]
 
 
+@partial(jax.jit, static_argnames="parallel")
 @highest_precision
 def smooth(
     steps: Steps, h: Float[Array, "time d"], J: Float[Array, "time d d"], *, parallel: bool

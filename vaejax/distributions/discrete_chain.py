@@ -1,0 +1,93 @@
+"""A Markov chain of discrete states, the z of a hidden Markov model, and its posterior."""
+
+from typing import Any
+
+import distrax
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.tree_util import Partial
+from jaxtyping import Array, Float, Int
+
+from vaejax.distributions.discrete_messages import marginals, smooth
+from vaejax.distributions.known_kl import KnownKL
+from vaejax.distributions.markov import Markov
+from vaejax.distributions.state_space import check_length
+
+
+def _step(logits: Float[Array, "time k k"], t: Int[Array, ""], s: Int[Array, ""]) -> Any:
+    return distrax.Categorical(logits[t, s])
+
+
+class DiscreteChain(Markov):
+    """s_0 ~ softmax(logits_0), s_t ~ softmax(logits_t[s_{t-1}]), of K states: a `Markov` chain.
+
+    Args:
+      logits: along time; the rows of logits_0 are alike, that of s_0.
+      length: how many steps count, all unless given; may be traced.
+      parallel: whether passes along time are an associative scan, of depth log T.
+      known_kl: of a q, its KL from the prior that it was made from.
+
+    Raises:
+      ValueError: logits of another shape.
+    """
+
+    def __init__(
+        self,
+        logits: Float[Array, "time k k"],
+        length: Int[Array, ""] | int | None = None,
+        *,
+        parallel: bool = False,
+        known_kl: KnownKL | None = None,
+    ):
+        logits = jnp.asarray(logits)
+        if logits.ndim != 3 or logits.shape[1] != logits.shape[2] or logits.size == 0:
+            raise ValueError(
+                f"DiscreteChain: expected logits of shape (time, k, k); got {logits.shape}"
+            )
+        check_length("DiscreteChain", length, len(logits))
+        first = distrax.Categorical(logits[0, 0])
+        super().__init__(first, Partial(_step, logits), len(logits), length)
+        self.parallel = parallel
+        self.known_kl = known_kl
+
+    @property
+    def logits(self) -> Float[Array, "time k k"]:
+        return self.step.args[0]  # type: ignore[attr-defined]
+
+    def marginals(self) -> Float[Array, "time k"]:
+        """The probabilities of s_t; beyond the length, where s_t is 0, those of the steps there."""
+        return marginals(jax.nn.softmax(self.logits), parallel=self.parallel)
+
+    def posterior(self, log_likelihoods: Float[Array, "time k"]) -> "DiscreteChain":
+        """q(s) in proportion to p(s) exp(sum_t log_likelihoods[t, s_t]), with its KL from p: one
+        pass back and one forth. What is beyond the length is not looked at; 0 along a step says
+        nothing; -inf makes a state impossible there.
+
+        Raises:
+          ValueError: they are of another shape; of known values, NaN or +inf, or -inf for every
+            state of a step.
+        """
+        counts = jnp.broadcast_to(self._counts(jnp.arange(self.num_steps)), (self.num_steps,))
+        _check_log_likelihoods(log_likelihoods, self.logits.shape[:2])
+        psi = jnp.where(counts[:, None], log_likelihoods, 0.0)
+        found = smooth(self.logits, psi, parallel=self.parallel)
+        kl = KnownKL(self, jnp.sum(jnp.where(counts, found.kl, 0.0)))
+        return DiscreteChain(found.log_q, self.length, parallel=self.parallel, known_kl=kl)
+
+
+def _check_log_likelihoods(psi: Any, shape: tuple[int, ...]) -> None:
+    if jnp.shape(psi) != shape:
+        raise ValueError(
+            "DiscreteChain.posterior: expected log-likelihoods of each state at each step, of "
+            f"shape {shape}; got {jnp.shape(psi)}"
+        )
+    if isinstance(psi, jax.core.Tracer):
+        return
+    psi = np.asarray(psi)
+    wrong = np.isnan(psi).any(axis=1) | (psi == np.inf).any(axis=1) | (psi == -np.inf).all(axis=1)
+    if wrong.any():
+        raise ValueError(
+            f"DiscreteChain.posterior: the log-likelihoods at step {int(np.argmax(wrong))} are NaN "
+            "or +inf, or -inf for every state"
+        )
