@@ -41,8 +41,9 @@ def exact(joint: Joint | LogJoint) -> Exact | None:
       the model's code allows.
     - A state-space model whose every step is linear-Gaussian: the Kalman filter, in float64
       (`linear_state_space`).
-    - p(z) = N(m, S), p(x | z) = N(W z + b, R), S and R diagonal: N(W m + b, W S W' + R), in
-      float64 (`linear_gaussian`).
+    - p(z) = sum_k w_k N(m_k, S_k), p(x | z) = N(W z + b, R), R diagonal: the mixture of factor
+      analyzers, sum_k w_k N(W m_k + b, W S_k W' + R), in float64 (`linear_gaussian`); of one
+      component a Gaussian.
     """
     if isinstance(joint, LogJoint):
         return None
@@ -56,9 +57,11 @@ def exact(joint: Joint | LogJoint) -> Exact | None:
     linear = linear_gaussian(joint)
     if linear is None:
         return None
+    mixture = "a mixture of factor analyzers: log sum_k w_k N(x; W m_k + b, W S_k W' + R)"
+    gaussian = "linear-Gaussian: log N(x; W m + b, W S W' + R)"
     return Exact(
         lambda xs: linear.log_marginal(np.reshape(xs, (len(xs), -1))),
-        "linear-Gaussian: log N(x; W m + b, W S W' + R)",
+        gaussian if len(linear.means) == 1 else mixture,
     )
 
 
