@@ -6,7 +6,8 @@ compiled program, each waited for; of fewer where they would take above a minute
 two orders of each shape are interleaved. Printed as JSON, with the largest difference of the means
 and KLs between both orders.
 
-Command:  python experiments/benchmarks/linear_chain.py [--quick]    (on CPU or GPU)
+Command:  python experiments/benchmarks/linear_chain.py [--short]    (on CPU or GPU)
+          with --short of at most 3,200 steps in all, which two cores do in minutes
 Measured: see linear_chain.json
 """
 
@@ -60,7 +61,7 @@ def seconds(program, inputs) -> float:
     return time.perf_counter() - start
 
 
-def measure(length: int, batch: int, repetitions: int) -> list[dict]:
+def measure(length: int, batch: int) -> list[dict]:
     inputs = jax.block_until_ready(chain(jax.random.key(0), length, batch))
     both = {name: programs(parallel) for name, parallel in DIRECTIONS.items()}
     values = {name: found["forward"](inputs) for name, found in both.items()}
@@ -72,7 +73,7 @@ def measure(length: int, batch: int, repetitions: int) -> list[dict]:
         for found in both.values():
             seconds(found[part], inputs)  # which compiles it
         begin = time.perf_counter()
-        for _ in range(repetitions):
+        for _ in range(REPETITIONS):
             for name, found in both.items():
                 times[name].append(seconds(found[part], inputs))
             if time.perf_counter() - begin > LIMIT:
@@ -89,16 +90,17 @@ def measure(length: int, batch: int, repetitions: int) -> list[dict]:
 
 
 def main() -> None:
-    quick = "--quick" in sys.argv
-    lengths, repetitions = ((100, 1000), 3) if quick else (LENGTHS, REPETITIONS)
-    rows = [row for n in lengths for batch in BATCHES for row in measure(n, batch, repetitions)]
+    shapes = [(n, batch) for n in LENGTHS for batch in BATCHES]
+    if "--short" in sys.argv:
+        shapes = [shape for shape in shapes if shape[0] * shape[1] <= 3200]
+    rows = [row for shape in shapes for row in measure(*shape)]
     device = jax.devices()[0]
     protocol = {
         "device": device.device_kind if device.platform != "cpu" else platform.processor() or "cpu",
         "platform": device.platform,
         "jax": jax.__version__,
         "dimensions": DIMENSIONS,
-        "medians of at most": repetitions,
+        "medians of at most": REPETITIONS,
         "dtype": "float32",
     }
     print(json.dumps({"protocol": protocol, "rows": rows}, indent=1))

@@ -9,7 +9,8 @@ from jax.tree_util import Partial
 from jaxtyping import Array, Float
 
 from vaejax.distributions import DiagonalGaussian, StateSpace
-from vaejax.types import Conditions, Distribution, GenerativeModel
+from vaejax.generative.conditions import check_conditions
+from vaejax.types import Distribution, GenerativeModel
 
 
 def state_space_model(
@@ -62,19 +63,6 @@ def state_space_model(
 
 def _conditions(given: Any, num_actions: int) -> tuple[int, Float[Array, "time action"]]:
     """(how many steps there is room for, the actions; of none (time, 0))."""
-    if not isinstance(given, Conditions):
-        raise ValueError(
-            "a sequence is given Conditions(exists, actions): which of its steps exist, and what "
-            f"acts on them; got {type(given).__name__}"
-        )
+    check_conditions(given, num_actions)
     num_steps = given.exists.shape[-1]
-    expected = (num_steps, num_actions) if num_actions else ()
-    found = () if isinstance(given.actions, tuple) else jnp.shape(given.actions)
-    if found != expected:
-        raise ValueError(
-            f"expected actions of shape {expected}, one for each of the {num_steps} steps; got "
-            f"{found}"
-            if num_actions
-            else f"this model has no actions; got some of shape {found}: leave them out"
-        )
     return num_steps, jnp.asarray(given.actions) if num_actions else jnp.zeros((num_steps, 0))

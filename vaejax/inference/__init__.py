@@ -15,19 +15,30 @@ from vaejax.inference.flows import affine_coupling, inverse_autoregressive, spli
 from vaejax.inference.no_latent import no_latent
 from vaejax.inference.posterior_of_prior import posterior_of_prior
 from vaejax.inference.sequences import Sees, sequence_posterior
+from vaejax.inference.structured import (
+    Recognition,
+    along_time,
+    discrete_recognition,
+    gaussian_recognition,
+    structured,
+)
 
 __all__ = [
     "FAMILIES",
     "GAUSSIAN_RATE",
+    "Recognition",
     "Sees",
     "Trace",
     "affine_coupling",
+    "along_time",
     "amortized",
     "diagonal_gaussian",
+    "discrete_recognition",
     "fit_variational",
     "fixed_scale_gaussian",
     "full_gaussian",
     "gaussian_mixture",
+    "gaussian_recognition",
     "inverse_autoregressive",
     "no_latent",
     "parameter_count",
@@ -35,4 +46,5 @@ __all__ = [
     "posterior_of_prior",
     "sequence_posterior",
     "spline_coupling",
+    "structured",
 ]

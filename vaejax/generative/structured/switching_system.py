@@ -1,0 +1,56 @@
+"""A switching linear dynamical system as p(z) of a sequence."""
+
+import jax
+import jax.numpy as jnp
+
+from vaejax.distributions import SwitchingChain
+from vaejax.generative.structured.factors import factor_of, factor_parameters
+from vaejax.generative.structured.hidden_markov import chain_of, sticky_logits
+from vaejax.generative.structured.linear_dynamical_system import slow_rotations
+from vaejax.generative.structured.sequence_model import SequencePrior
+
+
+def switching_linear_dynamical_system(
+    num_states: int,
+    latent_dim: int,
+    *,
+    num_actions: int = 0,
+    stay: float = 0.9,
+    parallel: bool = False,
+) -> SequencePrior:
+    """s as `hidden_markov`'s; z_0 ~ N(m_k, P_k), z_t = A_k z_{t-1} + B_k u_t + b_k + N(0, Q_k)
+    where s_t = k; all learned. Each state starts as `linear_dynamical_system` does, with its own
+    rotation. The emission sees z_t alone.
+
+    Args:
+      num_actions: numbers in u_t; with none there is no B.
+      stay: the probability of staying in a state, at the start.
+      parallel: whether passes along time are an associative scan.
+    """
+    k, d = num_states, latent_dim
+
+    def init(key):
+        switch_key, turn_key, action_key = jax.random.split(key, 3)
+        return {
+            "initial": jnp.zeros(k),
+            "transition": sticky_logits(switch_key, k, stay),
+            "mean": jnp.zeros((k, d)),
+            "first": factor_parameters(1.0, d, k),
+            "A": slow_rotations(turn_key, d, k),
+            "b": jnp.zeros((k, d)),
+            "B": 0.1 * jax.random.normal(action_key, (k, d, num_actions)),
+            "noise": factor_parameters(0.1, d, k),
+        }
+
+    def distribution(parameters, given):
+        num_steps = given.exists.shape[0]
+        A = jnp.broadcast_to(parameters["A"], (num_steps, k, d, d))
+        b = jnp.broadcast_to(parameters["b"], (num_steps, k, d))
+        if num_actions:
+            b = b + jnp.einsum("kda,ta->tkd", parameters["B"], given.actions)
+        G = jnp.broadcast_to(factor_of(parameters["noise"]), (num_steps, k, d, d))
+        b = b.at[0].set(parameters["mean"])
+        G = G.at[0].set(factor_of(parameters["first"]))
+        return SwitchingChain(chain_of(parameters, given, parallel), A, b, G)
+
+    return SequencePrior(init, distribution, lambda z: z[1], num_actions)

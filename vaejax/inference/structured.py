@@ -1,0 +1,121 @@
+"""q(z | x) of a prior with structure: the prior times a recognition network's potentials."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from vaejax.distributions import Potential, filled, missing_frames
+from vaejax.types import Conditions, InferenceNetwork, Key, Parameters
+
+
+class Recognition(NamedTuple):
+    """x -> potentials: what x says about z, in the form that a prior's `posterior` takes.
+
+    Attributes:
+      init: key -> phi.
+      potentials: (phi, x, given=()) -> potentials.
+    """
+
+    init: Callable[[Key], Parameters]
+    potentials: Callable[..., Any]
+
+
+def structured(recognition: Recognition) -> InferenceNetwork:
+    """q(z | x) in proportion to p(z) exp(psi(z; x)), by message passing in the prior: `joint.prior.
+    posterior(potentials)` (Johnson et al. 2016). Any prior that has this method will do; the q
+    that it gives knows its KL from the prior (`KnownKL`) where there is a closed form.
+
+    Raises:
+      TypeError: the prior has no `posterior`.
+    """
+
+    def posterior(phi, x, joint, given=()):
+        if not hasattr(joint.prior, "posterior"):
+            raise TypeError(
+                "structured: expected a prior with a method posterior(potentials) -> q, as "
+                "LinearChain, DiscreteChain, SwitchingChain and FullGaussianMixture have; "
+                f"{type(joint.prior).__name__} has none: give it one, or use inference.amortized"
+            )
+        return joint.prior.posterior(recognition.potentials(phi, x, given))
+
+    return InferenceNetwork(recognition.init, posterior)
+
+
+def gaussian_recognition(
+    latent_dim: int, network: Any, observation_shape: tuple[int, ...], *, full: bool = False
+) -> Recognition:
+    """Of one x, a `Potential` of a Gaussian z: network(x) gives h and what makes J.
+
+    J is the diagonal softplus(a), or with `full` L L', L lower triangular with softplus(a) on its
+    diagonal and the further outputs below. At outputs of 0, h = 0 and J is about 0.7 or 0.5 I.
+
+    Args:
+      network: anything with `init(key, x) -> phi` and `apply(phi, x) -> outputs`, of length 2 d, or
+        d (d + 3) / 2 with `full`.
+      observation_shape: shape of one x.
+
+    Raises:
+      ValueError: outputs of another shape.
+    """
+    d = latent_dim
+    size = d * (d + 3) // 2 if full else 2 * d
+
+    def init(key):
+        return network.init(key, jnp.zeros(observation_shape))
+
+    def potentials(phi, x, given=()):
+        del given
+        outputs = network.apply(phi, x)
+        if outputs.shape != (size,):
+            raise ValueError(
+                f"the recognition network puts out {outputs.shape}; h and J of a z of {d} "
+                f"dimensions are made of {size} numbers: give the network output shape ({size},)"
+            )
+        h, diagonal, lower = outputs[:d], jax.nn.softplus(outputs[d : 2 * d]), outputs[2 * d :]
+        if not full:
+            return Potential(h, diagonal)
+        L = jnp.diag(diagonal).at[jnp.tril_indices(d, -1)].set(lower)
+        return Potential(h, L @ L.T)
+
+    return Recognition(init, potentials)
+
+
+def discrete_recognition(
+    num_states: int, network: Any, observation_shape: tuple[int, ...]
+) -> Recognition:
+    """Of one x, log-likelihoods of the states of a discrete z: network(x), of shape (num_states,).
+
+    Raises:
+      ValueError: outputs of another shape.
+    """
+
+    def init(key):
+        return network.init(key, jnp.zeros(observation_shape))
+
+    def potentials(phi, x, given=()):
+        del given
+        outputs = network.apply(phi, x)
+        if outputs.shape != (num_states,):
+            raise ValueError(
+                f"the recognition network puts out {outputs.shape}; expected a number for each of "
+                f"the {num_states} states"
+            )
+        return outputs
+
+    return Recognition(init, potentials)
+
+
+def along_time(recognition: Recognition) -> Recognition:
+    """The same network for each frame of a sequence. What is given is a `Conditions`. A missing
+    frame, or one beyond the length, has a potential of 0: it says nothing."""
+
+    def potentials(phi, x, given: Conditions):
+        silent = missing_frames(x) | ~given.exists
+        found = jax.vmap(lambda frame: recognition.potentials(phi, frame))(filled(x, silent))
+        return jax.tree.map(
+            lambda leaf: jnp.where(silent.reshape(-1, *(1,) * (leaf.ndim - 1)), 0.0, leaf), found
+        )
+
+    return Recognition(recognition.init, potentials)
