@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from vaejax.distributions import Potential, filled, missing_frames
-from vaejax.types import Conditions, InferenceNetwork, Key, Parameters
+from vaejax.distributions import Potential, filled
+from vaejax.types import Conditions, InferenceNetwork, Key, Parameters, missing_frames
 
 
 class Recognition(NamedTuple):
