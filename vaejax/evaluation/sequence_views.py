@@ -99,7 +99,7 @@ def lines(sequences: list[Views], colours: int | None = None) -> Any:
         for j, axis in enumerate(column):
             for view in one.views:
                 _line(axis, view, j)
-            _mark(axis, one)
+            _mark(axis, one, "black")
             axis.grid(alpha=0.3)
         column[-1].set_xlabel("frame t")
     for j, axis in enumerate(axes[:, 0]):
@@ -180,8 +180,8 @@ def _flat(values: np.ndarray) -> np.ndarray:
     return values.reshape(len(values), -1)
 
 
-def _mark(axis: Any, one: Views, line: str = ORANGE) -> None:
+def _mark(axis: Any, one: Views, line: str) -> None:
     for t in one.gaps:
         axis.axvspan(t - 0.5, t + 0.5, color=ORANGE, alpha=0.3, lw=0)
     if one.start is not None:
-        axis.axvline(one.start - 0.5, color=line, lw=1.5)
+        axis.axvline(one.start - 0.5, color=line, lw=1.2)
