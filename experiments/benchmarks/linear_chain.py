@@ -12,6 +12,7 @@ Measured: see linear_chain.json
 """
 
 import json
+import os
 import platform
 import statistics
 import sys
@@ -98,6 +99,7 @@ def main() -> None:
     protocol = {
         "device": device.device_kind if device.platform != "cpu" else platform.processor() or "cpu",
         "platform": device.platform,
+        "cores": os.cpu_count(),
         "jax": jax.__version__,
         "dimensions": DIMENSIONS,
         "medians of at most": REPETITIONS,
