@@ -8,7 +8,8 @@ and KLs between both orders.
 
 Command:  python experiments/benchmarks/linear_chain.py [--short]    (on CPU or GPU)
           with --short of at most 3,200 steps in all, which two cores do in minutes
-Measured: see linear_chain.json
+Measured: see linear_chain.json. T = 1,000, batch 1, forward: 87.3 ms in sequence and 2.5 ms in
+parallel on an H100; on two shared CPU cores the parallel pass is no faster (102 and 118 ms)
 """
 
 import json
