@@ -112,7 +112,7 @@ def test_where_states_are_certain_the_bound_is_the_evidence():
     p = parameters()
     p["logits"] = np.where(np.arange(K) == 1, 0.0, -np.inf) + np.zeros((T, K, K))
     steps = Steps(*(p[name][:, 1] for name in "AbG"))
-    value, gradient = jax.value_and_grad(bound)(single(p))
+    value, gradient = jax.jit(jax.value_and_grad(bound))(single(p))
     np.testing.assert_allclose(value, dense(steps, p["h"], p["J"])[3], rtol=1e-5)
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(gradient))
 
@@ -188,6 +188,7 @@ def test_the_bound_is_stationary_at_the_fixed_point():
         jax.nn.log_softmax(p["logits"]), p["A"], p["b"], p["G"], inverse, jnp.ones(T, bool)
     )
 
+    @jax.jit
     def at(logits):
         """The bound of q(z) at its best given r = softmax(logits), with the q(s) of that r's
         chain: its marginals are r, its steps independent."""
@@ -203,10 +204,10 @@ def test_the_bound_is_stationary_at_the_fixed_point():
         return value + entropy - jnp.sum(s.kl) + jnp.sum(s.marginals * psi)
 
     best = at(jnp.log(r))
-    np.testing.assert_allclose(best, bound(p), rtol=1e-5)
+    np.testing.assert_allclose(best, jax.jit(bound)(p), rtol=1e-5)
     gradient = jax.grad(at)(jnp.log(r))
     assert np.abs(gradient).max() < 1e-3
-    moved = jax.vmap(lambda k: at(jnp.log(r) + jax.random.normal(k, r.shape)))
+    moved = jax.jit(jax.vmap(lambda k: at(jnp.log(r) + jax.random.normal(k, r.shape))))
     assert (moved(jax.random.split(KEY, 10)) < best + 1e-4).all()
 
 
