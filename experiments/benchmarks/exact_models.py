@@ -9,7 +9,10 @@ interval holds log p(x); and how often none is stated, k-hat or the error being 
 
 Command:  python experiments/benchmarks/exact_models.py
 Expected: ratio within 3 standard errors of 1; intervals that cover 93 to 97 %
-Measured: see exact_models.json
+Measured: see exact_models.json. All ratios are within 3 errors. Of importance sampling with q off,
+54 of 126 settings state a tenth or more of their intervals: within two binomial errors 42 cover 93
+to 97 %, 9 cover more, 3 less. These three draw 100 from a q that is far off, and state 10 to 20 %:
+the replicates that happen to look well. Draw 1,000 there
 """
 
 import functools

@@ -114,9 +114,11 @@ def interval_factor(khat: Float[Array, ""], w: Moments, k: int) -> Float[Array, 
 
     g^2 / K is the order of the error of an interval that takes the mean for normal (Edgeworth's
     expansion; Hall 1992). It is too small where the largest weights have not been drawn: so
-    times the tail's index. The constant is chosen with linear-Gaussian models, q wider, narrower,
-    shifted, and Student's t for q or the posterior, in 1 to 20 dimensions; other such models
-    checked it (experiments/benchmarks/exact_models.py).
+    times the tail's index. The constant is chosen with Gaussians and q wider, narrower, shifted
+    (experiments/benchmarks/exact_models.py), and with Student's t for q or the posterior, in 1 to
+    20 dimensions, K from 100 to 20,000. In 30 other such settings, of 1,000 replicates, 29
+    state a tenth of their intervals or more: within two binomial errors 27 cover 93 to 97 %, 2
+    more, none less.
 
     Args:
       w: moments of all K weights, on any scale.
