@@ -1,19 +1,17 @@
 """Shared by all tests: how programs are compiled and kept, and real data where there is some."""
 
+import functools
 import os
+import subprocess
+import sys
 from pathlib import Path
 
+from tests.compiler_flags import as_users, environment_as_users, flags
 from vaejax.cache import cache_folder
 
-# Most of the suite's time is compilation of programs that run once: a third of it without LLVM's
-# optimization and with XLA's older emitters of fusions (a JAX that has them no longer ignores
-# that). A flag that XLA_FLAGS already names comes last and wins. All this is read when JAX starts,
-# and child processes inherit it: they find what was compiled here.
-os.environ["XLA_FLAGS"] = (
-    "--xla_backend_optimization_level=0 "
-    "--xla_backend_extra_options=xla_cpu_disable_new_fusion_emitters=true "
-    f"{os.environ.get('XLA_FLAGS', '')}"
-)
+# All this is read when JAX starts, and child processes inherit it: they find what was compiled
+# here.
+os.environ["XLA_FLAGS"] = flags()
 os.environ["JAX_COMPILATION_CACHE_DIR"] = str(cache_folder() / "jax-tests")
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
 os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "0"
@@ -41,6 +39,27 @@ def few_programs():
     if _compiled > MOST:
         jax.clear_caches()
         _compiled = 0
+
+
+@functools.cache
+def _as_users(folder: Path, file: str) -> subprocess.CompletedProcess:
+    """What pytest says of the marked tests of a file, in a process without this one's flags."""
+    command = [sys.executable, "-m", "pytest", "-n", "0", "-m", "compiled_as_users", file]
+    return subprocess.run(
+        command, cwd=folder, env=environment_as_users(), capture_output=True, text=True
+    )
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem):
+    """Of a program that is cut otherwise the bits are the same as users compile it: those tests run
+    in a process of their own, all of a file in one. The older emitters may round otherwise."""
+    marked = pyfuncitem.get_closest_marker("compiled_as_users") is not None
+    if not marked or as_users():
+        return None
+    found = _as_users(pyfuncitem.config.rootpath, pyfuncitem.nodeid.split("::")[0])
+    assert found.returncode == 0, found.stdout + found.stderr
+    return True
 
 
 @pytest.fixture(scope="session")

@@ -59,6 +59,7 @@ def assert_same_bits(a, b):
         np.testing.assert_array_equal(x, y)
 
 
+@pytest.mark.compiled_as_users
 def test_going_on_from_a_checkpoint_gives_the_same_bits(trainer, tmp_path, monkeypatch):
     start = trainer.start([jax.random.key(0)])
     whole = last(trainer.run(*start))
@@ -96,6 +97,7 @@ def test_seeds_together_are_the_seeds_alone(trainer):
     assert (first != second).all()
 
 
+@pytest.mark.compiled_as_users
 def test_what_is_best_does_not_depend_on_the_calls(trainer, monkeypatch):
     """Validations at the same steps, whether a call makes one step or an epoch's four."""
     start = trainer.start([jax.random.key(0)])
