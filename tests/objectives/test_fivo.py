@@ -121,6 +121,7 @@ def chain(theta):
     return StateSpace(standard_normal(1), Partial(move, theta), Partial(emit))
 
 
+@pytest.mark.compiled_as_users
 def test_it_stands_between_the_importance_weighted_bound_and_log_p():
     x = np.random.default_rng(0).normal(size=(30, 1)).astype(np.float32)
     joint = chain(0.9).joint(30)

@@ -118,6 +118,7 @@ def test_each_update_has_its_steps_learning_rate():
     np.testing.assert_allclose(rates, wanted, rtol=1e-4)
 
 
+@pytest.mark.compiled_as_users
 def test_going_on_from_a_checkpoint_gives_the_same_bits(trainer, tmp_path, monkeypatch):
     start = trainer.start([jax.random.key(0)])
     whole = last(trainer.run(*start))
