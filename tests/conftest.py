@@ -9,8 +9,10 @@ from pathlib import Path
 from tests.compiler_flags import as_users, environment_as_users, flags
 from vaejax.cache import cache_folder
 
-# All this is read when JAX starts, and child processes inherit it: they find what was compiled
-# here.
+# All this is read when JAX and the libraries of linear algebra start, and child processes inherit
+# it: they find what was compiled here. Threads would wait for those of the other worker.
+os.environ["OMP_NUM_THREADS"] = "1"
+os.environ["OPENBLAS_NUM_THREADS"] = "1"
 os.environ["XLA_FLAGS"] = flags()
 os.environ["JAX_COMPILATION_CACHE_DIR"] = str(cache_folder() / "jax-tests")
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
