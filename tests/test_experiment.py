@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import vaejax
-from tests.training.test_lowering import tiny_sequences
+from tests.training.test_lowering import tiny, tiny_sequences
 from vaejax import distributions, experiment, inference
 from vaejax.arguments import in_options, parse
 from vaejax.data import Dataset, load_summary
@@ -162,6 +162,8 @@ def test_every_experiment_is_built_from_a_saved_summary(path, tmp_path):
     config, dataset = file.config, load_data(Config(Data("digits")))
     if isinstance(config, SequenceConfig):
         config, dataset = tiny_sequences(config)
+    elif config.data.name == "pinwheel":
+        config, dataset = tiny(config)
     (tmp_path / "data.json").write_text(json.dumps(dataset.summary.to_json()))
     summary = load_summary(tmp_path / "data.json")
     shapes = []

@@ -19,7 +19,7 @@ from vaejax.types import Conditions, Example, Params, bind, rows_of
 
 ACCELERATORS = ["cuda", "tpu"]
 FOLDER = Path(__file__).parents[2] / "experiments"
-MADE = ("lds", "pendulum")  # without a download
+MADE = ("lds", "pendulum", "switching")  # without a download
 NAMES = sorted(path.stem for path in FOLDER.glob("*.py") if "def build(" in path.read_text())
 
 
@@ -34,6 +34,10 @@ def tiny(config):
     changed = {"model": model, "train": train}
     if hasattr(config, "encoder_hidden") and config.encoder_hidden is not None:
         changed["encoder_hidden"] = (6,)
+    if getattr(config.model, "likelihood", "") == "gaussian":
+        x = np.random.RandomState(0).randn(48, 2).astype(np.float32)
+        real = Dataset("tiny", x[:32], x[32:40], x[40:], None, "none")
+        return dataclasses.replace(config, **changed), real
     shape = (28, 28) if "mnist" in config.data.name else (8, 8)
     grey = np.random.RandomState(0).randint(0, 17, (48, *shape)).astype(np.uint8)
     binary = "binarized" in config.data.name
@@ -46,9 +50,11 @@ def tiny(config):
 def tiny_sequences(config):
     """The same of sequences: five frames, with actions where the experiment's data have them."""
     kind = vaejax.data.load(config.data.name).summary if config.data.name in MADE else None
-    widths = {"transition_hidden": 4, "recurrent_hidden": 4, "latent_dim": 2}
-    if config.model.emission_hidden:
-        widths["emission_hidden"] = (4,)
+    narrow = {"transition_hidden": 4, "recurrent_hidden": 4, "latent_dim": 2}
+    widths = {name: size for name, size in narrow.items() if hasattr(config.model, name)}
+    for name in ("emission_hidden", "recognition_hidden"):
+        if getattr(config.model, name, ()):
+            widths[name] = (4,)
     train = dataclasses.replace(config.train, epochs=4, steps=None, batch_size=8)
     changed = {"model": dataclasses.replace(config.model, **widths), "train": train}
     random, binary = np.random.RandomState(0), kind is None or kind.support == "binary"

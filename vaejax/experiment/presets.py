@@ -17,7 +17,7 @@ from vaejax.types import GenerativeModel, InferenceNetwork, VariationalFamily
 
 FLOW_LAYERS, FLOW_HIDDEN = 8, (64, 64)  # of a flow as p(z)
 
-_ACTIVATIONS = {
+ACTIVATIONS = {
     "tanh": jnp.tanh,
     "relu": jax.nn.relu,
     "elu": jax.nn.elu,
@@ -33,7 +33,7 @@ def masked_density(model: MaskedMLP, data: DataSummary) -> GenerativeModel:
     network = networks.MaskedMLP(
         model.hidden,
         (size,),
-        activation=_ACTIVATIONS[model.activation],
+        activation=ACTIVATIONS[model.activation],
         direct=True,
         output_bias=jnp.asarray(mean_logit(data).reshape(-1)),
     )
@@ -59,7 +59,7 @@ def masked_pair(
     valid = 0 < context_scale < math.inf
     require(valid, "context_scale", "finite and above 0", context_scale)
     require_widths("encoder_hidden", encoder_hidden)
-    activation = _ACTIVATIONS[model.activation]
+    activation = ACTIVATIONS[model.activation]
     family = inference.diagonal_gaussian(model.latent_dim)
     encoder = networks.MLP(
         encoder_hidden,
@@ -100,7 +100,7 @@ def mlp_pair(
     mass makes it an autoencoder. `decoder` makes the decoder's network from what `networks.MLP`
     takes; `encoder_hidden` are the encoder's widths, `model.hidden` unless given."""
     check_data(model.likelihood, data)
-    likelihood, activation = LIKELIHOODS[model.likelihood], _ACTIVATIONS[model.activation]
+    likelihood, activation = LIKELIHOODS[model.likelihood], ACTIVATIONS[model.activation]
     decoder_network = decoder(
         model.hidden[::-1], likelihood.output_shape(data), activation, likelihood.output_bias(data)
     )
@@ -111,7 +111,7 @@ def mlp_pair(
         widths,
         (inference.parameter_count(q_family),),
         activation,
-        **(_standardized(data) if likelihood.is_density else {}),
+        **(standardized(data) if likelihood.is_density else {}),
     )
     q = inference.amortized(q_family, encoder, data.shape)
     if model.prior == "vamp":
@@ -150,7 +150,7 @@ def _prior(model: MLP, data: DataSummary, encoder: Any) -> generative.Prior:
     return priors[model.prior]()
 
 
-def _standardized(data: DataSummary) -> dict[str, Any]:
+def standardized(data: DataSummary) -> dict[str, Any]:
     """What makes `networks.MLP` standardize each element of x: its units then change nothing."""
     return {
         "input_shift": jnp.asarray(data.mean, jnp.float32),

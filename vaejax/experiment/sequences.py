@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import optax
 
 from vaejax import generative, inference, networks
-from vaejax.data import DataSummary
+from vaejax.data import DataSummary, SequenceSummary
 from vaejax.errors import SettingError, UserError, require
 from vaejax.experiment.configuration import Config, require_widths
 from vaejax.experiment.files import Experiment
@@ -147,15 +147,11 @@ def sequence_pair(
     Raises:
       UserError: the data are no sequences, or not of the likelihood's kind.
     """
-    if data.sequence is None:
-        raise UserError(
-            f"{data.name} has no sequences: this experiment expects arrays (n, time, ...) with a "
-            "length beside them, or one of lds, pendulum, jsb, nottingham, piano_midi, musedata"
-        )
-    frame, num_actions = data.frame(), data.sequence.num_actions
+    num_actions = check_sequences(data).num_actions
+    frame = data.frame()
     check_data(model.likelihood, frame)
     likelihood = LIKELIHOODS[model.likelihood]
-    emission = _emission(model, frame)
+    emission = emission_network(model, frame)
     transitions: dict[str, Any] = {
         "linear": networks.LinearTransition,
         "gated": lambda: networks.GatedTransition(model.transition_hidden),
@@ -180,6 +176,16 @@ def sequence_pair(
     return p, q
 
 
+def check_sequences(data: DataSummary) -> SequenceSummary:
+    """What the data have as sequences; UserError where they are none."""
+    if data.sequence is None:
+        raise UserError(
+            f"{data.name} has no sequences: this experiment expects arrays (n, time, ...) with a "
+            "length beside them, or one of lds, pendulum, jsb, nottingham, piano_midi, musedata"
+        )
+    return data.sequence
+
+
 def sequence_experiment(config: SequenceConfig, data: DataSummary) -> Experiment:
     """The pair, the bound and the optimizer of a configuration."""
     p, q = sequence_pair(config.model, data)
@@ -187,7 +193,8 @@ def sequence_experiment(config: SequenceConfig, data: DataSummary) -> Experiment
     return Experiment(p, q, config.objective.function(), optimizer=optimizer)
 
 
-def _emission(model: DeepStateSpace, frame: DataSummary) -> Any:
+def emission_network(model: Any, frame: DataSummary) -> Any:
+    """From z_t to what `model.likelihood` takes, by `emission_hidden` and `constant_scale`."""
     likelihood = LIKELIHOODS[model.likelihood]
     shape, bias = likelihood.output_shape(frame), likelihood.output_bias(frame)
     if not model.constant_scale:

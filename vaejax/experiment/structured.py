@@ -1,0 +1,237 @@
+"""Structured VAEs built from a configuration and a summary of the data: a graphical model inside,
+neural networks outside (Johnson et al. 2016)."""
+
+import dataclasses
+import functools
+import math
+from collections.abc import Callable
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from vaejax import generative, inference, networks
+from vaejax.data import DataSummary
+from vaejax.distributions import Potential
+from vaejax.errors import require
+from vaejax.experiment.configuration import Config, require_widths
+from vaejax.experiment.files import Experiment
+from vaejax.experiment.likelihoods import LIKELIHOODS, Likelihood, check_data
+from vaejax.experiment.presets import ACTIVATIONS, standardized
+from vaejax.generative.structured.mixture_learning import (
+    MixturePrior,
+    fit_mixture,
+    mixture_divergence,
+)
+from vaejax.objectives import elbo, linear_warmup
+from vaejax.training import Train, natural_gradient, objective_terms
+from vaejax.training.networks_first import networks_first
+from vaejax.training.update import Update, gradient_update
+from vaejax.types import GenerativeModel, InferenceNetwork, Params, bind, num_rows
+
+_CODES = 1000  # that a mixture is fitted to, about
+
+
+@dataclasses.dataclass(frozen=True)
+class StructuredMixture:
+    """A mixture of Gaussians as p(z), a network for p(x | z), and a recognition network."""
+
+    latent_dim: int = 2
+    """Dimensions of z."""
+    num_components: int = 15
+    """Gaussians in p(z), each with a full covariance."""
+    hidden: tuple[int, ...] = (40, 40)
+    """Widths of the recognition network's hidden layers; reversed in the decoder."""
+    activation: Literal["tanh", "relu", "elu", "softplus"] = "tanh"
+    """Nonlinearity."""
+    likelihood: Likelihood = "gaussian"
+    """p(x | z), for binary data, grey values, real values or categories. Scales are learned."""
+    full: bool = True
+    """Whether the potentials are full Gaussians, or diagonal ones."""
+
+    def __post_init__(self):
+        for name in ("latent_dim", "num_components"):
+            require(getattr(self, name) >= 1, name, "at least 1", getattr(self, name))
+        require_widths("hidden", self.hidden)
+
+
+@dataclasses.dataclass(frozen=True)
+class MixtureLearning:
+    """How the mixture's parameters are learned; the networks' are by Adam."""
+
+    gradient: Literal["natural", "ordinary"] = "natural"
+    """Natural gradients, or Adam's as for the networks."""
+    rate: float = 0.1
+    """First learning rate of natural gradients, on the schedule of the networks'."""
+    warmup_epochs: int = 100
+    """Passes in which the networks are trained with p(z) = N(0, I), while the KL's weight rises from
+    0 to 1; then the mixture is fitted to the codes. With 0 it starts at scattered means."""
+    parameters: Literal["map", "point"] = "map"
+    """The mode under Dirichlet and normal-inverse-Wishart priors, or no such priors."""
+
+    def __post_init__(self):
+        require(0 < self.rate < math.inf, "rate", "above 0 and finite", self.rate)
+        require(self.warmup_epochs >= 0, "warmup_epochs", "0 or more", self.warmup_epochs)
+
+    def optimizer(
+        self, train: Train, num_examples: int, latent_dim: int
+    ) -> optax.GradientTransformation:
+        """Of `Params`."""
+        divergence = None
+        if self.gradient == "natural":
+            pseudo_count = MixturePrior().pseudo_count(latent_dim) / num_examples
+            divergence = functools.partial(mixture_divergence, pseudo_count=pseudo_count)
+        usual = train.optimizer(num_examples)
+        return graphical_optimizer(train, num_examples, usual, self.rate, divergence)
+
+    def terms_of(
+        self, model: GenerativeModel, q: InferenceNetwork, objective: Callable, num_examples: int
+    ) -> Callable | None:
+        """What training maximizes: the objective and, divided by the number of examples, the log
+        density of the mixture's parameters; None where there is no such density."""
+        if self.parameters == "point":
+            return None
+        usual = objective_terms(model, q, objective)
+
+        def terms(params, key, example, step):
+            found = usual(params, key, example, step)
+            p: Any = model.joint(params.generative, example.given).prior
+            log_density = MixturePrior().log_density(p)
+            return found._replace(value=found.value + log_density / num_examples)
+
+        return terms
+
+    def make_update(
+        self,
+        model: GenerativeModel,
+        q: InferenceNetwork,
+        num_components: int,
+        train: Train,
+        num_examples: int,
+    ) -> Callable[..., Update]:
+        """(loss, optimizer) -> Update."""
+        if self.warmup_epochs == 0:
+            return gradient_update
+
+        def codes(params, key, examples):
+            def one(key, example):
+                return bind(model, q, params, example)[1].sample(seed=key)
+
+            return jax.vmap(one)(jax.random.split(key, num_rows(examples)), examples)
+
+        return functools.partial(
+            networks_first,
+            codes=codes,
+            fit=functools.partial(fit_mixture, num_components=num_components, prior=MixturePrior()),
+            first_steps=self.warmup_epochs * train.steps_per_epoch(num_examples),
+            num_batches=-(-_CODES // train.batch_size),
+        )
+
+
+def graphical_optimizer(
+    train: Train,
+    num_examples: int,
+    usual: optax.GradientTransformation,
+    rate: float,
+    divergence: Callable | None,
+) -> optax.GradientTransformation:
+    """The usual optimizer; of theta["prior"] natural gradients, at this first rate and on the
+    settings' schedule, where a divergence is given."""
+    if divergence is None:
+        return usual
+    schedule = train.schedule_of(num_examples)
+    natural = natural_gradient(
+        lambda count: rate / train.learning_rate * schedule(count),
+        lambda theta, other: divergence(theta.generative["prior"], other.generative["prior"]),
+    )
+
+    def labels(params: Params) -> Params:
+        theta: Any = params.generative
+        kinds = {name: "natural" if name == "prior" else "usual" for name in theta}
+        return Params(kinds, "usual")
+
+    return optax.multi_transform({"natural": natural, "usual": usual}, labels)
+
+
+@dataclasses.dataclass(frozen=True)
+class MixtureConfig(Config):
+    """The configuration of a structured VAE with a mixture."""
+
+    model: StructuredMixture = dataclasses.field(  # type: ignore[assignment]
+        default_factory=StructuredMixture
+    )
+    """p(x, z) and q(z | x)."""
+    learning: MixtureLearning = dataclasses.field(default_factory=MixtureLearning)
+
+
+def located_recognition(
+    latent_dim: int, network: Any, observation_shape: tuple[int, ...]
+) -> inference.Recognition:
+    """A `Potential` by its peak m and its Cholesky factor: J = L L', L = diag(exp(a)) (I + lower),
+    h = J m, where network(x) = (m, a, lower), or (m, a) for a diagonal J.
+
+    The same potentials as `inference.gaussian_recognition`'s. There h and J are the outputs, and a
+    precise q needs outputs of hundreds, which Adam reaches slowly; here their logarithms do.
+    """
+    d = latent_dim
+
+    def init(key):
+        return network.init(key, jnp.zeros(observation_shape))
+
+    def potentials(phi, x, given=()):
+        del given
+        m, a, lower = jnp.split(network.apply(phi, x), (d, 2 * d))
+        if not lower.size and d > 1:
+            return Potential(jnp.exp(2 * a) * m, jnp.exp(2 * a))
+        unit = jnp.eye(d).at[jnp.tril_indices(d, -1)].set(lower)
+        L = jnp.exp(a)[:, None] * unit
+        return Potential(L @ (L.T @ m), L @ L.T)
+
+    return inference.Recognition(init, potentials)
+
+
+def mixture_experiment(config: MixtureConfig, data: DataSummary) -> Experiment:
+    """The pair, the ELBO, and how each part of it is learned.
+
+    Raises:
+      SettingError: the data are not of the likelihood's kind.
+    """
+    settings, learning, train = config.model, config.learning, config.train
+    check_data(settings.likelihood, data)
+    likelihood, activation = LIKELIHOODS[settings.likelihood], ACTIVATIONS[settings.activation]
+    prior = generative.full_mixture_prior(
+        settings.latent_dim,
+        num_components=settings.num_components,
+        # Components that are all N(0, I) are N(0, I).
+        spread=2.0 if learning.warmup_epochs == 0 else 0.0,
+    )
+    decoder = networks.MLP(
+        settings.hidden[::-1],
+        likelihood.output_shape(data),
+        activation,
+        likelihood.output_bias(data),
+    )
+    d = settings.latent_dim
+    recognition = networks.MLP(
+        settings.hidden,
+        (d * (d + 3) // 2 if settings.full else 2 * d,),
+        activation,
+        **(standardized(data) if likelihood.is_density else {}),
+    )
+    model = generative.latent_variable_model(prior, decoder, likelihood.distribution(data))
+    q = inference.structured(located_recognition(d, recognition, data.shape))
+
+    first_steps = learning.warmup_epochs * train.steps_per_epoch(data.num_train)
+
+    def objective(key, q, joint, x, step):
+        return elbo(key, q, joint, x, beta=linear_warmup(step, first_steps))
+
+    return Experiment(
+        model,
+        q,
+        objective,
+        terms_of=learning.terms_of(model, q, objective, data.num_train),
+        optimizer=learning.optimizer(train, data.num_train, settings.latent_dim),
+        make_update=learning.make_update(model, q, settings.num_components, train, data.num_train),
+    )

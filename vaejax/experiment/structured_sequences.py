@@ -1,0 +1,135 @@
+"""Structured VAEs of sequences, built from a configuration and a summary of the data: a linear or a
+switching dynamical system inside, networks outside."""
+
+import dataclasses
+import functools
+import math
+from typing import Any, Literal
+
+import jax
+
+from vaejax import generative, inference, networks
+from vaejax.data import DataSummary
+from vaejax.errors import SettingError, require
+from vaejax.experiment.configuration import require_widths
+from vaejax.experiment.files import Experiment
+from vaejax.experiment.likelihoods import LIKELIHOODS, Likelihood, check_data
+from vaejax.experiment.presets import standardized
+from vaejax.experiment.sequences import SequenceConfig, check_sequences, emission_network
+from vaejax.experiment.structured import graphical_optimizer
+from vaejax.generative.structured.dynamics_learning import dynamics_divergence
+from vaejax.types import GenerativeModel, InferenceNetwork
+
+
+@dataclasses.dataclass(frozen=True)
+class StructuredStateSpace:
+    """A dynamical system as p(z), a network for p(x_t | z_t), and a recognition network of each
+    frame."""
+
+    latent_dim: int = 2
+    """Dimensions of each z_t."""
+    prior: Literal["linear", "switching"] = "linear"
+    """One linear dynamical system, or several, of which a discrete chain chooses at each step."""
+    num_states: int = 3
+    """How many, where it switches."""
+    emission_hidden: tuple[int, ...] = (64,)
+    """Widths of the hidden layers from z_t to x_t; none for a linear emission."""
+    recognition_hidden: tuple[int, ...] = (64,)
+    """Widths of the hidden layers from x_t to its potential; none for a linear one."""
+    full: bool = True
+    """Whether the potentials are full Gaussians, or diagonal ones."""
+    likelihood: Likelihood = "bernoulli"
+    """p(x_t | z_t), for binary, grey or real values or categories."""
+    constant_scale: bool = False
+    """Whether the scale of p(x_t | z_t) is the same for every z_t, where it has one."""
+
+    def __post_init__(self):
+        for name in ("latent_dim", "num_states"):
+            require(getattr(self, name) >= 1, name, "at least 1", getattr(self, name))
+        for name in ("emission_hidden", "recognition_hidden"):
+            require_widths(name, getattr(self, name))
+
+
+@dataclasses.dataclass(frozen=True)
+class DynamicsLearning:
+    """How the dynamical system's parameters are learned; the networks' are by Adam."""
+
+    gradient: Literal["natural", "ordinary"] = "ordinary"
+    """Natural gradients, or Adam's as for the networks."""
+    rate: float = 0.1
+    """First learning rate of natural gradients, on the schedule of the networks'."""
+
+    def __post_init__(self):
+        require(0 < self.rate < math.inf, "rate", "above 0 and finite", self.rate)
+
+
+@dataclasses.dataclass(frozen=True)
+class StructuredSequenceConfig(SequenceConfig):
+    """The configuration of a structured VAE of sequences."""
+
+    model: StructuredStateSpace = dataclasses.field(  # type: ignore[assignment]
+        default_factory=StructuredStateSpace
+    )
+    """p(x, z) and q(z | x)."""
+    learning: DynamicsLearning = dataclasses.field(default_factory=DynamicsLearning)
+
+
+def structured_sequence_pair(
+    model: StructuredStateSpace, data: DataSummary
+) -> tuple[GenerativeModel, InferenceNetwork]:
+    """p(x, z) and q(z | x) of sequences.
+
+    Raises:
+      UserError: the data are no sequences, or not of the likelihood's kind.
+    """
+    num_actions = check_sequences(data).num_actions
+    frame = data.frame()
+    check_data(model.likelihood, frame)
+    likelihood, d = LIKELIHOODS[model.likelihood], model.latent_dim
+    if model.prior == "linear":
+        prior = generative.linear_dynamical_system(d, num_actions=num_actions)
+    else:
+        prior = generative.switching_linear_dynamical_system(
+            model.num_states, d, num_actions=num_actions
+        )
+    p = generative.sequence_model(
+        prior, emission_network(model, frame), likelihood.distribution(frame)
+    )
+    network: Any = networks.MLP(
+        model.recognition_hidden,
+        (d * (d + 3) // 2 if model.full else 2 * d,),
+        jax.nn.relu,
+        **(standardized(frame) if likelihood.is_density else {}),
+    )
+    if frame.num_categories is not None:
+        network = networks.OneHot(network, frame.num_categories)
+    recognition = inference.gaussian_recognition(d, network, frame.shape, full=model.full)
+    return p, inference.structured(inference.along_time(recognition))
+
+
+def structured_sequence_experiment(
+    config: StructuredSequenceConfig, data: DataSummary
+) -> Experiment:
+    """The pair, the bound, and how each part of it is learned.
+
+    Raises:
+      SettingError: natural gradients of what has no divergence here.
+    """
+    p, q = structured_sequence_pair(config.model, data)
+    usual = config.gradient.optimizer(config.train, data.num_train)
+    divergence = None
+    if config.learning.gradient == "natural":
+        sequence = check_sequences(data)
+        if config.model.prior != "linear" or sequence.num_actions:
+            raise SettingError(
+                "natural gradients are known of a linear dynamical system without actions: give "
+                "learning.gradient ordinary",
+                "learning.gradient",
+            )
+        frames = sequence.frames["train"] + sequence.missing["train"]
+        num_steps = max(2, round(frames / data.num_train))
+        divergence = functools.partial(dynamics_divergence, num_steps=num_steps)
+    optimizer = graphical_optimizer(
+        config.train, data.num_train, usual, config.learning.rate, divergence
+    )
+    return Experiment(p, q, config.objective.function(), optimizer=optimizer)

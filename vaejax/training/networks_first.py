@@ -1,0 +1,73 @@
+"""Networks first: p(z) is held, then fitted to the codes, then learned with the rest."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from vaejax.training.update import Loss, Update, gradient_update
+from vaejax.types import Example, Key, Parameters, Params
+
+
+def networks_first(
+    loss: Loss,
+    optimizer: optax.GradientTransformation,
+    codes: Callable[[Params, Key, Example], Any],
+    fit: Callable[[Key, Any], Parameters],
+    *,
+    first_steps: int,
+    num_batches: int,
+) -> Update:
+    """`gradient_update` that leaves theta["prior"] as it is in the first `first_steps` steps. Then,
+    once, it becomes fit(key, z), z the codes of `num_batches` batches drawn anew from all training
+    examples.
+
+    A mixture as p(z) that starts at once collapses: before the networks use z, one component is
+    enough (Dilokthanakul et al. 2016, section 3.3).
+
+    Args:
+      codes: (params, key, examples) -> draws z ~ q(z | x), one an example.
+      fit: (key, z) -> what theta["prior"] becomes.
+
+    Raises:
+      ValueError: first_steps or num_batches below 1.
+    """
+    if min(first_steps, num_batches) < 1:
+        raise ValueError(
+            "networks_first expects first_steps and num_batches of at least 1; got "
+            f"{first_steps} and {num_batches}"
+        )
+    usual = gradient_update(loss, optimizer)
+
+    def fitted(key, params, draw_batch):
+        def one(key):
+            batch_key, code_key = jax.random.split(key)
+            return codes(params, code_key, draw_batch(batch_key))
+
+        fit_key, key = jax.random.split(key)
+        z = jax.lax.map(one, jax.random.split(key, num_batches))
+        return fit(fit_key, z.reshape(-1, *z.shape[2:]))
+
+    def step(key, params, state, examples, draw_batch, step):
+        fit_key, key = jax.random.split(key)
+        before = params.generative["prior"]
+        # A loop of no rounds costs nothing, also where seeds are an axis; a `cond` would. Of its
+        # index, or XLA takes it all out of the loop.
+        before = jax.lax.fori_loop(
+            0,
+            jnp.where(step == first_steps, 1, 0),
+            lambda i, prior: fitted(jax.random.fold_in(fit_key, i), params, draw_batch),
+            before,
+        )
+        params = params._replace(generative=params.generative | {"prior": before})
+        params, state, terms = usual.step(key, params, state, examples, draw_batch, step)
+        prior = jax.tree.map(
+            lambda new, old: jnp.where(step < first_steps, old, new),
+            params.generative["prior"],
+            before,
+        )
+        return params._replace(generative=params.generative | {"prior": prior}), state, terms
+
+    return Update(usual.init, step)
