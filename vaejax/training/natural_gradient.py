@@ -17,7 +17,7 @@ def natural_gradient(
     divergence: Divergence,
     *,
     largest_step: float = 0.1,
-    damping: float = 1e-4,
+    damping: float = 1e-2,
 ) -> optax.GradientTransformation:
     """theta <- theta - rate F(theta)^-1 g, with the Fisher information
     F(theta) = d^2 KL(p_theta || p_theta') / d theta'^2 at theta' = theta (Amari 1998, section 2).
@@ -31,7 +31,8 @@ def natural_gradient(
         model with latent variables that of the complete data, where it is simple.
       largest_step: the most that F says a step moves the distribution, in nats,
         d' F d / 2; longer ones are scaled down. F is no guide beyond its neighbourhood.
-      damping: added to F's diagonal, times its mean: a component without weight has no F.
+      damping: added to F's diagonal. What the distribution hardly depends on, as the mean of a
+        component without weight, then moves by a gradient step of rate / damping.
     """
 
     def init(params):
@@ -44,8 +45,7 @@ def natural_gradient(
         theta, unravel = ravel_pytree(params)
         gradient, _ = ravel_pytree(updates)
         fisher = jax.hessian(lambda other: divergence(params, unravel(other)))(theta)
-        scale = damping * jnp.trace(fisher) / len(theta) + jnp.finfo(theta.dtype).tiny
-        damped = fisher + scale * jnp.eye(len(theta), dtype=theta.dtype)
+        damped = fisher + damping * jnp.eye(len(theta), dtype=theta.dtype)
         direction = jnp.linalg.solve(damped, gradient)
         rate = learning_rate(state.count) if callable(learning_rate) else learning_rate
         moved = 0.5 * rate**2 * (direction @ damped @ direction)
