@@ -62,9 +62,9 @@ class MixtureLearning:
 
     gradient: Literal["natural", "ordinary"] = "natural"
     """Natural gradients, or Adam's as for the networks."""
-    rate: float = 0.1
+    rate: float = 0.05
     """First learning rate of natural gradients, on the schedule of the networks'."""
-    warmup_epochs: int = 100
+    warmup_epochs: int = 200
     """Passes in which the networks are trained with p(z) = N(0, I), while the KL's weight rises from
     0 to 1; then the mixture is fitted to the codes. With 0 it starts at scattered means."""
     parameters: Literal["map", "point"] = "map"

@@ -1,0 +1,105 @@
+"""Held-out log p(x) of the pinwheel: a structured VAE, each of its settings changed, a VAE, a VAE
+with a mixture as p(z), and 15 Gaussians fitted to x.
+
+Command: python experiments/benchmarks/structured_pinwheel.py   (5 seeds, 2,000 test points)
+Writes structured_pinwheel.json beside this file, after each model. The networks, the steps, the
+rates and the rise of the KL's weight are alike. log p(x) is importance sampling with K = 1,000
+draws of q: a lower bound in expectation, in nats, of a z of two dimensions.
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from common import HERE, train_seeds, write
+from sklearn.mixture import GaussianMixture
+
+import vaejax
+from vaejax import experiment
+from vaejax.marginal_likelihood import importance_sampling
+from vaejax.types import bind, num_rows
+
+SEEDS, DRAWS, COMPONENTS = (0, 1, 2, 3, 4), 1000, 15
+VAE = (
+    "--data.name pinwheel --data.validation 500 --model.likelihood gaussian --model.hidden 40 40 "
+    "--model.latent-dim 2 --train.batch-size 50 --train.epochs 1000 --train.learning-rate 3e-3 "
+    "--objective.warmup-steps 2000"
+)
+MODELS = {
+    "structured VAE": ("svae_gmm_pinwheel", ""),
+    "VAE": ("mnist_vae", VAE),
+    "VAE, mixture prior": (
+        "mnist_vae",
+        f"{VAE} --model.prior mixture --model.prior-components {COMPONENTS}",
+    ),
+    "structured VAE, ordinary gradients": (
+        "svae_gmm_pinwheel",
+        "--learning.gradient ordinary",
+    ),
+    "structured VAE, point estimates": ("svae_gmm_pinwheel", "--learning.parameters point"),
+    "structured VAE, no warm-up": ("svae_gmm_pinwheel", "--learning.warmup-epochs 0"),
+}
+
+
+def log_p(trained) -> np.ndarray:
+    """(seeds, test points)."""
+
+    @jax.jit
+    def of_all(params, examples):
+        def one(inputs):
+            index, example = inputs
+            joint, q, x = bind(*trained.made[:2], params, example)
+            key = jax.random.fold_in(jax.random.key(0), index)
+            return importance_sampling(key, joint, x, q, num_samples=DRAWS).value
+
+        return jax.lax.map(one, (jnp.arange(num_rows(examples)), examples), batch_size=50)
+
+    examples = trained.dataset.examples("test")
+    return np.array([of_all(params, examples) for params in trained.params], np.float64)
+
+
+def row(values: np.ndarray, first: np.ndarray | None) -> dict:
+    """Means and errors in nats; the difference of `first` from these, paired by test point."""
+    each = values.mean(axis=1)
+    found = {
+        "log p(x)": float(each.mean()),
+        "std_error_seeds": float(each.std(ddof=1) / len(each) ** 0.5),
+        "std_error_data": float(values.mean(axis=0).std(ddof=1) / values.shape[1] ** 0.5),
+        "each_seed": each.tolist(),
+    }
+    if first is not None:
+        apart = (first - values).mean(axis=0)
+        seeds = (first - values).mean(axis=1)
+        found["structured VAE less this"] = {
+            "mean": float(apart.mean()),
+            "std_error_data": float(apart.std(ddof=1) / len(apart) ** 0.5),
+            "std_error_seeds": float(seeds.std(ddof=1) / len(seeds) ** 0.5),
+        }
+    return found
+
+
+if __name__ == "__main__":
+    data = vaejax.data.load("pinwheel")
+    rows, first = {}, None
+    for name, (file, arguments) in MODELS.items():
+        try:
+            trained = train_seeds(experiment.load(HERE.parent / f"{file}.py"), arguments, SEEDS)
+        except vaejax.training.NonFiniteLoss as error:
+            rows[name] = {"failed": str(error)}
+        else:
+            values = log_p(trained)
+            first = values if first is None else first
+            rows[name] = row(values, None if values is first else first)
+            rows[name]["seconds"] = round(trained.seconds, 1)
+            prior = trained.params[0].generative["prior"]
+            if isinstance(prior, dict) and "logits" in prior:
+                weights = [jax.nn.softmax(p.generative["prior"]["logits"]) for p in trained.params]
+                rows[name]["components_above_0.01"] = [int((w > 0.01).sum()) for w in weights]
+        if len(rows) == 1:
+            mixtures = [
+                GaussianMixture(COMPONENTS, n_init=10, random_state=seed).fit(data.split("train"))
+                for seed in SEEDS
+            ]
+            fitted = np.array([m.score_samples(data.split("test")) for m in mixtures])
+            rows["mixture of 15 Gaussians, exact"] = row(fitted, first)
+        print(name, rows[name], flush=True)
+        write("structured_pinwheel", "pinwheel", {"models": rows})
