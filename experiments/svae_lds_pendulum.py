@@ -1,5 +1,5 @@
-"""A structured VAE of images of a pendulum under torques: a linear dynamical system inside, to compare
-with the deep Kalman filter of dkf_pendulum on the same data.
+"""A structured VAE of images of a pendulum under torques: a linear dynamical system inside, to
+compare with the deep Kalman filter of dkf_pendulum on the same data.
 
 Command:  vaejax run svae_lds_pendulum
 Expected: a linear system is no pendulum: worse than dkf_pendulum
