@@ -2,8 +2,8 @@
 between the regimes and the states.
 
 Command:  vaejax run svae_slds
-Expected: nothing yet; a step takes seconds on two cores, since mean field sweeps to its fixed point
-Measured: see svae_slds.json. Not yet
+Expected: nothing yet; a step takes seconds on two cores: mean field sweeps to its fixed point
+Measured: see svae_slds.json. Not to the end
 """
 
 from vaejax.evaluation import Evaluate

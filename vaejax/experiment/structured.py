@@ -65,8 +65,8 @@ class MixtureLearning:
     rate: float = 0.05
     """First learning rate of natural gradients, on the schedule of the networks'."""
     warmup_epochs: int = 200
-    """Passes in which the networks are trained with p(z) = N(0, I), while the KL's weight rises
-    from 0 to 1; then the mixture is fitted to the codes. With 0 it starts at scattered means."""
+    """Passes in which the networks are trained with p(z) = N(0, I), the KL's weight rising from
+    0 to 1; then the mixture is fitted to the codes. With 0 it starts at scattered means."""
     parameters: Literal["map", "point"] = "map"
     """The mode under Dirichlet and normal-inverse-Wishart priors, or no such priors."""
 
