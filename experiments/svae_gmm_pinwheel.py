@@ -27,9 +27,9 @@ from vaejax.training import Train
 config = MixtureConfig(
     data=Data("pinwheel"),
     model=StructuredMixture(),
-    train=Train(epochs=1000, batch_size=50, learning_rate=3e-3),
+    train=Train(epochs=4000, batch_size=50, learning_rate=3e-3),
     evaluate=Evaluate(num_samples=1000),
-    learning=MixtureLearning(),
+    learning=MixtureLearning(warmup_epochs=2000),
 )
 
 
