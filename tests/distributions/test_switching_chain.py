@@ -151,6 +151,15 @@ def test_gradients_through_the_fixed_point_are_finite_differences_and_unrolled_o
     np.testing.assert_allclose(single_slope, slope, rtol=1e-3)
 
 
+def test_the_gradient_has_the_unit_of_the_loss():
+    """A loss of 1e-6 times the size has 1e-6 times the gradient: the implicit term is kept."""
+    p = single(parameters())
+    gradient = jax.jit(jax.grad(loss))(p)
+    small = jax.jit(jax.grad(lambda p: 1e-6 * loss(p)))(p)
+    for name, leaf in gradient.items():
+        np.testing.assert_allclose(1e6 * small[name], leaf, rtol=1e-3, atol=1e-3)
+
+
 def unrolled(function, start):
     r = jax.lax.scan(lambda r, _: (function(r), None), start, length=60)[0]
     return r, (jnp.asarray(60.0), jnp.asarray(0.0))

@@ -176,7 +176,9 @@ def _forward(pull, r):
 
 
 def _backward(pull, v):
-    return None, _iterated(lambda w: v + pull(w)[0], v)[0]
+    size = jnp.max(jnp.abs(v))  # of v, whose unit is the loss's: the tolerance is relative to it
+    v = v / jnp.where(size > 0, size, 1.0)
+    return None, size * _iterated(lambda w: v + pull(w)[0], v)[0]
 
 
 _as_fixed_point.defvjp(_forward, _backward)
