@@ -119,3 +119,25 @@ def test_what_has_no_exact_states_is_refused():
             exact_states(model(jnp.zeros((8, 1))).joint(8), odd)
     with pytest.raises(ValueError, match="smoothed_states: num_draws must be a whole number"):
         smoothed_states(KEY, bent, x, num_particles=5, num_draws=0)
+
+
+@pytest.mark.parametrize("states", [filtered_states, smoothed_states])
+def test_a_frame_that_no_particle_explains_leaves_no_effective_particles(states):
+    x, given, _ = case("whole")
+    x = np.array(x)
+    x[2] = 1e25  # log p is -inf in float32
+    found = states(KEY, model(given["actions"]), x, num_particles=100)
+    assert not found.ess[2:].any()
+    assert (states is smoothed_states) == (not found.ess[:2].any())
+
+
+def test_an_infinite_frame_is_refused():
+    x, given, _ = case("whole")
+    x = np.array(x)
+    x[2] = np.inf
+    steps = model(given["actions"])
+    for function in (filtered_states, smoothed_states):
+        with pytest.raises(ValueError, match="frame 2 of x is infinite"):
+            function(KEY, steps, x, num_particles=10)
+    with pytest.raises(ValueError, match="frame 2 of x is infinite"):
+        exact_states(steps.joint(len(x)), x)

@@ -92,7 +92,8 @@ def _as_wide(flags: Bool[Array, "..."], leaf: Array) -> Bool[Array, "..."]:
 
 
 def check_frames(function: str, x: Any) -> None:
-    """Raises ValueError where a frame of a known x is NaN in part: neither seen nor missing."""
+    """Raises ValueError where a frame of a known x is infinite, or NaN in part: neither seen nor
+    missing."""
     leaves = jax.tree.leaves(x)
     if any(isinstance(leaf, jax.core.Tracer) for leaf in leaves):
         return
@@ -106,3 +107,7 @@ def check_frames(function: str, x: Any) -> None:
             f"{function}: frame {first} of x is NaN in part: a missing frame is NaN in all of its "
             "values"
         )
+    infinite = [np.isinf(leaf.reshape(len(leaf), -1)).any(axis=1) for leaf in values]
+    if infinite and np.any(infinite):
+        first = int(np.argmax(np.any(infinite, axis=0)))
+        raise ValueError(f"{function}: frame {first} of x is infinite: correct it, or make it NaN")

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from vaejax.distributions import StateSpace, filled, filter_particles, structure_of
 from vaejax.distributions.precision import highest_precision
@@ -25,7 +25,9 @@ class States(NamedTuple):
     Attributes:
       mean, std: as z is; the standard deviation is of each number by itself.
       ess: effective sample size of the weighted particles that they are made of; infinite where
-        they are exact. Near 1 they are of one particle, and not to be believed.
+        they are exact. Near 1 they are of one particle, and not to be believed. 0 where no
+        particle had a weight above 0 (in float32, an x far from all that the model expects): the
+        states then leave out what x says there.
     """
 
     mean: Latent
@@ -59,7 +61,7 @@ def filtered_states(
     found = filter_particles(
         key, steps, x, q, num_particles=num_particles, length=length, keep=keep
     )
-    return _within(length, found.along)
+    return _within(length, _without_lost(found.along, ~jnp.isfinite(jnp.cumsum(found.increments))))
 
 
 @highest_precision
@@ -127,7 +129,7 @@ def smoothed_states(
     along = jax.tree.map(
         lambda all_t, at: jnp.concatenate([all_t, at[None]]).at[last].set(at), earlier, at_last
     )
-    return _within(length, along)
+    return _within(length, _without_lost(along, ~jnp.isfinite(found.log_p)))
 
 
 def exact_states(joint: Joint, x: Observation) -> tuple[States, States]:
@@ -170,6 +172,11 @@ def _moments(z: Latent, weights: Float[Array, " n"]) -> States:
         lambda leaf, m: jnp.tensordot(weights, jnp.square(leaf - m), 1), z, mean
     )
     return States(mean, jax.tree.map(jnp.sqrt, variance), 1 / jnp.sum(jnp.square(weights)))
+
+
+def _without_lost(states: States, lost: Bool[Array, "..."]) -> States:
+    """With an effective sample size of 0 where the filter had lost all its particles."""
+    return states._replace(ess=jnp.where(lost, 0.0, states.ess))
 
 
 def _within(length: Any, states: States) -> States:
