@@ -2,8 +2,10 @@
 between the regimes and the states.
 
 Command:  vaejax run svae_slds
-Expected: nothing yet; a step takes seconds on two cores: mean field sweeps to its fixed point
-Measured: see svae_slds.json. Not to the end
+Expected: -log p(x) within 0.2 nats/frame of the true parameters' 4.139 (particle filters)
+Measured: see svae_slds.json. -ELBO 5.494 +- 0.035 (data), IWAE-100 5.225 +- 0.030 nats/frame, one
+seed; k-hat is above 0.7 for all sequences: not reached, 500 steps do not find the regimes. The true
+parameters: 4.139 +- 0.022 (100 test sequences, filters of 1,000 particles)
 """
 
 from vaejax.evaluation import Evaluate
@@ -27,7 +29,7 @@ config = StructuredSequenceConfig(
         likelihood="gaussian",
         constant_scale=True,
     ),
-    train=Train(epochs=60, batch_size=20, learning_rate=5e-3),
+    train=Train(epochs=20, batch_size=20, learning_rate=5e-3),
     evaluate=Evaluate(num_samples=100),
     objective=SequenceBound(),
     gradient=GradientRules(),
