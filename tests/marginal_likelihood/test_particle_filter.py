@@ -26,7 +26,8 @@ from tests.state_space import (
     state_moments,
     state_space,
 )
-from vaejax.distributions import Categorical, DiagonalGaussian, Markov, StateSpace
+from vaejax.distributions import Bernoulli, Categorical, DiagonalGaussian, Markov, StateSpace
+from vaejax.generative import forecast
 from vaejax.marginal_likelihood import (
     Estimates,
     annealed_importance_sampling,
@@ -292,3 +293,17 @@ def test_an_x_or_a_step_of_another_shape_is_refused():
         particle_filter(KEY, linear, x, num_particles=5)
     with pytest.raises(ValueError, match="frame 4 of x is NaN in part"):
         exact(linear.joint(8)).log_marginal(x[None])
+
+
+def test_x_outside_the_support_is_refused():
+    """A log density would give it a number for p(x), and a high one."""
+    steps = StateSpace(
+        DiagonalGaussian(jnp.zeros(4), jnp.zeros(4)),
+        Partial(lambda t, z: DiagonalGaussian(z, jnp.zeros(4))),
+        Partial(lambda t, z: Bernoulli(z)),
+    )
+    x = np.zeros((6, 4), np.float32)
+    x[2, 1] = 255.0
+    for function, settings in ((particle_filter, {}), (forecast, {"num_steps": 2})):
+        with pytest.raises(ValueError, match="Bernoulli is over values 0 and 1; got values from 0"):
+            function(KEY, steps, x, num_particles=10, **settings)

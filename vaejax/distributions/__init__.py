@@ -53,7 +53,7 @@ from vaejax.distributions.state_space import (
     check_steps,
     state_space_of,
 )
-from vaejax.distributions.support import check_support, support_problem
+from vaejax.distributions.support import check_frame_support, check_support, support_problem
 from vaejax.distributions.switching_chain import ChainPair, SwitchingChain
 from vaejax.distributions.vamp import Vamp
 
@@ -91,6 +91,7 @@ __all__ = [
     "as_gaussian",
     "as_gaussian_mixture",
     "can_complete",
+    "check_frame_support",
     "check_frames",
     "check_length",
     "check_shapes",

@@ -13,8 +13,9 @@ from vaejax.distributions.capabilities import structure_of
 from vaejax.distributions.categories import Categories
 from vaejax.distributions.discretized_logistic import DiscretizedLogistic
 from vaejax.distributions.frames import Frames
+from vaejax.distributions.state_space import StateSpace
 from vaejax.errors import UserError
-from vaejax.types import Distribution, Joint, Observation, missing_frames
+from vaejax.types import Distribution, Joint, Observation, missing_frames, num_rows
 
 _BINARY = (Bernoulli, Autoregressive, AutoregressiveEnsemble)
 _CATEGORIES = (Categorical, Categories)
@@ -111,6 +112,17 @@ def check_support(function: str, joint: Joint, z: Any, xs: Observation) -> bool:
     if problem is not None:
         raise UserError(f"{function}: p(x | z) = {problem}")
     return discrete
+
+
+def check_frame_support(function: str, model: StateSpace, x: Observation) -> None:
+    """Raises UserError where a known x, time first, is outside the support of p(x_t | z_t)."""
+    if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(x)):
+        return
+    z = jax.tree.map(
+        lambda leaf: jax.ShapeDtypeStruct((num_rows(x), *leaf.shape), leaf.dtype),
+        structure_of(model.initial),
+    )
+    check_support(function, Joint(model.initial, lambda z: Frames(model.emission, z)), z, x)
 
 
 def _is_discrete(p: Distribution) -> bool:

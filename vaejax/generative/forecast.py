@@ -4,9 +4,11 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from vaejax.distributions import (
     StateSpace,
+    check_frame_support,
     check_frames,
     check_length,
     check_steps,
@@ -44,15 +46,16 @@ def forecast(
     Raises:
       TypeError: q is no `Markov` chain.
       ValueError: num_steps or num_particles below 1; a length beyond x; x or q of other shapes than
-        the model's.
+        the model's, or outside the support of p(x_t | z_t).
     """
     for name, value in (("num_steps", num_steps), ("num_particles", num_particles)):
-        if value < 1:
-            raise ValueError(f"forecast: {name} must be at least 1; got {value}")
+        if not isinstance(value, int | np.integer) or value < 1:
+            raise ValueError(f"forecast: {name} must be a whole number, at least 1; got {value}")
     room = num_rows(x)
     check_length("forecast", length, room)
     check_steps("forecast", model, x, q)
     check_frames("forecast", x)
+    check_frame_support("forecast", model, x)
     first = jnp.asarray(room if length is None else length, jnp.int32)
     filter_key, resample_key, order_key, move_key = jax.random.split(key, 4)
     found = filter_particles(filter_key, model, x, q, num_particles=num_particles, length=length)

@@ -9,6 +9,7 @@ from jaxtyping import Array, Float
 
 from vaejax.distributions import (
     StateSpace,
+    check_frame_support,
     check_frames,
     check_length,
     check_steps,
@@ -64,7 +65,7 @@ def particle_filter(
     Raises:
       TypeError: the joint is no state-space model; q is no Markov chain.
       ValueError: num_particles or num_filters below 1; q is over other states than the model, or of
-        another number of steps than x; a length beyond x.
+        another number of steps than x; a length beyond x; x outside the support of p(x_t | z_t).
     """
     check_counts(_NAME, num_particles=num_particles, num_filters=num_filters)
     steps, length = steps_of(_NAME, model, x, q, length)
@@ -111,4 +112,5 @@ def steps_of(
     check_length(function, length, num_steps)
     check_steps(function, steps, x, q)
     check_frames(function, x)
+    check_frame_support(function, steps, x)
     return steps, length
