@@ -92,6 +92,12 @@ def run(tmp_path):
     return a_run(model, q, params, XS, folder=tmp_path)
 
 
+def test_a_posterior_of_another_shape_of_x_is_refused(run):
+    assert run.posterior(XS[0]).event_shape == (2,)
+    with pytest.raises(ValueError, match=r"posterior: expected x of shape \(3,\); got \(10, 3\)"):
+        run.posterior(XS)
+
+
 def uninterrupted(run, tmp_path_factory):
     model = run.generative, run.inference, run.params
     other = a_run(*model, XS, folder=tmp_path_factory.mktemp("other"))

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from vaejax.data import Dataset, DataSummary
@@ -76,8 +77,18 @@ class Run:
         return self.generative.joint(self.params.generative, given)
 
     def posterior(self, x: Observation, given: Given = ()) -> Distribution:
-        """q(z | x, given)."""
-        return self.inference.posterior(self.params.inference, x, self.joint(given), given)
+        """q(z | x, given).
+
+        Raises:
+          ValueError: x is of another shape than the data's; a sequence, than what it is given.
+        """
+        joint = self.joint(given)
+        shape = self.data.shape
+        if self.data.is_sequence:
+            shape = (*given.exists.shape, *shape[1:])  # type: ignore[union-attr]
+        if jnp.shape(x) != shape:
+            raise ValueError(f"posterior: expected x of shape {shape}; got {jnp.shape(x)}")
+        return self.inference.posterior(self.params.inference, x, joint, given)
 
     @property
     def evaluation(self) -> dict[str, Any]:
