@@ -42,7 +42,7 @@ def std_error_of_log_mean(log_w: Float[Array, " k"]) -> Float[Array, ""]:
     upper, median = jnp.sort(log_w)[(k + 1) // 2 :], jnp.median(log_w)
     variance = jnp.mean((upper - median) ** 2)
     log_normal = jnp.sqrt(variance / k + variance**2 / (2 * (k - 1)))
-    # One weight that is all of the sum has delta = 1: more than that is not said of any.
+    # Where one weight is all of the sum, delta is 1: the most that it can be.
     log_normal = jnp.where(median > -jnp.inf, jnp.minimum(log_normal, 1.0), 0.0)
     return jnp.fmax(delta, log_normal)
 

@@ -29,8 +29,8 @@ def natural_gradient(
     Args:
       divergence: (theta, theta') -> KL(p_theta || p_theta') in nats, twice differentiable; of a
         model with latent variables that of the complete data, where it is simple.
-      largest_step: the most that F says a step moves the distribution, in nats,
-        d' F d / 2; longer ones are scaled down. F is no guide beyond its neighbourhood.
+      largest_step: the most that F, its damping included, says a step d moves the distribution,
+        in nats, d' F d / 2; longer ones are scaled down. F is no guide beyond its neighbourhood.
       damping: added to F's diagonal. What the distribution hardly depends on, as the mean of a
         component without weight, then moves by a gradient step of rate / damping.
     """
