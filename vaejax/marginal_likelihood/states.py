@@ -48,8 +48,9 @@ def filtered_states(
     """The filtered states by one particle filter, right in the limit of many particles. Of each
     step its moments alone are kept.
 
-    Arguments and errors are those of `particle_filter`. A q that has seen all of x changes the
-    filter's accuracy, not what it is about: the weights correct for it.
+    Arguments and errors are those of `particle_filter`. A q that has seen all of x does not change
+    what the filter is about, since the weights correct for it; but it proposes where the future
+    is, and the filter is less accurate than without it. It serves log p(x) and `smoothed_states`.
     """
     name = "filtered_states"
     check_counts(name, num_particles=num_particles)

@@ -24,7 +24,7 @@ def mixture_divergence(
 
     Args:
       pseudo_count: added to w_k before the second KL: that of a prior on the parameters, for each
-        example. Without any, a natural gradient moves a component of no weight without bound.
+        example. With it a component of no weight moves by what that prior says.
     """
     log_w, log_other = (jax.nn.log_softmax(part["logits"]) for part in (theta, other))
     w = jnp.exp(log_w)
