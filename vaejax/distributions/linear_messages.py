@@ -60,6 +60,12 @@ class Tilted(NamedTuple):
     noise_root: Float[Array, "d d"]
 
 
+def root_of_inverse(S: Float[Array, "d d"]) -> Float[Array, "d d"]:
+    """U^-T of S = U U', U upper triangular: lower triangular, R R' = S^-1."""
+    U = jnp.linalg.cholesky(S[::-1, ::-1], symmetrize_input=False)[::-1, ::-1]
+    return jax.scipy.linalg.solve_triangular(U, jnp.eye(len(S), dtype=S.dtype)).T
+
+
 @highest_precision
 def tilt(
     A: Float[Array, "d d"],
@@ -76,9 +82,7 @@ def tilt(
     """
     identity = jnp.eye(len(b), dtype=G.dtype)
     S = identity + G.T @ J @ G
-    U = jnp.linalg.cholesky(S[::-1, ::-1], symmetrize_input=False)[::-1, ::-1]
-    inverse = jax.scipy.linalg.solve_triangular(U, identity)
-    root = inverse.T
+    root = root_of_inverse(S)
     G_q = G @ root
     shrink = identity - G_q @ (G_q.T @ J)
     slope = root @ (G_q.T @ J)

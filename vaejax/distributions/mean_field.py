@@ -64,8 +64,7 @@ def expected_step(r: Float[Array, " k"], A, b, inverse) -> tuple[Steps, Array, A
     """
     precisions = r[:, None, None] * jnp.swapaxes(inverse, 1, 2) @ inverse
     precision = jnp.sum(precisions, axis=0)
-    U = jnp.linalg.cholesky(precision[::-1, ::-1], symmetrize_input=False)[::-1, ::-1]
-    G = jax.scipy.linalg.solve_triangular(U, jnp.eye(len(U), dtype=U.dtype)).T
+    G = linear_messages.root_of_inverse(precision)
     both = jnp.concatenate([A, b[:, :, None]], axis=2)
     centre = jnp.tensordot(r, both, 1) / jnp.sum(r)
     mean = centre + G @ (G.T @ jnp.sum(precisions @ (both - centre), axis=0))

@@ -19,6 +19,7 @@ from vaejax.experiment.configuration import Config, require_widths
 from vaejax.experiment.files import Experiment
 from vaejax.experiment.likelihoods import LIKELIHOODS, Likelihood, check_data
 from vaejax.experiment.presets import ACTIVATIONS, standardized
+from vaejax.generative.structured.factors import factor_of
 from vaejax.generative.structured.mixture_learning import (
     MixturePrior,
     fit_mixture,
@@ -184,8 +185,7 @@ def located_recognition(
         m, a, lower = jnp.split(network.apply(phi, x), (d, 2 * d))
         if not lower.size and d > 1:
             return Potential(jnp.exp(2 * a) * m, jnp.exp(2 * a))
-        unit = jnp.eye(d).at[jnp.tril_indices(d, -1)].set(lower)
-        L = jnp.exp(a)[:, None] * unit
+        L = factor_of({"log_scale": a, "lower": lower})
         return Potential(L @ (L.T @ m), L @ L.T)
 
     return inference.Recognition(init, potentials)

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from vaejax.distributions.linear_messages import Steps, moments
-from vaejax.generative.structured.factors import factor_of
+from vaejax.generative.structured.factors import factor_of, inverse_of_factor
 from vaejax.types import Parameters
 
 
@@ -34,8 +34,7 @@ def dynamics_divergence(
 def _kl(factor, other, squares: Float[Array, "d d"], count: int) -> Float[Array, ""]:
     """sum of `count` KLs of Gaussians with these two Cholesky factors, `squares` the sum of the
     outer squares of the differences of their means."""
-    identity = jnp.eye(len(factor), dtype=factor.dtype)
-    inverse = jax.scipy.linalg.solve_triangular(other, identity, lower=True)
+    inverse = inverse_of_factor(other)
     log_det = jnp.sum(jnp.log(jnp.diagonal(other)) - jnp.log(jnp.diagonal(factor)))
     each = 0.5 * (jnp.sum((inverse @ factor) ** 2) - len(factor)) + log_det
     return count * each + 0.5 * jnp.sum((inverse @ squares) * inverse)

@@ -1,5 +1,6 @@
 """Covariances from unconstrained numbers."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
@@ -24,3 +25,9 @@ def factor_of(parameters: Parameters) -> Float[Array, "... d d"]:
     unit = jnp.broadcast_to(jnp.eye(d, dtype=log_scale.dtype), (*log_scale.shape, d))
     rows, columns = np.tril_indices(d, -1)
     return jnp.exp(log_scale)[..., None] * unit.at[..., rows, columns].set(lower)
+
+
+def inverse_of_factor(factor: Float[Array, "d d"]) -> Float[Array, "d d"]:
+    """Of a Cholesky factor."""
+    identity = jnp.eye(len(factor), dtype=factor.dtype)
+    return jax.scipy.linalg.solve_triangular(factor, identity, lower=True)

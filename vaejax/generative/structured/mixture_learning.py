@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from vaejax.distributions import FullGaussianMixture
-from vaejax.generative.structured.factors import factor_of
+from vaejax.generative.structured.factors import factor_of, inverse_of_factor
 from vaejax.types import Key, Parameters
 
 _LOG_2PI = math.log(2 * math.pi)
@@ -35,7 +35,7 @@ def mixture_divergence(
 def component_kls(theta: Parameters, other: Parameters) -> Float[Array, " k"]:
     """KL(N(m_k, L_k L_k') || N(m'_k, L'_k L'_k')) of each k: with R = L'^-1 L,
     (|R|^2 - d + |L'^-1 (m - m')|^2) / 2 - log |R|."""
-    inverse = jax.vmap(_inverse)(factor_of(other["factors"]))
+    inverse = jax.vmap(inverse_of_factor)(factor_of(other["factors"]))
     ratio = inverse @ factor_of(theta["factors"])
     apart = jnp.einsum("kij,kj->ki", inverse, theta["means"] - other["means"])
     log_det = jnp.sum(other["factors"]["log_scale"] - theta["factors"]["log_scale"], axis=1)
@@ -142,8 +142,3 @@ def _spread_centres(key: Key, z: Float[Array, "n d"], k: int) -> Float[Array, "k
 
     start = jnp.zeros((k, z.shape[1]), z.dtype), jnp.ones(len(z), z.dtype)
     return jax.lax.fori_loop(0, k, add, start)[0]
-
-
-def _inverse(factor: Float[Array, "d d"]) -> Float[Array, "d d"]:
-    identity = jnp.eye(len(factor), dtype=factor.dtype)
-    return jax.scipy.linalg.solve_triangular(factor, identity, lower=True)
