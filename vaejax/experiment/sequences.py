@@ -181,7 +181,8 @@ def check_sequences(data: DataSummary) -> SequenceSummary:
     if data.sequence is None:
         raise UserError(
             f"{data.name} has no sequences: this experiment expects arrays (n, time, ...) with a "
-            "length beside them, or one of lds, pendulum, jsb, nottingham, piano_midi, musedata"
+            "length beside them, or one of lds, switching, pendulum, jsb, "
+            "nottingham, piano_midi, musedata"
         )
     return data.sequence
 
