@@ -58,7 +58,9 @@ def test_what_is_said_goes_by_the_interval():
     models = [
         {
             "label": label,
+            "runs": [label],
             "parameters": {"generative": 10, "inference": 20},
+            "khat_above_0.7": [4],
             "training": {"steps": 100, "seeds": 1, "seconds": 4.0},
         }
         | _per_frame([values])
@@ -69,9 +71,15 @@ def test_what_is_said_goes_by_the_interval():
         for other in "bc"
     ]
     about = {"title": "t", "evaluated": "", "num_samples": 50, "models": models, "pairs": pairs}
-    section = sequence_comparison_section(about | {"fairness": []})
+    about |= {"fairness": [], "forecasts": None}
+    section = sequence_comparison_section(about)
     rows = {row[0]: row for row in section.tables[1].rows}
     assert rows["a minus b"][-1] == "a is ahead" and rows["a minus b"][1].startswith("-0.0")
     assert rows["a minus c"][-1] == "cannot be told apart"
-    assert section.tables[0].rows[0][-1] == "100 steps, 4 s (25 steps/s)"
-    assert all(len(row) == len(section.tables[0].header) for row in section.tables[0].rows)
+    about["pairs"][0]["of"] = "iwae"
+    bounds = sequence_comparison_section(about).tables[1].rows
+    assert {row[-1] for row in bounds} == {"a has the better bound", "cannot be told apart"}
+    assert section.tables[2].rows[0][-1] == "100 steps, 4 s (25 steps/s)"
+    assert "k-hat above 0.7 for 4 of 30" in section.tables[0].rows[1][-1]
+    for table in section.tables:
+        assert all(len(row) == len(table.header) for row in table.rows)

@@ -1,19 +1,24 @@
 """Trained models of sequences side by side, from what was evaluated of each."""
 
-import math
 from typing import Any
 
 import numpy as np
-from scipy import stats
 
 from vaejax.errors import UserError
 from vaejax.evaluation.compared import Compared, fairness, training_of
+from vaejax.evaluation.compared_forecasts import (
+    compare_forecasts,
+    forecast_protocol,
+    forecast_tables,
+)
+from vaejax.evaluation.compared_measurements import Alike, measured_alike
 from vaejax.evaluation.comparison import size_of
 from vaejax.evaluation.evaluation_section import protocol_line
 from vaejax.evaluation.section import Section, Table, format_error
-from vaejax.marginal_likelihood.averages import mean_and_errors
+from vaejax.evaluation.statistics import ahead, paired_ratio, ratio_over_seeds
 
-_BOUNDS = "log_p", "iwae", "kl"  # of each sequence, in nats; the first where it is exact
+_LOG_P = "log_p", "filter", "iwae"  # exact where it is, by particle filters, by q's draws
+_NATS = (*_LOG_P, "kl")  # of each sequence
 
 
 def compare_sequences(members: list[Compared], title: str, tuning: str = "") -> dict[str, Any]:
@@ -28,6 +33,7 @@ def compare_sequences(members: list[Compared], title: str, tuning: str = "") -> 
         m.label: [run.directory.read_arrays("evaluation.npz") for run in m.runs] for m in members
     }
     evaluation = members[0].runs[0].evaluation
+    filters = _filters(members, arrays)
     models = []
     for member in members:
         model: dict[str, Any] = {
@@ -36,12 +42,22 @@ def compare_sequences(members: list[Compared], title: str, tuning: str = "") -> 
             "parameters": size_of(member.runs[0]),
             "training": training_of(member.runs),
         }
-        models.append(model | _per_frame(arrays[member.label]))
-    pairs = [
-        {"first": a.label, "second": b.label} | _difference(arrays[a.label], arrays[b.label])
-        for i, a in enumerate(members)
-        for b in members[i + 1 :]
-    ]
+        model |= _per_frame(arrays[member.label])
+        model["khat_above_0.7"] = [
+            run.evaluation["summary"]["khat_above_0.7"] for run in member.runs
+        ]
+        if filters:
+            model |= _per_frame(filters.arrays[member.label])
+            model["filter"]["flagged"] = [
+                summary["filter"]["flagged"] for summary in filters.summaries[member.label]
+            ]
+        models.append(model)
+    pairs = []
+    for i, a in enumerate(members):
+        for b in members[i + 1 :]:
+            for found in filter(None, (arrays, filters and filters.arrays)):
+                difference = _difference(found[a.label], found[b.label])
+                pairs.append({"first": a.label, "second": b.label} | difference)
     return {
         "title": title,
         "protocol": members[0].runs[0].data.protocol(),
@@ -49,6 +65,8 @@ def compare_sequences(members: list[Compared], title: str, tuning: str = "") -> 
         "num_samples": evaluation["settings"]["num_samples"],
         "models": models,
         "pairs": pairs,
+        "filter_settings": filters and filters.settings,
+        "forecasts": compare_forecasts(members),
         "fairness": fairness(members, tuning),
     }
 
@@ -70,93 +88,137 @@ def _check_alike(members: list[Compared]) -> None:
                 )
 
 
+def _filters(
+    members: list[Compared], arrays: dict[str, list[dict[str, np.ndarray]]]
+) -> Alike | None:
+    """Particle filters of all runs, over the sequences whose estimate is finite under each; None
+    where they were not run alike, or on other sequences than were evaluated."""
+    found = measured_alike(members, "log_likelihood", "filter")
+    frames = arrays[members[0].label][0]["frames"]
+    split = members[0].runs[0].evaluation["settings"]["split"]
+    if found is None or (found.settings["split"] or "test") != split:
+        return None
+    values = [run["value"] for runs in found.arrays.values() for run in runs]
+    n = min(len(frames), *map(len, values))
+    kept = np.flatnonzero(np.all([np.isfinite(value[:n]) for value in values], axis=0))
+    renamed = {
+        label: [
+            {
+                "frames": frames[kept],
+                "filter": run["value"][kept],
+                "filter_std_error": run["std_error"][kept],
+            }
+            for run in runs
+        ]
+        for label, runs in found.arrays.items()
+    }
+    return found._replace(arrays=renamed)
+
+
 def _per_frame(seeds: list[dict[str, np.ndarray]]) -> dict[str, Any]:
     """Total nats / total frames, of each number that every seed has."""
-    frames = seeds[0]["frames"]
-    found: dict[str, Any] = {}
-    for name in (name for name in _BOUNDS if all(name in arrays for arrays in seeds)):
-        values = _over_seeds(seeds, name)
-        errors = [arrays[f"{name}_std_error"] for arrays in seeds]
-        error = np.sqrt(np.sum(np.square(errors), axis=0)) / len(seeds)
-        means = [mean_and_errors(arrays[name], None, frames)["mean"] for arrays in seeds]
-        some = means[1:] and None not in means
-        spread = np.std(means, ddof=1) / math.sqrt(len(means)) if some else None
-        found[name] = mean_and_errors(values, error, frames) | {
-            "std_error_seeds": spread,
-            "each_seed": means,
-        }
-    return found
+    return {
+        name: ratio_over_seeds(
+            [arrays[name] for arrays in seeds],
+            seeds[0]["frames"],
+            [arrays[f"{name}_std_error"] for arrays in seeds],
+        )
+        for name in _NATS
+        if all(name in arrays for arrays in seeds)
+    }
 
 
 def _difference(
     first: list[dict[str, np.ndarray]], second: list[dict[str, np.ndarray]]
 ) -> dict[str, Any]:
     """log p(x) under the first model minus under the second, in nats per frame: exact where both
-    have it, else of their bounds. The error is that over sequences, and over seeds, in squares;
-    `half_width` that of Student's 95 % interval with the fewest degrees of freedom among these;
-    None where there is but one sequence and one seed, or no frame."""
-    exact = all("log_p" in arrays for arrays in (*first, *second))
-    name, frames = ("log_p" if exact else "iwae"), first[0]["frames"]
-    difference = _over_seeds(first, name) - _over_seeds(second, name)
-    found = mean_and_errors(difference, None, frames)
-    variance = (found["std_error_data"] or 0.0) ** 2
-    for seeds in (first, second):
-        ratios = [mean_and_errors(a[name], None, frames)["mean"] for a in seeds]
-        some = ratios[1:] and None not in ratios
-        variance += np.var(ratios, ddof=1) / len(ratios) if some else 0.0
-    counts = [n - 1 for n in (found["n"], len(first), len(second)) if n > 1]
-    known = counts and found["mean"] is not None
-    error = math.sqrt(variance) if known else None
-    half = error * float(stats.t.ppf(0.975, min(counts))) if error is not None else None
-    return {"of": name, "mean": found["mean"], "std_error": error, "half_width": half}
-
-
-def _over_seeds(seeds: list[dict[str, np.ndarray]], name: str) -> np.ndarray:
-    """The mean over seeds, of each sequence."""
-    return np.stack([arrays[name] for arrays in seeds]).mean(axis=0, dtype=np.float64)
+    have it, else of particle filters or of bounds, whichever the arrays hold."""
+    runs = (*first, *second)
+    name = next(name for name in _LOG_P if all(name in arrays for arrays in runs))
+    one, other = ([arrays[name] for arrays in seeds] for seeds in (first, second))
+    return {"of": name} | paired_ratio(one, other, first[0]["frames"])
 
 
 def sequence_comparison_section(about: dict[str, Any]) -> Section:
-    """The models, the differences of each pair, and what the numbers rest on."""
-    K = about["num_samples"]
-    header = ["model", f"-log p(x), IWAE-{K}", "+- MC", "+- data", "+- seeds", "exact", "+- data"]
-    rows = []
-    for model in about["models"]:
-        exact = model.get("log_p")
-        rows.append(
-            [
-                model["label"],
-                *_cells(model["iwae"], ("monte_carlo", "data", "seeds"), -1),
-                *(_cells(exact, ("data",), -1) if exact else ["-", "-"]),
-                *_cells(model["kl"], ("data",), 1),
-                f"{sum(model['parameters'].values()):,}",
-                _training(model["training"]),
-            ]
-        )
-    header += ["KL(q || p)", "+- data", "parameters", "training"]
-    differences = [
-        [
-            f"{pair['first']} minus {pair['second']}",
-            *_cells(pair, (), -1),
-            format_error(pair["std_error"]),
-            "exact" if pair["of"] == "log_p" else f"IWAE-{K} bounds",
-            _verdict(pair),
-        ]
-        for pair in sorted(about["pairs"], key=lambda pair: -abs(pair["mean"] or 0.0))
+    """log p(x) and what it cost, the differences of each pair, forecasts, and what the numbers rest
+    on."""
+    models, forecasts = about["models"], about["forecasts"]
+    rows = [row for model in models for row in _log_p_rows(model, about)]
+    tables = [
+        Table(["model", "-log p(x)", "+- MC", "+- data", "+- seeds", "what it is"], rows),
+        Table(["difference of -log p(x)", "mean", "+-", "of", ""], _differences(about)),
+        Table(["model", "KL(q || p)", "+- data", "parameters", "training"], _costs(models)),
     ]
-    tables = [Table(header, rows)]
-    if differences:
-        tables.append(Table(["difference of -log p(x)", "mean", "+-", "of", ""], differences))
     notes = [
         "All in nats per frame: total nats / total frames. A bound is at least -log p(x) in "
         "expectation: a model that it is looser for looks worse than it is.",
         "Differences are paired over the same sequences; +- is over sequences, and over seeds "
         "where there are several; the words go by a 95 % interval.",
-        "Sample quality, features and codes are measured of images and vectors, not of sequences: "
-        "vaejax forecast measures what a model of sequences draws.",
-        *about["fairness"],
     ]
-    return Section(about["title"], about["evaluated"], tables, notes, [])
+    if forecasts:
+        tables += forecast_tables(forecasts)
+        notes.append(forecast_protocol(forecasts))
+    else:
+        notes.append(
+            "No forecasts: vaejax forecast RUN, with the same settings for each run, adds them."
+        )
+    return Section(about["title"], about["evaluated"], tables, notes + about["fairness"], [])
+
+
+def _log_p_rows(model: dict[str, Any], about: dict[str, Any]) -> list[list[str]]:
+    """Exact, by particle filters, and by importance sampling, where there is each."""
+    meaning = {"log_p": "exact", "iwae": f"IWAE-{about['num_samples']}, a bound"}
+    doubtful = sum(model["khat_above_0.7"])
+    n = model["iwae"]["n"] * len(model["runs"])
+    if doubtful:
+        meaning["iwae"] += f"; k-hat above 0.7 for {doubtful} of {n}: its error is unreliable"
+    if "filter" in model:
+        settings, flagged = about["filter_settings"], sum(model["filter"]["flagged"])
+        meaning["filter"] = (
+            f"{settings['num_filters']} filters of {settings['num_particles']:,} particles, "
+            f"{model['filter']['n']} sequences, a bound"
+        )
+        if flagged:
+            meaning["filter"] += f"; {flagged} estimates flagged"
+    return [
+        [
+            model["label"],
+            *_cells(model[name], ("monte_carlo", "data", "seeds"), -1),
+            meaning[name],
+        ]
+        for name in _LOG_P
+        if name in model
+    ]
+
+
+def _differences(about: dict[str, Any]) -> list[list[str]]:
+    names = {"log_p": "exact", "iwae": f"IWAE-{about['num_samples']}", "filter": "filters"}
+    rows = []
+    for pair in sorted(about["pairs"], key=lambda pair: -abs(pair["mean"] or 0.0)):
+        best = ahead(pair, 1)
+        verdict = f"{best} is ahead" if pair["of"] == "log_p" else f"{best} has the better bound"
+        rows.append(
+            [
+                f"{pair['first']} minus {pair['second']}",
+                *_cells(pair, (), -1),
+                format_error(pair["std_error"]),
+                names[pair["of"]],
+                verdict if best else "cannot be told apart",
+            ]
+        )
+    return rows
+
+
+def _costs(models: list[dict[str, Any]]) -> list[list[str]]:
+    return [
+        [
+            model["label"],
+            *_cells(model["kl"], ("data",), 1),
+            f"{sum(model['parameters'].values()):,}",
+            _training(model["training"]),
+        ]
+        for model in models
+    ]
 
 
 def _cells(entry: dict[str, Any], errors: tuple[str, ...], sign: int) -> list[str]:
@@ -171,9 +233,3 @@ def _training(training: dict[str, Any]) -> str:
         return f"{training['steps']:,} steps"
     rate = training["steps"] * training["seeds"] / training["seconds"]
     return f"{training['steps']:,} steps, {training['seconds']:.0f} s ({rate:.0f} steps/s)"
-
-
-def _verdict(pair: dict[str, Any]) -> str:
-    if pair["half_width"] is None or abs(pair["mean"]) <= pair["half_width"]:
-        return "cannot be told apart"
-    return f"{pair['first' if pair['mean'] > 0 else 'second']} is ahead"

@@ -20,7 +20,7 @@ from vaejax.evaluation.section import (
 
 _ROWS = (1, 2, 3, 5, 10, 20, 50, 100)  # steps ahead that have a row
 _COLOURS = (BLUE, ORANGE, GREY)
-_SCORES = {  # name: heading, sign; the first of each is the model's
+SCORES = {  # name: heading, sign; the first of each is the model's
     "error": ("squared error: forecast", 1),
     "error_last": ("last frame", 1),
     "error_mean": ("training mean", 1),
@@ -28,7 +28,7 @@ _SCORES = {  # name: heading, sign; the first of each is the model's
     "log_p_last": ("last frame", -1),
     "log_p_mean": ("training mean", -1),
 }
-_INSIDE = {
+INSIDE = {
     "inside": "values of x_t",
     "inside_lit": "how many are 1",
     "inside_across": "centre, across",
@@ -46,7 +46,7 @@ def forecast_section(about: dict[str, Any], arrays: dict[str, dict[str, np.ndarr
         f"frames seen, {summary['steps']} forecast; {settings['num_particles']:,} particles moved "
         f"by {mover}, as many draws"
     )
-    tables = [_table(about, _SCORES), _table(about, _INSIDE)]
+    tables = [_table(about, SCORES), _table(about, INSIDE)]
     if "calibration" in summary:
         tables.append(_calibration(summary["calibration"], _predicted(about)))
     figures = [Figure("forecast_scores", lambda: _scores_figure(about))]
@@ -97,7 +97,7 @@ def _table(about: dict[str, Any], columns: dict[str, Any]) -> Table:
     header = ["steps ahead"]
     for name in scores:
         level = f"{100 * about['settings']['level']:g} %"
-        heading = columns[name][0] if name in _SCORES else f"inside {level}: {columns[name]}"
+        heading = columns[name][0] if name in SCORES else f"inside {level}: {columns[name]}"
         header += [heading, "+-"]
     last = summary["steps"]
     rows = []
@@ -113,7 +113,7 @@ def _table(about: dict[str, Any], columns: dict[str, Any]) -> Table:
 def _cells(entry: dict[str, Any], name: str) -> list[str]:
     if entry["mean"] is None:
         return ["-", "-"]
-    sign = _SCORES[name][1] if name in _SCORES else 1
+    sign = SCORES[name][1] if name in SCORES else 1
     return [f"{sign * entry['mean']:.3f}", format_error(entry["std_error_data"])]
 
 
@@ -143,18 +143,18 @@ def _scores_figure(about: dict[str, Any]) -> tuple[Any, str]:
     summary, level = about["summary"], about["settings"]["level"]
     calibrated = "calibration" in summary
     figure, axes = plt.subplots(1, 3 if calibrated else 2, figsize=(13 if calibrated else 9, 3.6))
-    kinds: list[dict[str, Any]] = [_SCORES, _INSIDE]
+    kinds: list[dict[str, Any]] = [SCORES, INSIDE]
     for axis, columns in zip(axes, kinds, strict=False):
         names = [name for name in columns if name in summary["scores"]]
         for order, (name, colour) in enumerate(zip(names, _COLOURS, strict=False)):
             entries = summary["scores"][name]["by_step"]
-            sign, label = (_SCORES[name][1], _SCORES[name][0]) if name in _SCORES else (1, "")
+            sign, label = (SCORES[name][1], SCORES[name][0]) if name in SCORES else (1, "")
             mean = np.array([np.nan if e["mean"] is None else sign * e["mean"] for e in entries])
             error = np.array([e["std_error_data"] or 0.0 for e in entries])
             steps = np.arange(1, len(entries) + 1)
             # The first, the model's, above the others.
             style = {"color": colour, "zorder": 3 - 0.1 * order}
-            axis.plot(steps, mean, label=label or _INSIDE[name], **style)
+            axis.plot(steps, mean, label=label or INSIDE[name], **style)
             axis.fill_between(steps, mean - error, mean + error, color=colour, alpha=0.2, lw=0)
         axis.set_xlabel("steps ahead")
         axis.legend(fontsize=8)

@@ -52,6 +52,52 @@ def paired_difference(
     return float(difference.mean()), error, error * float(stats.t.ppf(0.975, freedom))
 
 
+def ratio_over_seeds(
+    seeds: list[np.ndarray], counts: np.ndarray, errors: list[np.ndarray] | None = None
+) -> dict[str, Any]:
+    """sum(values) / sum(counts), as total nats over total frames, averaged over seeds: as
+    `mean_and_errors`, with the errors of estimation where they are known, and the error over seeds
+    where there are several."""
+    squares = None if errors is None else np.sum(np.square(errors), axis=0)
+    found = mean_and_errors(
+        np.stack(seeds).mean(axis=0, dtype=np.float64),
+        None if squares is None else np.sqrt(squares) / len(seeds),
+        counts,
+    )
+    means = [mean_and_errors(values, None, counts)["mean"] for values in seeds]
+    some = means[1:] and None not in means
+    spread = np.std(means, ddof=1) / math.sqrt(len(means)) if some else None
+    return found | {"std_error_seeds": spread, "each_seed": means}
+
+
+def paired_ratio(
+    first: list[np.ndarray], second: list[np.ndarray], counts: np.ndarray
+) -> dict[str, Any]:
+    """sum(first - second) / sum(counts) of the same examples under two models, an array for each
+    seed. `std_error`: over examples, and over seeds, in squares; `half_width`: of Student's 95 %
+    interval with the fewest degrees of freedom among these; None where there is but one example and
+    one seed, or nothing counts."""
+    found = ratio_over_seeds(
+        [np.mean(first, axis=0, dtype=np.float64) - np.mean(second, axis=0)], counts
+    )
+    variance = (found["std_error_data"] or 0.0) ** 2
+    for seeds in (first, second):
+        variance += (ratio_over_seeds(seeds, counts)["std_error_seeds"] or 0.0) ** 2
+    freedom = [n - 1 for n in (found["n"], len(first), len(second)) if n > 1]
+    known = freedom and found["mean"] is not None
+    error = math.sqrt(variance) if known else None
+    half = error * float(stats.t.ppf(0.975, min(freedom))) if error is not None else None
+    return {"mean": found["mean"], "std_error": error, "half_width": half}
+
+
+def ahead(pair: dict[str, Any], sign: int) -> str | None:
+    """Which model of a `paired_ratio` is ahead, where more (sign 1) or less (-1) is better; None
+    where the 95 % interval holds 0 or is not known."""
+    if pair["half_width"] is None or abs(pair["mean"]) <= pair["half_width"]:
+        return None
+    return pair["first"] if sign * pair["mean"] > 0 else pair["second"]
+
+
 def paired_by_seed(first: dict[str, Any], second: dict[str, Any]) -> tuple[float, float, float]:
     """(difference, standard error, half the width of a 95 % interval) of two means `over_seeds`:
     paired by seed where there are several, else from the errors of both."""

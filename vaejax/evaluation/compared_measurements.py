@@ -1,0 +1,51 @@
+"""What all runs of a comparison have measured alike, beside their evaluation."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from vaejax.evaluation.compared import Compared
+from vaejax.run_directory import RunDirectory
+
+
+class Alike(NamedTuple):
+    """One measurement of every run, with the same settings.
+
+    Attributes:
+      settings: of the measurement.
+      summaries, arrays: by label, of each run.
+    """
+
+    settings: dict[str, Any]
+    summaries: dict[str, list[dict[str, Any]]]
+    arrays: dict[str, list[dict[str, np.ndarray]]]
+
+
+def measured_alike(members: list[Compared], folder: str, part: str) -> Alike | None:
+    """The measurement in `folder` whose settings all runs share, with the arrays of its `part`;
+    the first run's latest where there are several, None where there is none."""
+    first = members[0].runs[0].directory
+    files = sorted(first.file(folder).glob("*.json"), key=lambda file: -file.stat().st_mtime)
+    for file in files:
+        settings = first.read_json(f"{folder}/{file.name}", "settings")["settings"]
+        found = {
+            m.label: [_measured(run.directory, folder, part, settings) for run in m.runs]
+            for m in members
+        }
+        runs = {label: [run for run in of if run] for label, of in found.items()}
+        if all(len(runs[m.label]) == len(m.runs) for m in members):
+            summaries = {label: [summary for summary, _ in of] for label, of in runs.items()}
+            arrays = {label: [values for _, values in of] for label, of in runs.items()}
+            return Alike(settings, summaries, arrays)
+    return None
+
+
+def _measured(
+    directory: RunDirectory, folder: str, part: str, settings: dict[str, Any]
+) -> tuple[dict[str, Any], dict[str, np.ndarray]] | None:
+    for file in directory.file(folder).glob("*.json"):
+        about = directory.read_json(f"{folder}/{file.name}", "settings", "files", "summary")
+        whole = about.get("stopped_by") is None
+        if whole and about["settings"] == settings and part in about["files"]:
+            return about["summary"], directory.read_arrays(about["files"][part])
+    return None
