@@ -3,13 +3,13 @@
 Command: python experiments/benchmarks/tables.py
 """
 
-import ast
 import json
-import re
 from pathlib import Path
 
 import numpy as np
 from tabulate import tabulate
+
+from vaejax.evaluation.expected import is_reached, said_in
 
 EXPERIMENTS = Path(__file__).resolve().parent.parent
 INTRODUCTION = """# What was measured
@@ -25,43 +25,21 @@ def table(header: list[str], rows: list[list[str]]) -> str:
     return tabulate(rows, header, tablefmt="github", disable_numparse=True)
 
 
-def lines_of(path: Path) -> dict[str, str]:
-    """Command, Expected and Measured of a docstring, each with the lines that go on from it."""
-    text = ast.get_docstring(ast.parse(path.read_text())) or ""
-    found = re.findall(
-        r"^(Command|Expected|Measured): +(.*(?:\n(?!\w+: )\S.*)*)", text, re.MULTILINE
-    )
-    return {name: " ".join(value.split()) for name, value in found}
-
-
 def verdict(path: Path, expected: str) -> str:
     """`reached` or `not reached`, where a figure is expected and the runs have it."""
-    limit = re.search(r"-log p\(x\) <= ([\d.]+)(?: \+- ([\d.]+))?", expected)
     file = path.with_suffix(".json")
     runs = json.loads(file.read_text()).get("runs") if file.exists() else None
-    if limit is None or not runs:
-        return ""
-    summaries = [run["evaluation"]["summary"] for run in runs if "evaluation" in run]
+    summaries = [run["evaluation"]["summary"] for run in runs or () if "evaluation" in run]
     values = [-s[name]["mean"] for s in summaries for name in ("log_p", "iwae") if name in s]
-    if not values:
-        return ""
-    most = float(limit[1]) + float(limit[2] or 0)
-    return "reached" if np.mean(values) <= most else "not reached"
+    reached = is_reached(expected, float(np.mean(values))) if values else None
+    return {None: "", True: "reached", False: "not reached"}[reached]
 
 
 def experiments() -> str:
     rows = []
     for path in sorted(EXPERIMENTS.glob("*.py")):
-        said = lines_of(path)
-        expected = said.get("Expected", "")
-        rows.append(
-            [
-                f"`{path.stem}`",
-                expected,
-                said.get("Measured", ""),
-                verdict(path, expected),
-            ]
-        )
+        said = said_in(path.read_text())
+        rows.append([f"`{path.stem}`", said.expected, said.measured, verdict(path, said.expected)])
     return table(["experiment", "expected", "measured", ""], rows)
 
 

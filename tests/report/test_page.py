@@ -1,6 +1,9 @@
 """The page of a run that has every measurement, from its files alone."""
 
 import math
+import re
+import shutil
+import subprocess
 
 import jax
 import matplotlib.pyplot as plt
@@ -20,11 +23,14 @@ from vaejax.evaluation import (
 )
 from vaejax.evaluation.cost import Cost
 from vaejax.evaluation.evaluation_section import evaluation_rows, seeds_table
+from vaejax.evaluation.expected import said_in
 from vaejax.inference import amortized, diagonal_gaussian
 from vaejax.networks import MLP
 from vaejax.report import save_figures, sections_of, write_page
+from vaejax.report.opening import opening
 from vaejax.types import Params
 
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 SETTINGS = {
     "evaluate": Evaluate(num_samples=30),
     "log-likelihood": LogLikelihood(
@@ -56,8 +62,12 @@ def directory(tmp_path_factory):
     return run.directory
 
 
-def test_it_has_every_measurement(directory):
-    page = write_page(directory).read_text()
+@pytest.fixture(scope="module")
+def page(directory):
+    return write_page(directory).read_text()
+
+
+def test_it_has_every_measurement(directory, page):
     titles = [section.title for section in sections_of(directory)]
     assert len(titles) == len(SETTINGS) == len(set(titles))
     assert set(MEASUREMENTS) - set(SETTINGS) == {"forecast"}  # of sequences
@@ -68,11 +78,40 @@ def test_it_has_every_measurement(directory):
             assert label.replace(">", "&gt;").replace("'", "&#39;") in page
     assert "made by vaejax 0.0.1" in page
     assert "&lt;given&gt;" in page and "<given>" not in page
-    assert "num_samples" not in page.split("<h2>Configuration</h2>")[1]
+    assert "num_samples" not in page.split("<summary>Configuration</summary>")[1]
 
 
-def test_its_figures_are_inside_it_and_beside_it(directory):
-    page = write_page(directory).read_text()
+def test_its_first_sentences_say_what_was_trained_and_how_it_compares(directory):
+    evaluation = directory.read_json("evaluation.json")
+    config = directory.read_json("config.json")
+    value = -evaluation["summary"]["log_p"]["mean"]
+    for above, verdict in ((1.0, "Reached"), (-1.0, "Not reached")):
+        expected = f"-log p(x) <= {value + above:.1f}"
+        said = said_in(f'"""A toy.\n\nExpected: {expected}\nMeasured: nothing\n"""')
+        title, trained, compared = opening(said, config, evaluation, ["run", "toy", "--seeds", "0"])
+        assert title == "A toy." and compared == f"Expected: {expected}. {verdict}."
+        assert "trained on given (6 examples)" in trained
+        assert f"6 test examples is {value:.3f} +- " in trained
+    changed = opening(said, config, evaluation, ["run", "toy", "--train.steps=5"])[2]
+    assert "its own settings, which were changed here" in changed
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no chromium: pages are not looked at in a browser")
+@pytest.mark.parametrize("width", [500, 1200])
+def test_nothing_is_wider_than_the_window(page, width, tmp_path):
+    """At 500 pixels, the least that a headless chromium has, the layout is that of a phone."""
+    measure = "document.documentElement.scrollWidth + ' of ' + window.innerWidth"
+    script = f"<script>document.title = 'wide ' + {measure}</script>"
+    looked_at = tmp_path / "page.html"
+    looked_at.write_text(page.replace("</body>", f"{script}</body>"))
+    options = ["--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path}"]
+    command = [CHROMIUM, *options, f"--window-size={width},900", "--dump-dom", str(looked_at)]
+    shown = subprocess.run(command, capture_output=True, text=True, timeout=120).stdout
+    found = re.search(r"<title>wide (\d+) of (\d+)</title>", shown)
+    assert found is not None and int(found[1]) <= int(found[2]) <= width
+
+
+def test_its_figures_are_inside_it_and_beside_it(directory, page):
     figures = {path.stem for path in directory.file("figures").glob("*.png")}
     assert figures >= {"log_likelihood", "decomposition", "cost", "posterior-test-0", "training"}
     assert page.count("data:image/png;base64") == len(figures)

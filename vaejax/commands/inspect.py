@@ -3,7 +3,6 @@
 import ast
 import dataclasses
 import os
-import re
 import statistics
 import time
 from typing import Annotated
@@ -24,6 +23,7 @@ from vaejax.commands.common import (
     use_compilation_cache,
 )
 from vaejax.data.catalogue import data_dir
+from vaejax.evaluation.expected import said_in
 from vaejax.evaluation.run import stream
 from vaejax.evaluation.streams import SAMPLE, TRAIN
 from vaejax.run_directory import matmul_precision, versions
@@ -46,11 +46,12 @@ def experiments(arguments: list[str]) -> int:
                 continue  # a file of somebody's, in a folder of the same name
             if not any(_is_experiment(node) for node in tree.body):
                 continue
-            text = ast.get_docstring(tree) or ""
+            said = said_in(path.read_text())
             print(f"{path.stem}  ({path})")
-            print(f"  {text.splitlines()[0] if text else ''}")
-            for line in re.findall(r"^(?:Command|Expected|Measured): .*$", text, re.MULTILINE):
-                print(f"  {line}")
+            print(f"  {said.title}")
+            for name in ("command", "expected", "measured"):
+                if getattr(said, name):
+                    print(f"  {name.capitalize()}: {getattr(said, name)}")
     return 0
 
 

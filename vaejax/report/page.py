@@ -4,8 +4,10 @@ import json
 from pathlib import Path
 
 from vaejax.evaluation import MEASUREMENTS, Section
+from vaejax.evaluation.expected import Said, said_in
 from vaejax.evaluation.runner import read
 from vaejax.evaluation.training_section import training_section
+from vaejax.report.opening import commands_next, opening
 from vaejax.report.render import html
 from vaejax.run_directory import RunDirectory, made_by_other_version
 
@@ -30,8 +32,10 @@ def sections_of(directory: RunDirectory) -> list[Section]:
 def write_page(directory: RunDirectory) -> Path:
     """Write figures/ and report.html, which has its pictures inside; returns its path."""
     sections = sections_of(directory)
-    kind = directory.read_json("evaluation.json", "kind")["kind"]
+    evaluation = directory.read_json("evaluation.json", "kind", "protocol")
+    kind, is_sequence = evaluation["kind"], "frames" in evaluation["protocol"]
     sections.insert(1, training_section(directory.metrics(), kind))
+    manifest = directory.read_json("manifest.json")
     config = directory.read_json("config.json", "experiment", "seed", "config")
     # How it was measured is in each section: a run may be measured in several ways.
     trained = {name: value for name, value in config["config"].items() if name != "evaluate"}
@@ -40,12 +44,24 @@ def write_page(directory: RunDirectory) -> Path:
         "run",
         title=f"{config['experiment']}, seed {config['seed']}",
         warning=made_by_other_version(directory) or "",
+        opening=[
+            *filter(
+                None, opening(_said(directory), config, evaluation, manifest.get("command", []))
+            )
+        ],
         sections=sections,
+        run=str(directory.path),
+        commands=commands_next(str(directory.path), kind, is_sequence),
         config=json.dumps(trained, indent=2),
-        manifest=json.dumps(directory.read_json("manifest.json"), indent=2),
+        manifest=json.dumps(manifest, indent=2),
     )
     directory.write_text("report.html", page)
     return directory.file("report.html")
+
+
+def _said(directory: RunDirectory) -> Said:
+    file = directory.file("experiment.py")
+    return said_in(file.read_text() if file.exists() else "")
 
 
 def save_figures(directory: RunDirectory, sections: list[Section]) -> None:
