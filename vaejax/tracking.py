@@ -51,11 +51,17 @@ class Tracker:
             self.close = run.finish
 
     def log(self, line: dict[str, Any]) -> None:
-        """Send a line; of a list each number, under its own name."""
-        numbers: dict[str, float] = {}
-        for name, value in line.items():
-            if isinstance(value, list):
-                numbers |= {f"{name}/{i}": number for i, number in enumerate(value)}
-            elif name != "step" and value is not None:
-                numbers[name] = value
-        self._send(line["step"], numbers)
+        """Send a line."""
+        numbers = numbers_of(line)
+        self._send(int(numbers.pop("step")), numbers)
+
+
+def numbers_of(line: dict[str, Any]) -> dict[str, float]:
+    """The numbers of a line of metrics.jsonl by name; of a list each under a name of its own."""
+    numbers: dict[str, float] = {}
+    for name, value in line.items():
+        if isinstance(value, list):
+            numbers |= {f"{name}/{i}": number for i, number in enumerate(value)}
+        elif value is not None:
+            numbers[name] = value
+    return numbers

@@ -22,8 +22,17 @@ def has_latent(prior: Distribution) -> bool:
 
 def has_mean(p: Distribution) -> bool:
     """Whether p.mean() is known by a formula."""
+    return _known(p, "mean")
+
+
+def has_std(p: Distribution) -> bool:
+    """Whether p.stddev() is known by a formula."""
+    return _known(p, "stddev")
+
+
+def _known(p: Distribution, moment: str) -> bool:
     try:
-        jax.eval_shape(p.mean)
+        jax.eval_shape(getattr(p, moment))
     except (NotImplementedError, AttributeError):
         return False
     return True
@@ -56,6 +65,19 @@ def mean_and_noise(key: Key, p: Distribution) -> tuple[Any, Any]:
 
     variance = jax.tree.map(lambda leaf: jnp.var(leaf, axis=0, ddof=1) / _DRAWS, draws)
     return jax.tree.map(mean, draws), variance
+
+
+def mean_and_std(key: Key, p: Distribution) -> tuple[Any, Any]:
+    """(E[z], the standard deviation of each element of z). What p does not know by a formula,
+    `p.mean()` or `p.stddev()`, is that of 100 draws, whole numbers taken as real ones."""
+    if has_mean(p) and has_std(p):
+        return p.mean(), p.stddev()  # type: ignore[attr-defined]
+    draws = p.sample(seed=key, sample_shape=(_DRAWS,))
+    draws = jax.tree.map(lambda leaf: leaf.astype(jnp.result_type(leaf, jnp.float32)), draws)
+    std = jax.tree.map(lambda leaf: jnp.std(leaf, axis=0, ddof=1), draws)
+    if has_mean(p):
+        return p.mean(), std
+    return jax.tree.map(lambda leaf: jnp.mean(leaf, axis=0), draws), std
 
 
 def mean_of(key: Key, p: Distribution) -> Any:

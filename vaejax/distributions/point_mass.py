@@ -26,6 +26,10 @@ class PointMass(distrax.Distribution):
     def mean(self) -> Float[Array, "..."]:
         return self.location
 
+    def stddev(self) -> Float[Array, "..."]:
+        """0: all draws are alike."""
+        return jnp.zeros_like(self.location)
+
     def _sample_n(self, key, n):
         del key
         return jnp.broadcast_to(self.location, (n, *self.location.shape))

@@ -1,6 +1,7 @@
 """Measurements of a trained model, and the runner that carries them out."""
 
 from vaejax.evaluation.chain import chain_samples, denoising_chain
+from vaejax.evaluation.codes import Codes, encoder
 from vaejax.evaluation.comparison import Compare
 from vaejax.evaluation.evaluate import Evaluate
 from vaejax.evaluation.ex_post import ex_post_model, fit_code_density
@@ -16,16 +17,18 @@ from vaejax.evaluation.log_likelihood import LogLikelihood
 from vaejax.evaluation.measurement import Measurement, Part, any_in, once, per_example, rows_in
 from vaejax.evaluation.measurements import MEASUREMENTS
 from vaejax.evaluation.mixing import mixing
-from vaejax.evaluation.pictures import pictures, prior_samples
+from vaejax.evaluation.pictures import pictures
 from vaejax.evaluation.posterior import Posterior
 from vaejax.evaluation.run import Run
 from vaejax.evaluation.runner import carry_out
 from vaejax.evaluation.sample_quality import sample_quality
+from vaejax.evaluation.samples import Samples, prior_samples
 from vaejax.evaluation.section import Figure, Section, Table
 from vaejax.evaluation.summary import mean_and_errors, summarize
 
 __all__ = [
     "MEASUREMENTS",
+    "Codes",
     "Compare",
     "Evaluate",
     "Features",
@@ -39,12 +42,14 @@ __all__ = [
     "Part",
     "Posterior",
     "Run",
+    "Samples",
     "Section",
     "Table",
     "any_in",
     "carry_out",
     "chain_samples",
     "denoising_chain",
+    "encoder",
     "ex_post_model",
     "fit_code_density",
     "fit_features",

@@ -14,6 +14,7 @@ from vaejax.distributions import (
     Markov,
     WithInertSteps,
     has_mean,
+    has_std,
     structure_of,
     with_inert_steps,
 )
@@ -159,8 +160,8 @@ def start_of(
         if isinstance(predicted, dict) and {"mean", "log_scale"} <= predicted.keys():
             scale = jnp.exp(predicted["log_scale"])
             return chosen.start_at(key, predicted["mean"], scale)
-    if has_mean(q) and hasattr(q, "stddev"):
-        return chosen.start_at(key, q.mean(), q.stddev())
+    if has_mean(q) and has_std(q):
+        return chosen.start_at(key, q.mean(), q.stddev())  # type: ignore[attr-defined]
     if isinstance(q, Markov | WithInertSteps):
         draw_key, key = jax.random.split(key)
         draws = q.sample(seed=draw_key, sample_shape=(_DRAWS_OF_CHAIN,))

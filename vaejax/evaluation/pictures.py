@@ -6,11 +6,18 @@ from typing import Any
 import jax
 import numpy as np
 
-from vaejax.distributions import can_complete, draws_together, has_density, has_latent, mean_of
+from vaejax.distributions import (
+    can_complete,
+    draws_together,
+    has_density,
+    has_latent,
+    mean_of,
+    structure_of,
+)
+from vaejax.evaluation.samples import first_joint, prior_samples
 from vaejax.types import (
     Example,
     GenerativeModel,
-    Given,
     InferenceNetwork,
     Key,
     Params,
@@ -22,38 +29,13 @@ from vaejax.types import (
 MANIFOLD_SIDE = 20
 
 
-def prior_samples(
-    key: Key, generative: GenerativeModel, params: Params, count: int, given: Given = ()
-) -> tuple[np.ndarray | None, np.ndarray]:
-    """(E[x | z], x) for `count` draws z ~ p(z), x ~ p(x | z); without a latent variable, where
-    E[x] is the same for all, (None, x). `given` has one condition for each draw, or none."""
-    at_once = _draws_together(generative, params, given)
-    latent = has_latent(_joint(generative, params, given).prior)
-
-    def one(theta, pair):
-        key, given = pair
-        joint = generative.joint(theta, given)
-        prior_key, likelihood_key = jax.random.split(key)
-        likelihood = joint.likelihood(joint.prior.sample(seed=prior_key))
-        mean_key = jax.random.fold_in(key, 2)  # split's two may be fold_in's 0 and 1
-        mean = mean_of(mean_key, likelihood) if latent else ()
-        return mean, likelihood.sample(seed=likelihood_key)
-
-    @jax.jit
-    def draws(theta, keys, given):
-        return jax.lax.map(lambda pair: one(theta, pair), (keys, given), batch_size=at_once)
-
-    means, samples = draws(params.generative, jax.random.split(key, count), given)
-    return (np.asarray(means) if latent else None), np.asarray(samples)
-
-
 def completions(
     key: Key, generative: GenerativeModel, params: Params, examples: Example
 ) -> dict[str, np.ndarray]:
     """Of a model without a latent variable whose p(x) has an order, as an autoregressive one has:
     `completions`, one exact draw of the second half of each x given the first, where
     `completions_known` is True. Orders that do not begin with the same half have none."""
-    joint = _joint(generative, params, examples.given)
+    joint = first_joint(generative, params, examples.given)
     if has_latent(joint.prior) or not can_complete(joint.likelihood(())):
         return {}
     p: Any = joint.likelihood(())
@@ -102,11 +84,12 @@ def pictures(
     if has_density(q):
         rows = np.arange(count) % num_rows(examples.x)
         given = rows_of(examples.given, rows)
-        means, result["samples"] = prior_samples(sample_key, generative, params, count, given)
-        if means is not None:
-            result["sample_means"] = means
+        drawn = prior_samples(sample_key, generative, params, count, given)
+        result["samples"] = drawn.x
+        if drawn.means is not None:
+            result["sample_means"] = drawn.means
     result |= completions(reconstruct_key, generative, params, examples)
-    if [leaf.shape for leaf in jax.tree.leaves(_latent(joint))] == [(2,)]:
+    if [leaf.shape for leaf in jax.tree.leaves(structure_of(joint.prior))] == [(2,)]:
         codes = None if has_density(q) else _codes(generative, inference, params, every)
         places = _grid(codes)
         mean_key = jax.random.fold_in(key, 2)
@@ -145,18 +128,3 @@ def _grid(codes: np.ndarray | None) -> np.ndarray:
         low, high = np.percentile(codes, [1, 99], axis=0)
         axes = [np.linspace(low[i], high[i], MANIFOLD_SIDE) for i in range(2)]
     return np.stack(np.meshgrid(*axes), axis=-1).reshape(-1, 2).astype(np.float32)
-
-
-def _joint(generative: GenerativeModel, params: Params, given: Given):
-    """Of the first condition: for what all have alike."""
-    return generative.joint(params.generative, rows_of(given, 0))
-
-
-def _draws_together(generative: GenerativeModel, params: Params, given: Given) -> int:
-    joint = _joint(generative, params, given)
-    z = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), _latent(joint))
-    return draws_together(joint.likelihood(z))
-
-
-def _latent(joint):
-    return jax.eval_shape(lambda key: joint.prior.sample(seed=key), jax.random.key(0))

@@ -3,17 +3,26 @@
 import dataclasses
 import functools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.tree_util import Partial
 
 from vaejax.data import Dataset, DataSummary
+from vaejax.distributions import check_support, structure_of
 from vaejax.errors import SettingError, UserError
+from vaejax.evaluation.codes import Codes, encoder
 from vaejax.evaluation.kind import Kind, kind_of
+from vaejax.evaluation.samples import Samples, prior_samples
+from vaejax.evaluation.streams import ENCODE
+from vaejax.marginal_likelihood import Estimates, log_marginal_likelihood
+from vaejax.marginal_likelihood.log_marginal_likelihood import Estimator
 from vaejax.run_directory import RunDirectory
+from vaejax.tracking import numbers_of
 from vaejax.types import (
+    Conditions,
     Distribution,
     Example,
     GenerativeModel,
@@ -23,6 +32,9 @@ from vaejax.types import (
     Key,
     Observation,
     Params,
+    bind,
+    num_rows,
+    rows_of,
 )
 
 
@@ -90,10 +102,159 @@ class Run:
             raise ValueError(f"posterior: expected x of shape {shape}; got {jnp.shape(x)}")
         return self.inference.posterior(self.params.inference, x, joint, given)
 
+    def encode(self, xs: Observation, *, given: Given | None = None) -> Codes:
+        """The mean and the standard deviation of q(z | x) for each x, in numpy, with the structure
+        of z. Those of a point mass are its point and 0. A q that knows them by no formula gives
+        those of 100 draws, which are the same in every call.
+
+        Args:
+          xs: along the first axis; values as the model has them, such as `run.examples` gives.
+          given: what each is conditioned on, along the first axis. Of sequences, by default, all
+            frames exist; of those with actions there is no default.
+
+        Raises:
+          ValueError: xs of another shape than the data's or outside the support of p(x | z); no
+            example; a model without a latent variable.
+        """
+        if self.kind == "no latent variable":
+            raise ValueError("encode: the model has no latent variable, so x has no code")
+        examples = self._examples("encode", xs, given)
+        return self._encoder(self.stream(ENCODE), self.params, examples)
+
+    @functools.cached_property
+    def _encoder(self) -> Callable[[Key, Params, Example], Codes]:
+        return encoder(self.generative, self.inference)
+
+    def sample(self, key: Key, n: int, *, given: Given | None = None) -> Samples:
+        """n draws z ~ p(z), x ~ p(x | z), with E[x | z]. Those of `vaejax sample --seed s` are of
+        the key `run.stream(vaejax.evaluation.streams.SAMPLE, s)`.
+
+        Args:
+          given: as in `encode`; of sequences, by default, all frames exist.
+
+        Raises:
+          ValueError: n below 1; an autoencoder, which has no p(z).
+        """
+        if n < 1:
+            raise ValueError(f"sample: n must be at least 1; got {n}")
+        if self.kind == "point mass":
+            raise ValueError(
+                "sample: an autoencoder has no p(z) to draw z from; of a denoising one, "
+                "evaluation.chain_samples draws"
+            )
+        time = self.data.shape[0] if self.data.is_sequence else 0
+        given = self._given("sample", n, time, given)
+        return prior_samples(key, self.generative, self.params, n, given)
+
+    def log_likelihood(
+        self,
+        key: Key,
+        xs: Observation,
+        *,
+        given: Given | None = None,
+        estimator: Estimator | Literal["auto"] = "auto",
+        batch_size: int | None = None,
+    ) -> Estimates:
+        """log p(x) for each x, in nats: what `vaejax.log_marginal_likelihood` gives with this run's
+        p(x, z) and q(z | x). Examples in a row that are given the same are measured together.
+
+        Args:
+          xs, given: as in `encode`.
+          estimator, batch_size: as in `vaejax.log_marginal_likelihood`.
+
+        Raises:
+          ValueError: as `encode` and `vaejax.log_marginal_likelihood`.
+          TypeError: q is a point mass, which has no density.
+        """
+        examples = self._examples("log_likelihood", xs, given)
+        parts = []
+        for rows in rows_alike(examples.given, num_rows(examples)):
+            conditions = rows_of(examples.given, int(rows[0]))
+            joint = self.joint(conditions)
+            q = Partial(self._q, self.params.inference, joint, conditions)
+            part = log_marginal_likelihood(
+                key,
+                joint,
+                rows_of(examples.x, rows),
+                posterior=None if self.kind == "no latent variable" else q,
+                estimator=estimator,
+                batch_size=batch_size,
+                first_index=int(rows[0]),
+            )
+            parts.append(part)
+        arrays = [part[:-2] for part in parts]
+        whole = jax.tree.map(lambda *leaves: np.concatenate(leaves), *arrays)
+        return Estimates(*whole, method=parts[0].method, discrete=parts[0].discrete)
+
+    def _q(self, phi: Any, joint: Joint, given: Given, x: Observation) -> Distribution:
+        return self.inference.posterior(phi, x, joint, given)
+
+    def _examples(self, function: str, xs: Observation, given: Given | None) -> Example:
+        """xs with what each is given, as the model takes them; raises ValueError as `encode`."""
+        x, shape = np.asarray(xs), self.data.shape
+        if self.data.is_sequence and x.ndim > 1:
+            shape = (x.shape[1], *shape[1:])
+        if x.dtype.kind not in "biuf" or x.shape[1:] != shape or len(x) == 0:
+            time = ("time", *shape[1:]) if self.data.is_sequence else shape
+            wanted = ", ".join(map(str, time))
+            raise ValueError(
+                f"{function}: expected numbers of shape (n, {wanted}), n at least 1; got "
+                f"{x.dtype} of shape {x.shape}"
+            )
+        given = self._given(function, len(x), shape[0] if shape else 0, given)
+        if isinstance(given, Conditions):  # what is beyond a length is not looked at
+            exists = np.asarray(given.exists)
+            x = np.where(exists.reshape(*exists.shape, *(1,) * (x.ndim - 2)), x, x.dtype.type(0))
+        first = self.data.example()._replace(given=rows_of(given, 0))
+        first = first._replace(x=np.zeros(shape, first.x.dtype))
+        joint, q, _ = bind(self.generative, self.inference, self.params, first)
+        check_support(function, joint, structure_of(q), x)
+        return Example(x.astype(first.x.dtype), given)
+
+    def _given(self, function: str, n: int, time: int, given: Given | None) -> Given:
+        """What n examples are conditioned on, `given` or the default; raises ValueError as
+        `encode`."""
+        if self.data.sequence is None:
+            return () if given is None else given
+        size = self.data.sequence.num_actions
+        if given is None:
+            if size:
+                raise ValueError(
+                    f"{function}: the model has actions: give given=vaejax.Conditions(exists "
+                    f"(n, time), actions (n, time, {size}))"
+                )
+            exists: Any = np.ones((n, time), bool)
+            return Conditions(exists)
+        shapes = [np.shape(leaf) for leaf in jax.tree.leaves(given)]
+        wanted = [(n, time), *([(n, time, size)] if size else [])]
+        if not isinstance(given, Conditions) or shapes != wanted:
+            raise ValueError(
+                f"{function}: expected given=vaejax.Conditions with arrays of shapes "
+                f"{', '.join(map(str, wanted))}; got {type(given).__name__} with "
+                f"{', '.join(map(str, shapes)) or 'none'}"
+            )
+        return given
+
     @property
     def evaluation(self) -> dict[str, Any]:
         """What evaluation.json holds."""
         return self.directory.read_json("evaluation.json")
+
+    @functools.cached_property
+    def per_example(self) -> dict[str, np.ndarray]:
+        """The numbers that the evaluation has of each example, (n,) each, by name:
+        `pandas.DataFrame(run.per_example)` is their table."""
+        arrays = self.directory.read_arrays("evaluation.npz")
+        n = self.evaluation["summary"]["n"]
+        return {name: values for name, values in arrays.items() if values.shape == (n,)}
+
+    @functools.cached_property
+    def metrics(self) -> dict[str, np.ndarray]:
+        """The training log, a column a number, NaN where a line has none:
+        `pandas.DataFrame(run.metrics)` is its table."""
+        lines = [numbers_of(line) for line in self.directory.metrics()]
+        names = dict.fromkeys(name for line in lines for name in line)
+        return {name: np.array([line.get(name, np.nan) for line in lines]) for name in names}
 
     def examples(self, split: str, count: int | None = None) -> Example:
         """The first examples of a split, as every evaluation sees them."""
@@ -121,6 +282,15 @@ class Run:
     def stream(self, purpose: int, seed: int | None = None) -> Key:
         """The key of one purpose of the run's seed, or of another."""
         return stream(self.seed if seed is None else seed, purpose)
+
+
+def rows_alike(given: Given, n: int) -> list[np.ndarray]:
+    """Of n examples, those in a row that are given the same, together."""
+    leaves = [np.asarray(leaf).reshape(n, -1) for leaf in jax.tree.leaves(given)]
+    other = np.zeros(n - 1, bool)
+    for leaf in leaves:
+        other |= (leaf[1:] != leaf[:-1]).any(axis=1)
+    return np.split(np.arange(n), np.flatnonzero(other) + 1)
 
 
 def check_examples(dataset: Dataset, split: str, count: int | None, section: str = "") -> None:

@@ -9,8 +9,8 @@ from jaxtyping import Bool
 
 from vaejax.distributions import Markov
 from vaejax.evaluation.continuation import continued, first_frames
-from vaejax.evaluation.pictures import prior_samples
 from vaejax.evaluation.run import Run
+from vaejax.evaluation.samples import prior_samples
 from vaejax.sharding import map_examples
 from vaejax.types import Conditions, Example, Key
 
@@ -25,7 +25,7 @@ def whole_sequences(
     these are known, their `lengths`, and the `actions` (count, time, a) that they are under."""
     own: Any = exists
     given: Any = () if actions is None else actions
-    means, samples = prior_samples(
+    _, means, samples = prior_samples(
         key, run.generative, run.params, len(exists), Conditions(own, given)
     )
 

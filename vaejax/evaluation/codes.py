@@ -1,0 +1,57 @@
+"""Codes of examples: the mean and the standard deviation of q(z | x)."""
+
+import functools
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from vaejax.distributions import mean_and_std, structure_of
+from vaejax.sharding import in_batches, over_examples
+from vaejax.types import (
+    Example,
+    GenerativeModel,
+    InferenceNetwork,
+    Key,
+    Latent,
+    Params,
+    bind,
+    num_rows,
+    rows_of,
+)
+
+_MAX_VALUES = 20_000_000  # numbers of z that are drawn at a time, where there is no formula
+_DRAWS = 100
+_BATCH = 500
+
+
+class Codes(NamedTuple):
+    """Of q(z | x), with a leading axis of examples; both have the structure of z."""
+
+    mean: Latent
+    std: Latent
+
+
+def encoder(
+    generative: GenerativeModel, inference: InferenceNetwork
+) -> Callable[[Key, Params, Example], Codes]:
+    """(key, params, examples) -> what `mean_and_std` gives of each example's q(z | x), in numpy, in
+    blocks of bounded memory. Example i uses fold_in(key, i), where q is known by draws alone."""
+
+    def one(shared, index, example):
+        key, params = shared
+        _, q, _ = bind(generative, inference, params, example)
+        return Codes(*mean_and_std(jax.random.fold_in(key, index), q))
+
+    compiled = functools.cache(functools.partial(over_examples, one))
+
+    def encode(key, params, examples):
+        _, q, x = bind(generative, inference, params, rows_of(examples, 0))
+        sizes = [int(np.prod(leaf.shape)) for leaf in jax.tree.leaves(structure_of(q))]
+        block = max(1, _MAX_VALUES // (_DRAWS * sum(sizes) + x.size))
+        size = min(_BATCH, block, num_rows(examples))
+        shared: Any = key, params
+        return in_batches(compiled(size), shared, examples, size, 0, lambda count: None)
+
+    return encode

@@ -1,0 +1,56 @@
+"""Draws of a model: z ~ p(z), x ~ p(x | z)."""
+
+from typing import NamedTuple
+
+import jax
+import numpy as np
+
+from vaejax.distributions import draws_together, has_latent, mean_of, structure_of
+from vaejax.types import GenerativeModel, Given, Joint, Key, Latent, Observation, Params, rows_of
+
+
+class Samples(NamedTuple):
+    """Along the first axis: z ~ p(z), E[x | z], x ~ p(x | z). Without a latent variable z is () and
+    the means, which would all be alike, are None."""
+
+    z: Latent
+    means: np.ndarray | None
+    x: Observation
+
+
+def prior_samples(
+    key: Key, generative: GenerativeModel, params: Params, count: int, given: Given = ()
+) -> Samples:
+    """`count` draws. `given` has one condition for each draw, or none."""
+    joint = first_joint(generative, params, given)
+    at_once = draws_at_once(joint)
+    latent = has_latent(joint.prior)
+
+    def one(theta, pair):
+        key, given = pair
+        joint = generative.joint(theta, given)
+        prior_key, likelihood_key = jax.random.split(key)
+        z = joint.prior.sample(seed=prior_key)
+        likelihood = joint.likelihood(z)
+        mean_key = jax.random.fold_in(key, 2)  # split's two may be fold_in's 0 and 1
+        mean = mean_of(mean_key, likelihood) if latent else ()
+        return Samples(z, mean, likelihood.sample(seed=likelihood_key))
+
+    @jax.jit
+    def draws(theta, keys, given):
+        return jax.lax.map(lambda pair: one(theta, pair), (keys, given), batch_size=at_once)
+
+    drawn = draws(params.generative, jax.random.split(key, count), given)
+    drawn = jax.tree.map(np.asarray, drawn)
+    return drawn if latent else drawn._replace(means=None)
+
+
+def first_joint(generative: GenerativeModel, params: Params, given: Given) -> Joint:
+    """Of the first condition: for what all have alike."""
+    return generative.joint(params.generative, rows_of(given, 0))
+
+
+def draws_at_once(joint: Joint) -> int:
+    """How many draws may be made at a time."""
+    z = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), structure_of(joint.prior))
+    return draws_together(joint.likelihood(z))
