@@ -15,6 +15,7 @@ import jax
 import numpy as np
 import pytest
 
+import vaejax
 from tests.devices import first, train_and_evaluate, trainer_of_all
 from vaejax.cli import COMMANDS, main
 from vaejax.evaluation.gap_arithmetic import with_log_p
@@ -156,6 +157,46 @@ def test_evaluate_again_with_other_settings(runs, capsys):
     )
     assert "validation split, n = 20" in capsys.readouterr().out
     refused(capsys, ["evaluate", run, "--evaluate.examples", "100000"], "100000", "297")
+
+
+def test_codes_of_a_persons_own_examples(runs, tmp_path, capsys):
+    run, xs = folder(runs, "digits_vae"), np.random.RandomState(0).randint(0, 2, (7, 8, 8))
+    np.save(tmp_path / "xs.npy", xs)
+    out = tmp_path / "codes.npz"
+    assert main(["encode", str(run), str(tmp_path / "xs.npy"), "--out", str(out)]) == 0
+    assert "7 examples" in capsys.readouterr().out
+    q = vaejax.load(run).posterior(xs[4].astype(np.float32))
+    with np.load(out) as codes:
+        assert codes["mean"].shape == codes["std"].shape == (7, 2)
+        np.testing.assert_allclose(codes["mean"][4], q.mean(), rtol=1e-4, atol=1e-6)
+    assert main(["encode", str(run)]) == 0
+    with np.load(run / "codes.npz") as codes, np.load(run / "evaluation.npz") as measured:
+        np.testing.assert_allclose(codes["mean"], measured["code"], rtol=1e-4, atol=1e-5)
+    np.save(tmp_path / "other.npy", xs[:, :4])
+    refused(capsys, ["encode", str(run), str(tmp_path / "other.npy")], "(n, 8, 8)", "(7, 4, 8)")
+    refused(capsys, ["encode", str(run), str(tmp_path / "none.npy")], "no file")
+
+
+def test_a_run_is_measured_on_other_data_beside_its_own(runs, tmp_path, capsys):
+    run, xs = folder(runs, "digits_vae"), np.random.RandomState(0).randint(0, 2, (30, 8, 8))
+    before = (run / "evaluation.json").read_bytes()
+    path = tmp_path / "other.npz"
+    np.savez(path, train=xs[:20], test=xs[20:])
+    assert main(["evaluate", str(run), "--data.name", str(path)]) == 0
+    assert "other [" in capsys.readouterr().out
+    assert (run / "evaluation.json").read_bytes() == before
+    (apart,) = (run / "other_data").glob("other-static-*")
+    about = json.loads((apart / "evaluation.json").read_text())
+    assert about["protocol"]["data"] == "other" and about["summary"]["n"] == 10
+    # What is not drawn: the error of the reconstruction from the code.
+    one = vaejax.load(run)
+    mean = one.encode(xs[20:]).mean
+    images = jax.vmap(lambda z: one.joint().likelihood(z).mean())(mean)
+    errors = np.sum((xs[20:] - images) ** 2, axis=(1, 2))
+    assert abs(about["summary"]["squared_error"]["mean"] - errors.mean()) < 1e-3
+    np.savez(path, train=xs[:20, :4], test=xs[20:, :4])
+    refused(capsys, ["evaluate", str(run), "--data.name", str(path)], "(4, 8)", "(8, 8)")
+    refused(capsys, ["gaps", str(run), "--data.name", "lds"], "sequences", "values 0 and 1")
 
 
 def test_a_run_reports_its_own_settings_after_another_evaluation(runs, capsys):

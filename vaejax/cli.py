@@ -19,6 +19,7 @@ Latent-variable generative models in JAX: p(z), p(x|z), q(z|x), and what each nu
   gradients RUN          bias, variance and signal-to-noise ratio of gradient estimators
   forecast RUN           what follows the first frames of a sequence, against what did follow
   compare RUN RUN ...    models side by side: log p(x), samples, codes; one table, one page
+  encode RUN [FILE]      the mean and standard deviation of q(z | x), of your own x or of its data
   sample RUN             draw from the model: z ~ p(z), x ~ p(x | z); or by a denoising chain
   report RUN             draw a run's figures and its HTML page from its files
   experiments            the experiments, with expected and measured results
@@ -43,6 +44,7 @@ COMMANDS = {
     "gradients": "measure",
     "forecast": "measure",
     "compare": "compare",
+    "encode": "encode",
     "sample": "sample",
     "report": "report",
     "experiments": "inspect",

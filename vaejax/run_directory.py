@@ -40,6 +40,19 @@ class RunDirectory:
         """experiment/hash/seed, as far as the path has them."""
         return "/".join(self.path.resolve().parts[1:][-3:])
 
+    @property
+    def label(self) -> str:
+        """The name that a person gave the run with its seed, else `name`; and which other data it
+        was measured on, where they have this folder."""
+        if self.path.parent.name == "other_data":
+            return f"{RunDirectory(self.path.parent.parent).label} on {self.path.name}"
+        try:
+            saved = self.read_json("config.json")
+        except UserError:
+            return self.name
+        given = saved.get("name")
+        return f"{given}, seed {saved.get('seed')}" if given else self.name
+
     def file(self, name: str) -> Path:
         return self.path / name
 

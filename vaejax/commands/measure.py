@@ -2,21 +2,29 @@
 `posterior`, `forecast`."""
 
 import dataclasses
-from typing import Any
+import sys
+from typing import Annotated, Any
+
+import tyro
 
 from vaejax import report as reports
 from vaejax.arguments import parse
-from vaejax.commands.common import locked, run_argument, warn_of_version
+from vaejax.commands.common import absolute_data, locked, run_argument, warn_of_version
 from vaejax.evaluation import MEASUREMENTS, Evaluate, Run, carry_out
 from vaejax.evaluation.runner import Measured
+from vaejax.experiment import Data
+from vaejax.experiment.loading import on_other_data
 from vaejax.run_directory import RunDirectory
 
 
 def measure(command: str, arguments: list[str]) -> int:
     """Parse, load, carry out, render."""
     run, rest = run_argument(command, arguments)
-    settings = _settings(command, run, rest)
+    settings, data = _settings(command, run, rest)
     warn_of_version(run.directory)
+    if data != run.config.data:
+        run = on_other_data(run, absolute_data(dataclasses.replace(run.config, data=data)))
+        print(f"other data than its training's: {run.dataset.name}", file=sys.stderr)
     with locked([run.directory]):
         measured = measure_run(command, run, settings)
     print_measured(command, run.directory, measured)
@@ -26,13 +34,15 @@ def measure(command: str, arguments: list[str]) -> int:
 def measure_run(command: str, run: Run, settings: Any) -> Measured:
     """Carry out one measurement, and write the run's page anew."""
     measured = carry_out(run, MEASUREMENTS[command], settings)
-    if run.directory.is_evaluated():
+    if not run.directory.file("config.json").exists():  # on other data: it has no page
+        reports.save_figures(run.directory, reports.sections_of(run.directory))
+    elif run.directory.is_evaluated():
         reports.write_page(run.directory)
     return measured
 
 
 def print_measured(command: str, directory: RunDirectory, measured: Measured) -> None:
-    print(f"\n{directory.name}")
+    print(f"\n{directory.label}")
     # What an evaluation means is on its page.
     section = MEASUREMENTS[command].section(measured.about, measured.arrays)
     reports.print_section(section, notes=command != "evaluate")
@@ -43,17 +53,28 @@ def print_measured(command: str, directory: RunDirectory, measured: Measured) ->
         print(f"  {directory.file(name)}")
 
 
-def _settings(command: str, run: Run, arguments: list[str]) -> Any:
-    prog = f"vaejax {command} RUN"
+def _settings(command: str, run: Run, arguments: list[str]) -> tuple[Any, Any]:
+    """The command's settings, and the data to measure on."""
+    prog, data = f"vaejax {command} RUN", run.config.data
     if command != "evaluate":
         kind = MEASUREMENTS[command].settings
-        return parse(kind, arguments, prog=prog, default=kind())
+
+        @dataclasses.dataclass(frozen=True)
+        class Options:
+            settings: Annotated[kind, tyro.conf.arg(name="")]  # type: ignore[valid-type]
+            data: Data
+
+        chosen = parse(Options, arguments, prog=prog, default=Options(kind(), data))
+        return chosen.settings, chosen.data
 
     @dataclasses.dataclass(frozen=True)
-    class Options:
+    class EvaluateOptions:
         evaluate: Evaluate
+        data: Data
 
-    return parse(Options, arguments, prog=prog, default=Options(run.config.evaluate)).evaluate
+    default = EvaluateOptions(run.config.evaluate, data)
+    options = parse(EvaluateOptions, arguments, prog=prog, default=default)
+    return options.evaluate, options.data
 
 
 def evaluate(arguments: list[str]) -> int:

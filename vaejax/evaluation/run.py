@@ -182,9 +182,7 @@ class Run:
                 first_index=int(rows[0]),
             )
             parts.append(part)
-        arrays = [part[:-2] for part in parts]
-        whole = jax.tree.map(lambda *leaves: np.concatenate(leaves), *arrays)
-        return Estimates(*whole, method=parts[0].method, discrete=parts[0].discrete)
+        return together(parts)
 
     def _q(self, phi: Any, joint: Joint, given: Given, x: Observation) -> Distribution:
         return self.inference.posterior(phi, x, joint, given)
@@ -205,11 +203,11 @@ class Run:
         if isinstance(given, Conditions):  # what is beyond a length is not looked at
             exists = np.asarray(given.exists)
             x = np.where(exists.reshape(*exists.shape, *(1,) * (x.ndim - 2)), x, x.dtype.type(0))
-        first = self.data.example()._replace(given=rows_of(given, 0))
-        first = first._replace(x=np.zeros(shape, first.x.dtype))
+        dtype: Any = np.asarray(self.data.example().x).dtype
+        first = Example(np.zeros(shape, dtype), rows_of(given, 0))
         joint, q, _ = bind(self.generative, self.inference, self.params, first)
         check_support(function, joint, structure_of(q), x)
-        return Example(x.astype(first.x.dtype), given)
+        return Example(x.astype(dtype), given)
 
     def _given(self, function: str, n: int, time: int, given: Given | None) -> Given:
         """What n examples are conditioned on, `given` or the default; raises ValueError as
@@ -282,6 +280,15 @@ class Run:
     def stream(self, purpose: int, seed: int | None = None) -> Key:
         """The key of one purpose of the run's seed, or of another."""
         return stream(self.seed if seed is None else seed, purpose)
+
+
+def together(parts: list[Estimates]) -> Estimates:
+    """Estimates of one model, end to end."""
+    whole = jax.tree.map(
+        lambda *leaves: np.concatenate(leaves),
+        *[part._replace(method=(), discrete=()) for part in parts],  # type: ignore[arg-type]
+    )
+    return whole._replace(method=parts[0].method, discrete=parts[0].discrete)
 
 
 def rows_alike(given: Given, n: int) -> list[np.ndarray]:

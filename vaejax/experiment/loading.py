@@ -1,5 +1,6 @@
 """A finished run, from its folder."""
 
+import dataclasses
 import functools
 from pathlib import Path
 
@@ -69,6 +70,47 @@ def run_of(
             jax.eval_shape(lambda: init_params(jax.random.key(seed), *experiment[:2])[0])
         ),
     )
+
+
+def on_other_data(run: Run, config: Config) -> Run:
+    """The same model on the data of another configuration. What is measured of it is written apart,
+    in <run>/other_data/<data>-<binarization>-<fingerprint>.
+
+    Raises:
+      UserError: data of another shape, or of other values, than the model's.
+    """
+    dataset = load_data(config)
+    here, there = dataset.summary, run.data
+    frames = [d.shape[1:] if d.is_sequence else d.shape for d in (here, there)]
+    kinds = [_kind(d) for d in (here, there)]
+    if kinds[0] != kinds[1] or frames[0] != frames[1]:
+        raise UserError(
+            f"{dataset.name} has {kinds[0]} of shape {frames[0]}; the model of "
+            f"{run.directory.path} is of {kinds[1]} of shape {frames[1]}: give data like those of "
+            "its training"
+        )
+    if (here.fingerprint, here.binarization) == (there.fingerprint, there.binarization):
+        return run
+    folder = f"{here.name}-{here.binarization}-{here.fingerprint[:8]}"
+    directory = RunDirectory(run.directory.file("other_data") / folder)
+    return dataclasses.replace(
+        run, directory=directory, config=config, data=here, load_dataset=lambda: dataset
+    )
+
+
+def _kind(data: DataSummary) -> str:
+    """What x is, in words."""
+    words = {
+        "binary": "values 0 and 1",
+        "grey": f"values k / {data.levels or 1:g}",
+        "unit": "values in [0, 1]",
+        "real": "real numbers",
+        "categories": f"categories 0 to {(data.num_categories or 1) - 1}",
+    }[data.support]
+    if data.sequence is None:
+        return words
+    actions = data.sequence.num_actions
+    return f"sequences of {words}" + (f" under {actions} actions" if actions else "")
 
 
 def check_fingerprint(directory: RunDirectory, dataset: Dataset) -> None:

@@ -1,0 +1,78 @@
+"""A person's own file of examples: its values are prepared as those of training were."""
+
+import numpy as np
+import pytest
+
+from tests.evaluation.test_evaluated_sequences import dataset as sequences
+from vaejax.data import Dataset
+from vaejax.errors import UserError
+from vaejax.evaluation.own_examples import own_examples
+
+WHOLE = np.random.RandomState(0).randint(0, 17, (40, 3, 3))
+
+
+def summary_of(binarization, levels=16, dtype=np.uint8):
+    stored = WHOLE.astype(dtype)
+    return Dataset("whole", stored, stored, stored, levels, binarization).summary
+
+
+def prepared(folder, values, summary):
+    np.save(folder / "x.npy", values)
+    example, done = own_examples(folder / "x.npy", summary)
+    return example.x, done
+
+
+@pytest.mark.parametrize("full", [16, 1])
+def test_intensities_are_prepared_as_in_training(tmp_path, full):
+    """Whole numbers as they are stored, or as fractions."""
+    values = WHOLE * (full / 16)
+    x, done = prepared(tmp_path, values, summary_of("threshold"))
+    np.testing.assert_array_equal(x, WHOLE > 8)
+    assert "above 1/2" in done
+    x, done = prepared(tmp_path, values, summary_of("none"))
+    np.testing.assert_allclose(x, WHOLE / 16)
+    x, done = prepared(tmp_path, values, summary_of("dynamic"))
+    assert set(np.unique(x)) == {0, 1} and "probability" in done
+    assert (x[WHOLE == 16] == 1).all() and (x[WHOLE == 0] == 0).all()
+    assert abs((x - WHOLE / 16).mean()) < 5 * 0.5 / x.size**0.5
+
+
+def test_binary_and_real_values_are_taken_as_they_are(tmp_path):
+    binary, real = WHOLE > 8, WHOLE - 20.5
+    for values, summary in (
+        (binary, summary_of("dynamic")),
+        (real, summary_of("none", None, np.float32)),
+    ):
+        np.testing.assert_array_equal(prepared(tmp_path, values, summary)[0], values)
+
+
+def test_sequences_come_with_their_lengths(tmp_path):
+    path, summary = tmp_path / "x.npz", sequences().summary
+    arrays = {"x": np.ones((2, 5, 3)), "length": np.array([5, 2]), "actions": np.ones((2, 5))}
+    np.savez(path, **arrays)
+    example, _ = own_examples(path, summary)
+    np.testing.assert_array_equal(example.given.exists.sum(axis=1), [5, 2])
+    assert example.given.actions.shape == (2, 5, 1)
+    np.savez(path, **arrays | {"length": np.array([5, 6])})
+    with pytest.raises(UserError, match=r"lengths from 1 to 5.*got 5 to 6"):
+        own_examples(path, summary)
+    np.savez(path, x=arrays["x"])
+    with pytest.raises(UserError, match="expected arrays actions, length, x; found x"):
+        own_examples(path, summary)
+
+
+def test_what_cannot_be_used_is_refused(tmp_path):
+    for values, words in (
+        (WHOLE * 2, "0..16, or from 0 to 1; got values from 0 to 32"),
+        (WHOLE - 1, "got values from -1 to 15"),
+        (np.full((2, 3, 3), np.nan), "got values from nan"),
+        (np.array(["a"]), "numbers; got <U1"),
+    ):
+        with pytest.raises(UserError, match=words):
+            prepared(tmp_path, values, summary_of("dynamic"))
+    (tmp_path / "x.npz").write_text("no arrays")
+    with pytest.raises(UserError, match="cannot read"):
+        own_examples(tmp_path / "x.npz", summary_of("dynamic"))
+    np.savez(tmp_path / "x.npz", a=WHOLE, b=WHOLE)
+    with pytest.raises(UserError, match="expected one array of examples; found a, b"):
+        own_examples(tmp_path / "x.npz", summary_of("dynamic"))
