@@ -1,11 +1,14 @@
-"""Progress bars, and signals that ask long work to save and stop."""
+"""How far work has come, and signals that ask long work to save and stop."""
 
 import contextlib
 import signal
 import sys
+import time
 from collections.abc import Iterator
 
 from tqdm import tqdm
+
+_SILENT = 10.0  # seconds between two lines of a log
 
 
 class Stop:
@@ -33,7 +36,53 @@ def signals() -> Iterator[Stop]:
             signal.signal(number, handler)
 
 
-def progress_bar(total: int, initial: int = 0, unit: str = "step", what: str = "train"):
+def progress_bar(
+    total: int, initial: int = 0, unit: str = "step", what: str = "train"
+) -> "tqdm | PlainProgress":
+    """A bar on standard error; where that is no terminal, lines."""
+    if not sys.stderr.isatty():
+        return PlainProgress(total, initial, unit, what)
     return tqdm(
         total=total, initial=initial, unit=unit, desc=what, file=sys.stderr, mininterval=0.5
     )
+
+
+class PlainProgress:
+    """What is asked of a `tqdm` here, for a log: a line at each tenth of the work, but none within
+    ten seconds of the last, and one at the end."""
+
+    def __init__(self, total: int, initial: int, unit: str, what: str):
+        self.total, self.n, self.unit, self.what = total, initial, unit, what
+        self._initial, self._postfix = initial, ""
+        self._started = self._said_at = time.monotonic()
+        self._said = initial
+
+    def __enter__(self) -> "PlainProgress":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def set_postfix_str(self, text: str, refresh: bool = True) -> None:
+        """What the next line ends with."""
+        self._postfix = text
+
+    def update(self, count: int) -> None:
+        """So much more is done."""
+        self.n += count
+        tenths = [10 * n // max(self.total, 1) for n in (self._said, self.n)]
+        if tenths[0] < tenths[1] and time.monotonic() - self._said_at > _SILENT:
+            self._say()
+
+    def close(self) -> None:
+        """Say how far it came, where that is not said yet."""
+        if self.n > self._said:
+            self._say()
+
+    def _say(self) -> None:
+        self._said, self._said_at = self.n, time.monotonic()
+        seconds = self._said_at - self._started
+        rate = (self.n - self._initial) / max(seconds, 1e-9)
+        line = f"{self.what}: {self.n:,} of {self.total:,} {self.unit}s, {seconds:.0f} s"
+        ends = [f"{rate:,.3g} {self.unit}s/s", *([self._postfix] if self._postfix else [])]
+        print(", ".join([line, *ends]), file=sys.stderr, flush=True)
