@@ -199,6 +199,58 @@ def test_a_run_is_measured_on_other_data_beside_its_own(runs, tmp_path, capsys):
     refused(capsys, ["gaps", str(run), "--data.name", "lds"], "sequences", "values 0 and 1")
 
 
+def test_several_seeds_are_summarized_in_a_file(runs):
+    assert main(["run", "digits_vae", *SMALL, "--seeds", "0", "1", "--out", str(runs)]) == 0
+    about = json.loads((folder(runs, "digits_vae").parent / "seeds.json").read_text())
+    values = [
+        json.loads((folder(runs, "digits_vae", s) / "evaluation.json").read_text())["summary"]
+        for s in about["seeds"]
+    ]
+    (row,) = (row for row in about["rows"] if row["name"] == "elbo")
+    first, second = (-value["elbo"]["mean"] for value in values)
+    assert about["seeds"] == [0, 1]
+    assert abs(row["mean"] - (first + second) / 2) < 1e-9
+    assert abs(row["std_error_seeds"] - abs(first - second) / 2) < 1e-9
+
+
+def test_the_runs_are_listed_without_jax(runs):
+    code = (
+        "import sys; from vaejax.cli import main\n"
+        f"assert main(['runs', {str(runs)!r}]) == 0; assert 'jax' not in sys.modules"
+    )
+    listed = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+    lines = [" ".join(line.split()) for line in listed.stdout.decode().splitlines()]
+    assert len(lines) == 5  # a header, an autoencoder, a VAE's two seeds and their mean
+    evaluation = json.loads((folder(runs, "digits_vae", 1) / "evaluation.json").read_text())
+    entry = evaluation["summary"]["iwae"]
+    result = f"{-entry['mean']:.3f} +- {entry['std_error_data']:.3f} nats"
+    assert any(line.startswith("digits_vae 1 finished") and result in line for line in lines)
+    assert any(line.startswith("digits_vae 0, 1 -IWAE-50") for line in lines)
+
+
+def test_a_name_is_shown_and_stands_for_its_run(runs, tmp_path, capsys, monkeypatch):
+    shutil.copytree(runs / "digits_ae", tmp_path / "runs" / "digits_ae")
+    monkeypatch.chdir(tmp_path)
+    run = folder(Path("runs"), "digits_ae")
+    assert main(["run", "--config", str(run), "--name", "small one"]) == 0  # the very same run
+    assert f"small one ({'/'.join(run.parts[1:])})" in capsys.readouterr().out
+    assert main(["report", "small one"]) == 0
+    assert "<h1>small one, digits_ae, seed 0</h1>" in (run / "report.html").read_text()
+    assert main(["runs"]) == 0
+    assert "small one (digits_ae)" in capsys.readouterr().out
+    refused(capsys, ["run", "digits_ae", "--name", "a/b"], "--name")
+    other = [str(run), "--train.epochs", "1", "--name", "short"]
+    assert main(["train", "--config", *other]) == 0
+    assert main(["runs", "--json"]) == 0
+    printed = capsys.readouterr().out
+    listed = json.loads(printed[printed.index("{") :])["runs"]
+    found = {row["name"]: (row["state"], row["steps"], row["settings"]) for row in listed}
+    assert found == {
+        "small one": ("finished", 39, {"train.epochs": 3}),
+        "short": ("trained", 13, {"train.epochs": 1}),
+    }
+
+
 def test_a_run_reports_its_own_settings_after_another_evaluation(runs, capsys):
     """`evaluate` with other settings does not end up in what `run` says, nor in its seed mean."""
     arguments = ["run", "digits_vae", *SMALL, "--seeds", "0", "1", "--out", str(runs)]

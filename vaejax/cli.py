@@ -9,9 +9,12 @@ USAGE = """usage: vaejax COMMAND ...
 
 Latent-variable generative models in JAX: p(z), p(x|z), q(z|x), and what each number is worth.
 
+train
   run EXPERIMENT         train, evaluate, draw, summarize; resumes a stopped run
   train EXPERIMENT       train only
-  evaluate RUN           measure a run again, with other --evaluate.* settings
+  bench EXPERIMENT       steps per second, and the share of this machine's matmul peak
+measure
+  evaluate RUN           measure a run again, with other --evaluate.* settings or --data.*
   log-likelihood RUN     log p(x): importance sampling, AIS, SMC, bidirectional, particle filters
   gaps RUN               the approximation, amortization and total gap of the inference
   cost RUN               bound against time: q optimized for each x, beside the encoder
@@ -19,16 +22,25 @@ Latent-variable generative models in JAX: p(z), p(x|z), q(z|x), and what each nu
   gradients RUN          bias, variance and signal-to-noise ratio of gradient estimators
   forecast RUN           what follows the first frames of a sequence, against what did follow
   compare RUN RUN ...    models side by side: log p(x), samples, codes; one table, one page
+use
   encode RUN [FILE]      the mean and standard deviation of q(z | x), of your own x or of its data
   sample RUN             draw from the model: z ~ p(z), x ~ p(x | z); or by a denoising chain
+look
+  runs [DIR]             what has been run below runs, or DIR: states, settings, results
   report RUN             draw a run's figures and its HTML page from its files
   experiments            the experiments, with expected and measured results
   data                   the data sets: which are on disk, what is downloaded, fingerprints
   doctor                 versions, devices, precision, folders of data and caches
-  bench EXPERIMENT       steps per second, and the share of this machine's matmul peak
 
-EXPERIMENT is a path to an experiment file or its stem; RUN a folder
-<out>/<experiment>/<hash>/seed-<n>.
+  vaejax run digits_vae --model.latent-dim 2 --seeds 0 1 2 --name small
+  vaejax run --config small --train.epochs 400
+  vaejax evaluate RUN --data.name mine.npz
+  vaejax encode RUN mine.npy --out codes.npz
+  vaejax runs
+
+EXPERIMENT is a path to an experiment file or its stem. RUN is a folder
+<out>/<experiment>/<hash>/seed-<n>, or that of a hash with one seed; or, of what is below runs, its
+--name or the first digits of its hash.
 `vaejax run EXPERIMENT --help` lists every setting, with its type and default.
 """
 
@@ -46,6 +58,7 @@ COMMANDS = {
     "compare": "compare",
     "encode": "encode",
     "sample": "sample",
+    "runs": "runs",
     "report": "report",
     "experiments": "inspect",
     "data": "inspect",

@@ -42,28 +42,38 @@ class RunDirectory:
 
     @property
     def label(self) -> str:
-        """The name that a person gave the run with its seed, else `name`; and which other data it
-        was measured on, where they have this folder."""
+        """`name` after the name that a person gave the run; of what was measured on other data,
+        those too."""
         if self.path.parent.name == "other_data":
             return f"{RunDirectory(self.path.parent.parent).label} on {self.path.name}"
-        try:
-            saved = self.read_json("config.json")
-        except UserError:
-            return self.name
-        given = saved.get("name")
-        return f"{given}, seed {saved.get('seed')}" if given else self.name
+        name = self.given_name
+        return f"{name} ({self.name})" if name else self.name
+
+    @property
+    def given_name(self) -> str:
+        """The name that a person gave the run, or ""."""
+        if not self.file("config.json").exists():
+            return ""
+        return str(self.read_json("config.json").get("name") or "")
 
     def file(self, name: str) -> Path:
         return self.path / name
 
-    def create(self, experiment_source: Path, config: dict[str, Any], seed: int) -> None:
+    def create(
+        self, experiment: str, source: Path, config: dict[str, Any], seed: int, name: str = ""
+    ) -> None:
         """Make the folder, or check that it was made by this very configuration (how it is
         evaluated aside).
+
+        Args:
+          source: the experiment's file.
+          name: what a person calls the run; no part of its identity. An earlier one is replaced.
 
         Raises:
           UserError: the folder holds another configuration.
         """
-        wanted = {"experiment": experiment_source.stem, "seed": seed, "config": config}
+        wanted: dict[str, Any] = {"experiment": experiment, "seed": seed, "config": config}
+        wanted |= {"name": name} if name else {}
         existing = self.file("config.json")
         if existing.exists():
             found = self.read_json("config.json")
@@ -73,12 +83,13 @@ class RunDirectory:
                     f"{self.path} was made by another configuration ({difference})"
                     "; choose another folder for the runs, or delete that one"
                 )
-            if found["config"].get("data") != config.get("data"):  # a file that has moved
+            moved = found["config"].get("data") != config.get("data")  # a file has
+            if moved or (name and found.get("name") != name):
                 found["config"]["data"] = config["data"]
-                self.write_json("config.json", found)
+                self.write_json("config.json", found | ({"name": name} if name else {}))
             return
         self.path.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(experiment_source, self.file("experiment.py"))
+        shutil.copyfile(source, self.file("experiment.py"))
         self.write_json("config.json", wanted)
 
     @contextlib.contextmanager
@@ -101,6 +112,15 @@ class RunDirectory:
                 yield
             finally:
                 path.unlink(missing_ok=True)
+
+    def is_locked(self) -> bool:
+        """Whether a process writes there now."""
+        try:
+            with self.file("lock").open("r") as file:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError as error:
+            return error.errno in (errno.EAGAIN, errno.EACCES)
+        return False
 
     def read_json(self, name: str, *fields: str) -> dict[str, Any]:
         """Raises UserError where it is missing, damaged, or without one of the fields."""
@@ -261,6 +281,7 @@ def _holder(file: TextIO) -> str:
 
 
 def _trained_by(content: dict) -> dict:
+    content = {k: v for k, v in content.items() if k != "name"}
     config = content.get("config", {})
     if not isinstance(config, dict):
         return content

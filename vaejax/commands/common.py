@@ -15,8 +15,9 @@ from vaejax.data import Dataset, is_own_file
 from vaejax.errors import UserError
 from vaejax.evaluation import Run
 from vaejax.experiment import Config, ExperimentFile
-from vaejax.experiment.loading import load
+from vaejax.experiment.loading import load, load_saved
 from vaejax.run_directory import RunDirectory, made_by_other_version
+from vaejax.run_records import find_run, find_runs
 
 
 def use_compilation_cache() -> None:
@@ -29,10 +30,20 @@ def use_compilation_cache() -> None:
 
 
 def experiment_argument(command: str, arguments: list[str]) -> tuple[ExperimentFile, list[str]]:
+    """The experiment that comes first, or `--config RUN`: that of a run, as it was run."""
+    if arguments[:1] == ["--config"]:
+        if len(arguments) < 2:
+            raise UserError(f"vaejax {command} --config expects a run: its folder, or its name")
+        folders = find_runs(arguments[1])
+        if len({folder.resolve().parent for folder in folders}) > 1:
+            folders = [find_run(arguments[1])]
+        saved = [load_saved(folder) for folder in folders or [Path(arguments[1])]]
+        return saved[0][0], ["--seeds", *(str(seed) for _, seed in saved), *arguments[2:]]
     if not arguments or arguments[0].startswith("-"):
         if arguments and arguments[0] in ("-h", "--help"):
             print(
-                f"usage: vaejax {command} EXPERIMENT [settings]\n\n"
+                f"usage: vaejax {command} EXPERIMENT [settings]\n"
+                f"       vaejax {command} --config RUN [settings]\n\n"
                 f"vaejax {command} EXPERIMENT --help lists an experiment's settings; "
                 "vaejax experiments lists the experiments."
             )
@@ -53,7 +64,8 @@ def run_argument(command: str, arguments: list[str]) -> tuple[Run, list[str]]:
         raise SystemExit(0)
     if not arguments or arguments[0].startswith("-"):
         raise UserError(
-            f"vaejax {command} expects a run directory first: <out>/<experiment>/<hash>/seed-<n>"
+            f"vaejax {command} expects a run first: its folder "
+            "<out>/<experiment>/<hash>/seed-<n>, or its name; see vaejax runs"
         )
     use_compilation_cache()
     return load(arguments[0]), arguments[1:]

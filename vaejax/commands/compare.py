@@ -18,6 +18,7 @@ from vaejax.experiment import Comparison, ExperimentFile, find
 from vaejax.experiment import load as load_experiment
 from vaejax.experiment.loading import load
 from vaejax.run_directory import RunDirectory
+from vaejax.run_records import find_runs
 from vaejax.training.checkpoint import Checkpoints
 
 
@@ -118,10 +119,11 @@ def _check_trained(member: Compared) -> None:
 
 
 def _seeds_of(paths: list[Path]) -> list[list[Run]]:
-    """The runs of each folder given: seed-<n> folders of one experiment and hash together."""
+    """The runs of each folder or name given: seed-<n> folders of one experiment and hash
+    together."""
     found: dict[tuple, dict[str, Path]] = {}
     for path in paths:
-        seeds = [path] if (path / "config.json").exists() else sorted(path.glob("seed-*"))
+        seeds = find_runs(str(path))
         if not seeds:
             raise UserError(
                 f"{path} is no run: expected a folder <out>/<experiment>/<hash>, or seed-<n> in one"
@@ -137,8 +139,9 @@ def _seeds_of(paths: list[Path]) -> list[list[Run]]:
 
 
 def _labelled(groups: list[list[Run]]) -> list[Compared]:
-    """Each called by its experiment; by its hash and a number too where that is not enough."""
-    names = [runs[0].name for runs in groups]
+    """Each called by its name or else its experiment; by its hash and a number too where that is
+    not enough."""
+    names = [runs[0].directory.given_name or runs[0].name for runs in groups]
     members: list[Compared] = []
     for name, runs in zip(names, groups, strict=True):
         label = name

@@ -1,11 +1,10 @@
 """`vaejax report`."""
 
-from pathlib import Path
-
 from vaejax import report as reports
 from vaejax.commands.common import warn_of_version
 from vaejax.errors import UserError
 from vaejax.run_directory import RunDirectory
+from vaejax.run_records import find_run
 
 
 def report(arguments: list[str]) -> int:
@@ -15,7 +14,7 @@ def report(arguments: list[str]) -> int:
         return 0
     if len(arguments) != 1:
         raise UserError(f"vaejax report expects one run directory; got {len(arguments)} arguments")
-    directory = RunDirectory(Path(arguments[0]))
+    directory = RunDirectory(find_run(arguments[0]))
     directory.read_json("config.json")
     if not directory.is_evaluated():
         raise UserError(f"{directory.path} is not evaluated yet: vaejax evaluate {directory.path}")

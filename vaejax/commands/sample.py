@@ -82,7 +82,7 @@ def sample(arguments: list[str]) -> int:
     run.directory.write_arrays("samples.npz", arrays)
     meaning = "samples = x ~ p(x)" if means is None else "means = E[x|z], samples = x ~ p(x|z)"
     which = f"{run.chosen} parameters (step {run.step:,})"
-    print(f"{options.count} samples of {run.directory.name}, {which}")
+    print(f"{options.count} samples of {run.directory.label}, {which}")
     print(f"arrays: {run.directory.file('samples.npz')} ({meaning})")
     if is_image(samples):
         shown = {"samples": samples} if means is None else {"sample_means": means} | arrays

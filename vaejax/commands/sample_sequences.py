@@ -32,7 +32,7 @@ def sample_sequences(run: Run, options: Any) -> int:
     arrays, figure, lines = draw(run, options, actions)
     run.directory.write_arrays("samples.npz", arrays)
     run.directory.write_bytes("samples.png", figure.drawn[0])
-    print(f"{run.directory.name}, {run.chosen} parameters (step {run.step:,}): {lines[0]}")
+    print(f"{run.directory.label}, {run.chosen} parameters (step {run.step:,}): {lines[0]}")
     print(f"arrays: {run.directory.file('samples.npz')} ({lines[1]})")
     print(f"picture: {run.directory.file('samples.png')}")
     return 0

@@ -27,9 +27,9 @@ from vaejax.commands.common import (
 from vaejax.commands.measure import measure_run, print_measured
 from vaejax.data import Dataset
 from vaejax.errors import UserError
-from vaejax.evaluation import Evaluate, Run, Table, watch_latents
+from vaejax.evaluation import Evaluate, Run, watch_latents
 from vaejax.evaluation.evaluate import EVALUATION
-from vaejax.evaluation.evaluation_section import protocol_line, seeds_table
+from vaejax.evaluation.evaluation_section import over_seeds, protocol_line, seeds_table
 from vaejax.evaluation.kind import kind_of
 from vaejax.evaluation.progress import progress_bar, signals
 from vaejax.evaluation.run import check_examples, stream
@@ -38,6 +38,7 @@ from vaejax.evaluation.streams import LATENT_USE, TRAIN
 from vaejax.experiment import Config, Experiment, ExperimentFile
 from vaejax.experiment.loading import check_fingerprint, run_of
 from vaejax.run_directory import RunDirectory, manifest
+from vaejax.text_table import text_table
 from vaejax.tracking import Track, Tracker, check_installed
 from vaejax.training import NonFiniteLoss, Trainer
 from vaejax.training.checkpoint import Checkpoints
@@ -69,8 +70,19 @@ def run(arguments: list[str]) -> int:
         print(f"\nOver {len(evaluations)} seeds, mean and standard error over seeds; each seed:")
         print(protocol_line(evaluations[0], seed=False))
         header = ["", "mean", "+- seeds", "unit, meaning"]
-        print(reports.text_table(Table(header, seeds_table(evaluations))))
+        print(text_table(header, seeds_table(evaluations)))
+        _write_seeds(setup, evaluations)
     return 0
+
+
+def _write_seeds(setup: "Setup", evaluations: list[dict]) -> None:
+    """<hash>/seeds.json: what the table over seeds says."""
+    first = evaluations[0]
+    folder = RunDirectory(setup.directories[0].path.parent)
+    about = {name: first[name] for name in ("settings", "protocol", "step")}
+    rows = over_seeds(evaluations)
+    folder.write_json("seeds.json", {"seeds": list(setup.seeds), **about, "rows": rows})
+    print(f"  {folder.file('seeds.json')}")
 
 
 def train(arguments: list[str]) -> int:
@@ -111,6 +123,8 @@ def set_up(command: str, file: ExperimentFile, arguments: list[str]) -> Setup:
         """One run per seed, all trained in one program."""
         out: Path = Path("runs")
         """Folder for the run directories."""
+        name: str = ""
+        """What to call the run in tables and pages, and where a RUN is asked for."""
         track: Track = "none"
         """Also send metrics to TensorBoard or Weights & Biases."""
 
@@ -121,6 +135,8 @@ def set_up(command: str, file: ExperimentFile, arguments: list[str]) -> Setup:
         raise UserError(f"--seeds expects one or more different whole numbers; got {options.seeds}")
     if min(options.seeds) < 0 or max(options.seeds) >= 2**32:
         raise UserError(f"--seeds expects whole numbers from 0 to 2^32 - 1; got {options.seeds}")
+    if "/" in options.name or not options.name.isprintable():
+        raise UserError(f"--name expects a word or a few, without /; got {options.name!r}")
     config = absolute_data(options.config)
     use_compilation_cache()
     dataset = load_announced(config)
@@ -133,7 +149,7 @@ def set_up(command: str, file: ExperimentFile, arguments: list[str]) -> Setup:
     directories = [RunDirectory(base / f"seed-{seed}") for seed in options.seeds]
     saved = experiments_module.to_json(config)
     for directory, seed in zip(directories, options.seeds, strict=True):
-        directory.create(file.path, saved, seed)
+        directory.create(file.name, file.path, saved, seed, options.name)
         if directory.file("data.json").exists():
             check_fingerprint(directory, dataset)
         else:

@@ -203,20 +203,36 @@ def _label(name: str, label: str, evaluation: dict) -> str:
     return label.format(K=evaluation["settings"]["num_samples"])
 
 
-def seeds_table(evaluations: list[dict]) -> list[list[str]]:
-    """[what, mean over seeds, standard error over seeds, unit] from several seeds' summaries."""
+def over_seeds(evaluations: list[dict]) -> list[dict[str, Any]]:
+    """Of each number of several seeds' summaries, with the sign of its `label`: the `mean` over
+    seeds, its standard error `std_error_seeds`, the `values` of the seeds, the `unit`. A number
+    that some seed has no value of has neither mean nor error."""
     tables = [{(name, label): entry for name, label, *_, entry in _entries(e)} for e in evaluations]
-    rows = []
+    found = []
     for name, label, sign, unit, _ in _entries(evaluations[0]):
         values = [table[name, label]["mean"] for table in tables if (name, label) in table]
         if len(values) != len(evaluations):
             continue
-        if None in values:
-            rows.append([label, "-", "-", unit])
-            continue
-        error = np.std(values, ddof=1) / math.sqrt(len(values))
-        rows.append([label, _shown(name, sign, float(np.mean(values))), f"{error:.3f}", unit])
-    return rows
+        row: dict[str, Any] = {"name": name, "label": label, "unit": unit}
+        known = None not in values
+        values = [value if value is None else sign * value for value in values]
+        row["mean"] = float(np.mean(values)) if known else None
+        error = float(np.std(values, ddof=1)) / math.sqrt(len(values)) if known else None
+        found.append(row | {"std_error_seeds": error, "values": values})
+    return found
+
+
+def seeds_table(evaluations: list[dict]) -> list[list[str]]:
+    """[what, mean over seeds, standard error over seeds, unit] from several seeds' summaries."""
+    return [
+        [
+            row["label"],
+            _shown(row["name"], 1, row["mean"]),
+            "-" if row["mean"] is None else f"{row['std_error_seeds']:.3f}",
+            row["unit"],
+        ]
+        for row in over_seeds(evaluations)
+    ]
 
 
 def protocol_line(evaluation: dict, *, seed: bool = True) -> str:

@@ -74,15 +74,12 @@ class Comparison(NamedTuple):
 
 
 class ExperimentFile(NamedTuple):
-    """A loaded experiment file."""
+    """A loaded experiment file; `config` is what it starts from."""
 
     name: str
     path: Path
     module: types.ModuleType
-
-    @property
-    def config(self) -> Config:
-        return self.module.config
+    config: Config
 
     @property
     def comparison(self) -> Comparison | None:
@@ -156,4 +153,5 @@ def load(path: Path, name: str | None = None) -> ExperimentFile:
                 f"{path} is no experiment: expected `config` and `build(config, data)`, "
                 f"found no `{attribute}`"
             )
-    return ExperimentFile(name, path, module)
+    config = getattr(module, "config", Config())
+    return ExperimentFile(name, path, module, config)

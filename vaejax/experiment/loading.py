@@ -15,6 +15,7 @@ from vaejax.experiment.files import load as load_file
 from vaejax.experiment.identity import from_json
 from vaejax.experiment.load_data import load_data
 from vaejax.run_directory import RunDirectory
+from vaejax.run_records import find_run
 from vaejax.training import init_params
 from vaejax.training.checkpoint import Checkpoints
 
@@ -24,15 +25,30 @@ def load(run: str | Path) -> Run:
     validation, or else the last. Its data are read when they are asked for; the model can be used
     without them.
 
+    Args:
+      run: the folder, or <out>/<experiment>/<hash> with one seed; or, of what is below `runs`, the
+        name that it was given, or the first four or more digits of its hash.
+
+    Raises:
+      UserError: it is no run, or several, or its files are damaged.
+    """
+    folder = find_run(str(run))
+    file, seed = load_saved(folder)
+    directory = RunDirectory(folder)
+    summary = load_summary(directory.file("data.json"))
+    return run_of(directory, file, file.config, seed, summary)
+
+
+def load_saved(run: str | Path) -> tuple[ExperimentFile, int]:
+    """The experiment of a run's folder, with the configuration that was run, and its seed.
+
     Raises:
       UserError: it is no run, or its files are damaged.
     """
     directory = RunDirectory(Path(run))
     saved = directory.read_json("config.json", "experiment", "seed", "config")
     file = load_file(directory.file("experiment.py"), saved["experiment"])
-    config = from_json(type(file.config), saved["config"])
-    summary = load_summary(directory.file("data.json"))
-    return run_of(directory, file, config, saved["seed"], summary)
+    return file._replace(config=from_json(type(file.config), saved["config"])), saved["seed"]
 
 
 def run_of(

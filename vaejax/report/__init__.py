@@ -3,7 +3,7 @@
 from vaejax.report.comparison import comparison_tables, findings, print_comparison
 from vaejax.report.comparison_page import comparison_page
 from vaejax.report.page import save_figures, sections_of, write_page
-from vaejax.report.render import html, print_section, text_table
+from vaejax.report.render import html, print_section
 
 __all__ = [
     "comparison_page",
@@ -14,6 +14,5 @@ __all__ = [
     "print_section",
     "save_figures",
     "sections_of",
-    "text_table",
     "write_page",
 ]

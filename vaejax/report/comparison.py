@@ -7,7 +7,7 @@ import numpy as np
 
 from vaejax.evaluation.section import Table, format_error
 from vaejax.evaluation.statistics import paired_by_seed, paired_difference
-from vaejax.report.render import text_table
+from vaejax.text_table import text_table
 
 QUALITY = ("precision", "recall", "density", "coverage", "mmd")
 LOOSE = 1.0  # nats between annealing and importance sampling, above which a line says so
@@ -268,6 +268,6 @@ def comparison_tables(about: dict[str, Any]) -> dict[str, Table]:
 def print_comparison(about: dict[str, Any]) -> None:
     """The tables, the findings and the protocol."""
     for table in comparison_tables(about).values():
-        print(f"\n{text_table(table)}")
+        print(f"\n{text_table(*table)}")
     print()
     print("\n".join([*about["findings"], *protocol_lines(about)]))

@@ -40,9 +40,10 @@ def write_page(directory: RunDirectory) -> Path:
     # How it was measured is in each section: a run may be measured in several ways.
     trained = {name: value for name, value in config["config"].items() if name != "evaluate"}
     save_figures(directory, sections)
+    name = [directory.given_name] if directory.given_name else []
     page = html(
         "run",
-        title=f"{config['experiment']}, seed {config['seed']}",
+        title=", ".join([*name, config["experiment"], f"seed {config['seed']}"]),
         warning=made_by_other_version(directory) or "",
         opening=[
             *filter(

@@ -4,9 +4,9 @@ import base64
 from typing import Any
 
 import jinja2
-from tabulate import tabulate
 
-from vaejax.evaluation.section import Section, Table
+from vaejax.evaluation.section import Section
+from vaejax.text_table import text_table
 
 _TEMPLATES = jinja2.Environment(
     loader=jinja2.PackageLoader("vaejax.report"), autoescape=True, undefined=jinja2.StrictUndefined
@@ -19,24 +19,10 @@ def html(template: str, **values: Any) -> str:
     return _TEMPLATES.get_template(f"{template}.html.j2").render(**values)
 
 
-def text_table(table: Table) -> str:
-    """Columns aligned: the first and the last to the left, the others to the right."""
-    middle = ["right"] * (len(table.header) - 2)
-    alignment = ["left", *middle, "left"][: len(table.header)]
-    lines = tabulate(
-        [table.header, *table.rows],
-        tablefmt="plain",
-        colalign=alignment,
-        disable_numparse=True,
-        preserve_whitespace=True,
-    )
-    return "\n".join(line.rstrip() for line in lines.splitlines())
-
-
 def print_section(section: Section, *, notes: bool = True) -> None:
     """The protocol, the tables, and what they mean."""
     print(section.protocol)
     for table in section.tables:
-        print(text_table(table))
+        print(text_table(*table))
     for note in section.notes if notes else ():
         print(note)
