@@ -4,6 +4,7 @@ import contextlib
 import io
 import json
 import os
+import pty
 import shutil
 import signal
 import subprocess
@@ -80,6 +81,22 @@ def test_help_is_quick_and_names_every_command():
     )
     assert time.perf_counter() - started < 1.0
     assert all(f"  {command} " in result.stdout for command in COMMANDS)
+
+
+def test_no_colours_where_none_are_wanted():
+    """On a terminal, which has them otherwise."""
+    printed = {}
+    for name in ("NO_COLOR", "COLOURS"):
+        ours, theirs = pty.openpty()
+        environment = {k: v for k, v in os.environ.items() if k != "NO_COLOR"}
+        environment |= {name: "1", "TERM": "xterm"}
+        command = [sys.executable, "-m", "vaejax.cli", "runs", "--help"]
+        subprocess.run(command, stdout=theirs, env=environment, check=True)
+        printed[name] = os.read(ours, 100_000).decode()
+        os.close(ours)
+        os.close(theirs)
+    assert "\x1b[" in printed["COLOURS"]
+    assert "\x1b[" not in printed["NO_COLOR"] and "--json" in printed["NO_COLOR"]
 
 
 def test_a_run_explains_itself(runs):

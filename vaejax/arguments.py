@@ -2,7 +2,9 @@
 
 import contextlib
 import io
+import os
 import re
+import sys
 import typing
 from typing import Any, TypeVar
 
@@ -49,12 +51,15 @@ def in_options(error: UserError) -> str:
 
 @contextlib.contextmanager
 def _complaint_in_one_line(kind: type):
-    complaint = io.StringIO()
+    complaint, text = io.StringIO(), io.StringIO()
+    # What is no terminal is written to without colours.
+    shown = text if os.environ.get("NO_COLOR") else sys.stdout
     try:
-        with contextlib.redirect_stderr(complaint):
+        with contextlib.redirect_stderr(complaint), contextlib.redirect_stdout(shown):
             yield
     except SystemExit as stop:
         if not stop.code:
+            print(text.getvalue(), end="")
             raise
         if (error := _setting_error(kind, stop)) is not None:
             raise error from None

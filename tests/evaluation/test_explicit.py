@@ -36,7 +36,7 @@ def test_log_p_is_that_of_the_density_for_each_x():
 
 
 def test_samples_of_several_chunks_are_independent_draws():
-    _, means, xs = prior_samples(jax.random.key(0), GAUSSIAN, PARAMS, 1300)
+    means, xs = prior_samples(jax.random.key(0), GAUSSIAN, PARAMS, 1300)
     assert means is None
     assert xs.shape == (1300, 3)
     assert len(np.unique(xs, axis=0)) == 1300

@@ -19,7 +19,7 @@ _HEADER = ["run", "seed", "state", "began", "result", "settings that differ", "f
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    folder: Annotated[Path, tyro.conf.arg(name="dir"), tyro.conf.Positional] = Path("runs")
+    folder: Annotated[Path, tyro.conf.arg(metavar="DIR"), tyro.conf.Positional] = Path("runs")
     """What is below this folder is listed."""
     json: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """Print JSON: `runs`, and `seeds`, what several seeds came to together."""

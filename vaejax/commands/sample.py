@@ -56,7 +56,7 @@ def sample(arguments: list[str]) -> int:
     key = stream(options.seed, SAMPLE)
     source = "z ~ p(z)"
     if run.kind != "point mass":
-        _, means, samples = prior_samples(key, run.generative, run.params, options.count)
+        means, samples = prior_samples(key, run.generative, run.params, options.count)
     elif run.corrupt is None:
         raise UserError(
             f"{run.directory.path} is an autoencoder: it has no p(z) to draw z from, so it has "

@@ -22,7 +22,7 @@ from vaejax.evaluation.posterior import Posterior
 from vaejax.evaluation.run import Run
 from vaejax.evaluation.runner import carry_out
 from vaejax.evaluation.sample_quality import sample_quality
-from vaejax.evaluation.samples import Samples, prior_samples
+from vaejax.evaluation.samples import Samples, model_samples, prior_samples
 from vaejax.evaluation.section import Figure, Section, Table
 from vaejax.evaluation.summary import mean_and_errors, summarize
 
@@ -61,6 +61,7 @@ __all__ = [
     "linear_probe",
     "mean_and_errors",
     "mixing",
+    "model_samples",
     "once",
     "per_example",
     "pictures",

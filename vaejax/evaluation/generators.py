@@ -92,7 +92,7 @@ def generators_of(
 
 
 def _from(generative: GenerativeModel, theta: Any) -> Draw:
-    return lambda key, count: prior_samples(key, generative, Params(theta, ()), count)[1:]
+    return lambda key, count: prior_samples(key, generative, Params(theta, ()), count)
 
 
 def _autoregressive(run: Run) -> Generator:

@@ -84,10 +84,9 @@ def pictures(
     if has_density(q):
         rows = np.arange(count) % num_rows(examples.x)
         given = rows_of(examples.given, rows)
-        drawn = prior_samples(sample_key, generative, params, count, given)
-        result["samples"] = drawn.x
-        if drawn.means is not None:
-            result["sample_means"] = drawn.means
+        means, result["samples"] = prior_samples(sample_key, generative, params, count, given)
+        if means is not None:
+            result["sample_means"] = means
     result |= completions(reconstruct_key, generative, params, examples)
     if [leaf.shape for leaf in jax.tree.leaves(structure_of(joint.prior))] == [(2,)]:
         codes = None if has_density(q) else _codes(generative, inference, params, every)

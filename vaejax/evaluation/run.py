@@ -15,7 +15,7 @@ from vaejax.distributions import check_support, structure_of
 from vaejax.errors import SettingError, UserError
 from vaejax.evaluation.codes import Codes, encoder
 from vaejax.evaluation.kind import Kind, kind_of
-from vaejax.evaluation.samples import Samples, prior_samples
+from vaejax.evaluation.samples import Samples, model_samples
 from vaejax.evaluation.streams import ENCODE
 from vaejax.marginal_likelihood import Estimates, log_marginal_likelihood
 from vaejax.marginal_likelihood.log_marginal_likelihood import Estimator
@@ -144,7 +144,7 @@ class Run:
             )
         time = self.data.shape[0] if self.data.is_sequence else 0
         given = self._given("sample", n, time, given)
-        return prior_samples(key, self.generative, self.params, n, given)
+        return model_samples(key, self.generative, self.params, n, given)
 
     def log_likelihood(
         self,

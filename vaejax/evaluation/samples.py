@@ -1,5 +1,7 @@
 """Draws of a model: z ~ p(z), x ~ p(x | z)."""
 
+import functools
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -20,11 +22,27 @@ class Samples(NamedTuple):
 
 def prior_samples(
     key: Key, generative: GenerativeModel, params: Params, count: int, given: Given = ()
+) -> tuple[np.ndarray | None, np.ndarray]:
+    """(E[x | z], x) of `model_samples`."""
+    _, means, x = model_samples(key, generative, params, count, given)
+    return means, x
+
+
+def model_samples(
+    key: Key, generative: GenerativeModel, params: Params, count: int, given: Given = ()
 ) -> Samples:
     """`count` draws. `given` has one condition for each draw, or none."""
     joint = first_joint(generative, params, given)
-    at_once = draws_at_once(joint)
     latent = has_latent(joint.prior)
+    draws = _draws(generative, latent, draws_at_once(joint))
+    drawn = draws(params.generative, jax.random.split(key, count), given)
+    drawn = jax.tree.map(np.asarray, drawn)
+    return drawn if latent else drawn._replace(means=None)
+
+
+@functools.lru_cache(maxsize=16)
+def _draws(generative: GenerativeModel, latent: bool, at_once: int) -> Callable[..., Samples]:
+    """(theta, keys, given) -> draws; compiled once for a model."""
 
     def one(theta, pair):
         key, given = pair
@@ -40,9 +58,7 @@ def prior_samples(
     def draws(theta, keys, given):
         return jax.lax.map(lambda pair: one(theta, pair), (keys, given), batch_size=at_once)
 
-    drawn = draws(params.generative, jax.random.split(key, count), given)
-    drawn = jax.tree.map(np.asarray, drawn)
-    return drawn if latent else drawn._replace(means=None)
+    return draws
 
 
 def first_joint(generative: GenerativeModel, params: Params, given: Given) -> Joint:

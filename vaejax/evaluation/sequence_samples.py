@@ -25,7 +25,7 @@ def whole_sequences(
     these are known, their `lengths`, and the `actions` (count, time, a) that they are under."""
     own: Any = exists
     given: Any = () if actions is None else actions
-    _, means, samples = prior_samples(
+    means, samples = prior_samples(
         key, run.generative, run.params, len(exists), Conditions(own, given)
     )
 
