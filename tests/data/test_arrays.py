@@ -256,6 +256,63 @@ def test_names_of_arrays(save, names, found):
     assert line.endswith(f"found {found}")
 
 
+def test_labels_follow_their_examples(save):
+    """Through the shuffle and the splits; x and its fingerprint are as without them."""
+    rows = np.arange(40 * 3).reshape(40, 3) + 0.5
+    label = rows[:, 0].astype(int) % 7
+    for given in (label, np.array([f"class {c}" for c in label])):
+        data = load(save(x=rows, label=given))
+        for split in ("train", "validation", "test"):
+            np.testing.assert_array_equal(data.labels[split], getattr(data, split)[:, 0] // 1 % 7)
+        assert data.fingerprint == load(save(x=rows)).fingerprint
+        assert data.note.endswith("with labels of 7 classes, which no model is given")
+    assert data.label_names == tuple(f"class {c}" for c in range(7))
+    data = load(
+        save(train=rows[:30], train_label=label[:30], test=rows[30:], test_label=label[30:])
+    )
+    np.testing.assert_array_equal(data.labels["validation"], label[27:30])
+    np.testing.assert_array_equal(data.labels["test"], label[30:])
+
+
+@pytest.mark.parametrize(
+    ("entries", "said"),
+    [
+        (
+            {"x": REAL, "label": np.arange(39)},
+            "own.npz[label]: expected a label for each of the 40",
+        ),
+        ({"x": REAL, "label": REAL[:, 0]}, "expected whole numbers or names as labels"),
+        ({"x": REAL, "train_label": np.arange(40)}, "or for none their labels"),
+        ({"train": REAL, "test": REAL, "test_label": np.arange(40)}, "or for none their labels"),
+        ({"train": REAL, "test": REAL, "label": np.arange(40)}, "or for none their labels"),
+        (
+            {
+                "train": REAL,
+                "test": REAL,
+                "train_label": np.arange(40),
+                "test_label": np.arange(40).astype(str),
+            },
+            "labels are numbers in one split, names in another",
+        ),
+    ],
+)
+def test_labels_that_do_not_fit(save, entries, said):
+    assert said in refusal(save(**entries))
+
+
+@pytest.mark.parametrize("values", [np.arange(17).repeat(10).reshape(-1, 5), GREY, BINARY, REAL])
+def test_numbers_that_are_taken_as_real(save, values):
+    data = load(save(values), standardize=True)
+    assert (data.support, data.levels, data.train.dtype) == ("real", None, np.float32)
+    assert "log p(x) is of x in its own units" in data.note
+
+
+def test_real_numbers_are_of_own_data_and_not_binarized(save):
+    assert "standardize is of your own data" in refusal("digits", standardize=True)
+    line = refusal(save(GREY), standardize=True, binarization="dynamic")
+    assert "binarization dynamic makes them 0 or 1: give one" in line
+
+
 @pytest.mark.parametrize("validation", [-1, 40, 1000])
 def test_validation_out_of_range(save, validation):
     line = refusal(save(train=BINARY, test=BINARY), validation=validation)

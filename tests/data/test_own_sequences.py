@@ -60,10 +60,12 @@ def test_what_the_values_mean(save, values, support, dtype, words):
     assert isinstance(data, SequenceDataset)
     assert (data.name, data.support, data.train.dtype) == ("own", support, dtype)
     assert data.num_categories == (6 if support == "categories" else None)
-    assert data.note == (
+    note, _, how = data.note.partition("; ")
+    assert note == (
         f"own: 40 sequences of 2 to 6 frames of shape (3,) under 2 actions, {words}, taken as "
         "they are"
     )
+    assert ("in its own units" in how) == (support == "real")
     for split, rows in zip(SPLITS, (range(18), range(18, 20), range(20, 40)), strict=True):
         examples = data.examples(split)
         np.testing.assert_array_equal(data.lengths(split), LENGTH[list(rows)])
@@ -121,7 +123,7 @@ def test_missing_frames_are_kept_and_counted(save, values):
     path = save(**named(x=x, length=LENGTH))
     data = load(path, missing=True)
     assert list(data.summary.sequence.missing.values()) == [10, 0, 2]
-    assert data.note.endswith("taken as they are, 12 missing")
+    assert "taken as they are, 12 missing" in data.note
     train = data.split("train")
     if values is WHOLE:
         assert data.support == "categories" and data.num_categories == 6
@@ -213,7 +215,11 @@ def test_values_that_are_not_finite(save, name, bad):
 def test_whole_numbers_as_floats_are_not_guessed(save):
     line = refusal(save(x=WHOLE.astype(np.float32), length=LENGTH))
     assert "whole numbers from 0 to 5, stored as floats: save them as integers if they are" in line
-    assert "or standardize them to real values" in line
+    assert "or give standardize to take them as real numbers" in line
+    for values in (WHOLE.astype(np.float32), WHOLE, WHOLE - 1):
+        path = save(x=values, length=LENGTH)
+        data = load(path, standardize=True)
+        assert (data.support, data.train.dtype) == ("real", np.float32)
 
 
 @pytest.mark.parametrize("bad", [-1, 65_536])

@@ -1,13 +1,28 @@
 """A person's own arrays, from `.npz` or `.npy`; nothing in a file is ever executed."""
 
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from vaejax.data import labels
 from vaejax.data.dataset import Dataset
 from vaejax.data.division import of_one, with_validation
+from vaejax.data.layout import image_axes, is_grey
 from vaejax.data.summary import Binarization
 from vaejax.errors import SettingError, UserError
+
+STANDARDIZED = (
+    "a Gaussian likelihood standardizes each feature by its mean and standard deviation in "
+    "training, and log p(x) is of x in its own units"
+)
+
+
+class _Part(NamedTuple):
+    """Examples along the first axis, and their labels (n,), or ()."""
+
+    x: np.ndarray
+    label: Any
 
 
 def load(
@@ -16,10 +31,15 @@ def load(
     binarization: Binarization | None,
     validation: int | None,
     binarize: bool = True,
+    *,
+    standardize: bool = False,
+    eight_bits: bool = False,
+    done: str = "",
 ) -> Dataset:
     """Of the arrays that `read` gives: `train`, `test` and perhaps `validation` (by default the
-    last tenth of `train`); or one array (`.npy`, or the only entry of an `.npz`, under any other
-    name), of which a fixed shuffle gives 80 % train, 10 % validation, 10 % test.
+    last tenth of `train`); or one array (`.npy`, or the only one of an `.npz`, under any other
+    name), of which a fixed shuffle gives 80 % train, 10 % validation, 10 % test. Their labels are
+    `train_label`, ..., or `label`.
 
     Arrays are (n, ...), with shapes that agree after the first axis. Values: 0/1; whole numbers
     0..255 (intensity = value / 255); fractions in [0, 1] (intensities); or any real numbers, for a
@@ -28,26 +48,43 @@ def load(
     Where `binarization` is not given, intensities are binarized if `binarize` allows it and they
     are images of one channel, (height, width) or one more axis of length 1.
 
+    Args:
+      standardize: whether the values are real numbers, whatever they look like.
+      eight_bits: whether whole numbers are known to be intensities of 8 bits.
+      done: what was done to the values before, for the note.
+
     Raises:
       UserError: arrays that cannot be used: it says why.
-      SettingError: intensities that may be binarized but are no images of one channel.
+      SettingError: intensities that may be binarized but are no images of one channel; whole
+        numbers of an unknown scale.
     """
     own, tenth = _splits(path, entries)
-    sizes = {name: len(split) for name, split in own.items()}
+    sizes = {name: len(part.x) for name, part in own.items()}
     splits = with_validation(path, own, sizes, validation, tenth)
-    train, held, test = splits["train"], splits["validation"], splits["test"]
+    train, held, test = (splits[name].x for name in ("train", "validation", "test"))
     for name, split in (("validation", held), ("test", test)):
         if split.shape[1:] != train.shape[1:]:
             raise UserError(
                 f"{path}: train has examples of shape {train.shape[1:]}, {name} of "
                 f"{split.shape[1:]}: they must agree"
             )
-    levels, dtype = _scale(np.concatenate([s.reshape(-1) for s in (train, held, test)]))
+    levels, dtype = None, np.float32
+    if not standardize:
+        values = np.concatenate([s.reshape(-1) for s in (train, held, test)])
+        levels, dtype = _scale(path, values, eight_bits)
     if binarization is None:
         binarization = _usual_binarization(path, train.shape[1:], levels, dtype, binarize)
     train, held, test = (s.astype(dtype) for s in (train, held, test))
+    given = {name: part.label for name, part in splits.items() if not isinstance(part.label, tuple)}
+    numbers, names = labels.numbered(path, given)
     note = _note(path, train.shape[1:], levels, dtype, binarization)
-    return Dataset(path.stem, train, held, test, levels, binarization, note=note)
+    if numbers:
+        classes = len(np.unique(np.concatenate(list(numbers.values()))))
+        note += f"; with labels of {classes} classes, which no model is given"
+    note += f"; {done}" if done else ""
+    return Dataset(
+        path.stem, train, held, test, levels, binarization, numbers, note=note, label_names=names
+    )
 
 
 def _usual_binarization(
@@ -57,7 +94,7 @@ def _usual_binarization(
         return "static"
     if levels is None or not binarize:
         return "none"
-    if len(shape) == 2 or (len(shape) == 3 and 1 in (shape[0], shape[-1])):
+    if is_grey(shape):
         return "dynamic"
     what = "features" if len(shape) == 1 else "not images of one channel"
     likelihood = "discretized_logistic" if dtype == np.uint8 else "gaussian"
@@ -93,24 +130,35 @@ def _note(
         "threshold": f"x = 1 where {fraction} is above 1/2, else 0",
         "dynamic": f"x drawn as 1 with probability {fraction}, else 0, anew at each step",
     }[binarization]
-    return f"{path.stem}: {_values(levels, dtype)} of shape {shape}, {done}"
+    channels_first = " (channels, height, width)" if image_axes(shape) == (1, 2) else ""
+    note = f"{path.stem}: {_values(levels, dtype)} of shape {shape}{channels_first}, {done}"
+    return f"{note}; {STANDARDIZED}" if levels is None else note
 
 
-def _splits(path: Path, entries: dict[str, np.ndarray]) -> tuple[dict[str, np.ndarray], int]:
-    """The arrays by split, and how many examples a tenth is."""
-    single = len(entries) == 1 and not set(entries) <= {"train", "validation", "test"}
-    if not single and not {"train", "test"} <= set(entries) <= {"train", "validation", "test"}:
+def _splits(path: Path, entries: dict[str, np.ndarray]) -> tuple[dict[str, _Part], int]:
+    """The examples by split, and how many a tenth is."""
+    own = [name for name in entries if name != "label" and not name.endswith("_label")]
+    single = len(own) == 1 and not set(own) <= {"train", "validation", "test"}
+    complete = single or {"train", "test"} <= set(own) <= {"train", "validation", "test"}
+    label_of = {name: "label" if single else f"{name}_label" for name in own}
+    if not complete or set(entries) not in (set(own), {*own, *label_of.values()}):
         raise UserError(
             f"{path}: expected arrays named train, test and perhaps validation, or a single "
-            "array of another name; or, of sequences, x and length; found "
+            "array of another name, and for all of these or for none their labels train_label, "
+            "..., or label; or, of sequences, x and length; found "
             f"{', '.join(sorted(entries)) or 'none'}"
         )
-    for name, array in entries.items():
-        _check(array, f"{path}[{name}]")
+    parts = {}
+    for name in own:
+        _check(entries[name], f"{path}[{name}]")
+        label: Any = entries.get(label_of[name], ())
+        if not isinstance(label, tuple):
+            labels.check(f"{path}[{label_of[name]}]", label, len(entries[name]))
+        parts[name] = _Part(entries[name], label)
     if not single:
-        return entries, len(entries["train"]) // 10
-    (array,) = entries.values()
-    return of_one(path, array, len(array))
+        return parts, len(parts["train"].x) // 10
+    (part,) = parts.values()
+    return of_one(path, part, len(part.x))
 
 
 def read(path: Path) -> dict[str, np.ndarray]:
@@ -165,19 +213,21 @@ def _check(array: np.ndarray, what: str) -> None:
         )
 
 
-def _scale(values: np.ndarray) -> tuple[float | None, type]:
+def _scale(path: Path, values: np.ndarray, eight_bits: bool) -> tuple[float | None, type]:
     """(levels, dtype to store): see `Dataset.levels`."""
     low, high = values.min(), values.max()
     whole = low >= 0 and (values == np.round(values)).all()
     if whole and high <= 1:
         return 1, np.uint8
-    if whole and 128 <= high <= 255:  # eight bits, all of them in use
+    if whole and high <= 255 and (eight_bits or high >= 128):  # eight bits, all of them in use
         return 255, np.uint8
     if whole and high < 128:
-        raise UserError(
-            f"whole numbers from {low:g} to {high:g}: intensities go up to 255 (as fractions, to "
-            "1), so their scale is not known; divide by the value that means full intensity, "
-            "or, if they are no intensities, standardize them to real values"
+        raise SettingError(
+            f"{path}: whole numbers from {low:g} to {high:g}: intensities go up to 255 (as "
+            "fractions, to 1), so their scale is not known; divide by the value that means full "
+            "intensity, or, if they are no intensities, give standardize to take them as real "
+            "numbers",
+            "standardize",
         )
     if low >= 0 and high <= 1:
         return 1.0, np.float32

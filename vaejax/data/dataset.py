@@ -30,9 +30,10 @@ class Dataset:
       binarization: `dynamic`: training images are resampled, x_i ~ Bernoulli(intensity_i), at
         every step, evaluation images once from a fixed key; `threshold`: intensity > 1/2;
         `static`: the stored values are 0 and 1; `none`: intensities or real values as they are.
-      labels: per split, where the source has them.
+      labels: per split the class of each example (n,), where there are any. No model is given them.
       given: per split, what the examples are conditioned on, along the first axis.
       note: what was made of a person's own file, in one sentence.
+      label_names: of the labels 0, 1, ..., where they have names.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Dataset:
     labels: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
     given: dict[str, Any] = dataclasses.field(default_factory=dict)
     note: str = ""
+    label_names: tuple[str, ...] = ()
 
     def __post_init__(self):
         if self.binarization not in get_args(Binarization):

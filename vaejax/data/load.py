@@ -1,8 +1,10 @@
 """A data set by its name, or a person's own arrays by their path."""
 
+import os
 from pathlib import Path
+from typing import Any
 
-from vaejax.data import arrays, own_sequences
+from vaejax.data import arrays, own_images, own_sequences
 from vaejax.data.dataset import Dataset
 from vaejax.data.division import held_out
 from vaejax.data.sequences import SequenceDataset
@@ -18,7 +20,13 @@ def available() -> list[tuple[Source, str]]:
 
 
 def is_own_file(name: str) -> bool:
-    """Whether a data set's name is the path of a person's own file."""
+    """Whether a data set's name is the path of a person's own file or folder."""
+    if name in SOURCES or not name:
+        return False
+    return _is_array_file(name) or os.sep in name or Path(name).is_dir()
+
+
+def _is_array_file(name: str) -> bool:
     return name.endswith((".npz", ".npy"))
 
 
@@ -29,11 +37,12 @@ def load(
     validation: int | None = None,
     binarize: bool = True,
     missing: bool = False,
+    standardize: bool = False,
 ) -> Dataset:
     """Load a data set.
 
     Args:
-      name: one of `SOURCES`, or the path of an `.npz` or `.npy` file.
+      name: one of `SOURCES`, or the path of an `.npz` or `.npy` file or of a folder of images.
       binarization: by default the data set's usual one; for files `static` for 0/1 values,
         `dynamic` for images of one channel, `none` for real values. Other intensities (colour
         images, features) have no default. Sequences are taken as they are.
@@ -42,30 +51,66 @@ def load(
         published validation split takes only the size of that split.
       binarize: False to keep intensities as they are where `binarization` is not given.
       missing: whether frames of a person's own sequences may be NaN: these are missing.
+      standardize: whether the numbers of a person's own file are real-valued features also where
+        they are whole or in [0, 1]. A Gaussian likelihood standardizes these.
 
     Raises:
       UserError: no such data set; or values, shapes or sizes that cannot be used.
     """
-    path = Path(name)
-    own = arrays.read(path) if is_own_file(name) else None
-    if own is not None and own_sequences.has_lengths(own):
-        return own_sequences.load(path, own, binarization, validation, missing)
-    if missing:
-        raise SettingError(
-            f"missing is of your own sequences, which an .npz has with their lengths; {name} has "
-            "none: leave it out",
-            "missing",
-        )
-    if own is not None:
-        return arrays.load(path, own, binarization, validation, binarize)
+    if is_own_file(name):
+        return _load_own(Path(name), binarization, validation, binarize, missing, standardize)
+    for field, of, given in (
+        ("missing", "your own sequences", missing),
+        ("standardize", "your own data", standardize),
+    ):
+        if given:
+            raise SettingError(f"{field} is of {of}, not of {name}: leave it out", field)
     if name not in SOURCES:
         names = ", ".join(SOURCES)
-        raise UserError(f"unknown data set {name!r}: expected {names}, or a .npz or .npy file")
+        raise UserError(
+            f"unknown data set {name!r}: expected {names}, or a .npz or .npy file, or a folder of "
+            "images"
+        )
     source = SOURCES[name]
     usual: Binarization = (
         source.binarization if binarize or source.binarization == "static" else "none"
     )
     return _load_source(source, binarization or usual, validation)
+
+
+def _load_own(
+    path: Path,
+    binarization: Binarization | None,
+    validation: int | None,
+    binarize: bool,
+    missing: bool,
+    standardize: bool,
+) -> Dataset:
+    about: dict[str, Any] = {}
+    if _is_array_file(path.name):
+        entries = arrays.read(path)
+    else:
+        path = path.absolute()
+        entries, done = own_images.read(path)
+        about = {"eight_bits": True, "done": done}
+    if standardize and binarization not in (None, "none"):
+        raise SettingError(
+            f"standardize takes the values as real numbers, and binarization {binarization} makes "
+            "them 0 or 1: give one",
+            "standardize",
+            "binarization",
+        )
+    if own_sequences.has_lengths(entries):
+        return own_sequences.load(path, entries, binarization, validation, missing, standardize)
+    if missing:
+        raise SettingError(
+            f"missing is of your own sequences, which an .npz has with their lengths; {path} has "
+            "none: leave it out",
+            "missing",
+        )
+    return arrays.load(
+        path, entries, binarization, validation, binarize, standardize=standardize, **about
+    )
 
 
 def _load_source(source: Source, binarization: Binarization, validation: int | None) -> Dataset:

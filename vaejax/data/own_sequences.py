@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from vaejax.data.arrays import check_numbers
+from vaejax.data.arrays import STANDARDIZED, check_numbers
 from vaejax.data.division import of_one, with_validation
 from vaejax.data.sequences import SequenceDataset
 from vaejax.data.summary import Binarization
@@ -33,6 +33,9 @@ class _Kind(NamedTuple):
     num_categories: int | None = None
 
 
+_REAL = _Kind("real numbers", np.float32)
+
+
 def has_lengths(entries: dict[str, np.ndarray]) -> bool:
     """Whether a file's arrays are sequences."""
     return any("length" in name for name in entries)
@@ -44,6 +47,7 @@ def load(
     binarization: Binarization | None,
     validation: int | None,
     missing: bool,
+    standardize: bool = False,
 ) -> SequenceDataset:
     """Sequences x (n, time, ...) with their `length` (n,) and perhaps `actions` (n, time, action)
     or (n, time), of which a fixed shuffle gives 80 % train, 10 % validation, 10 % test; or `train`
@@ -56,6 +60,7 @@ def load(
     Args:
       missing: whether frames that are all NaN are missing. Categories are then whole numbers in an
         array of floats.
+      standardize: whether the values are real numbers, whatever they look like.
 
     Raises:
       UserError: arrays that cannot be used: it says why, and which sequence is the first.
@@ -67,7 +72,7 @@ def load(
     _check_agreement(path, parts)
     longest = max(int(part.length.max()) for part in parts.values())
     parts = {prefix: _cleared(part, longest) for prefix, part in parts.items()}
-    kind = _kind_of(path, parts)
+    kind = _REAL if standardize else _kind_of(path, parts)
     parts = {prefix: part._replace(x=_stored(part.x, kind)) for prefix, part in parts.items()}
     if "" in parts:
         own, usual = of_one(path, parts[""], len(parts[""].x))
@@ -235,19 +240,21 @@ def _kind_of(path: Path, parts: dict[str, _Part]) -> _Kind:
     if np.all((values == 0) | (values == 1)):
         return _Kind("0 and 1", np.float32 if any_missing else np.uint8, levels=1)
     if not integers and not np.all(values == np.round(values)):
-        return _Kind("real numbers", np.float32)
+        return _REAL
     low, high = values.min(), values.max()
     if not integers and not any_missing:
-        raise UserError(
+        raise SettingError(
             f"{path}: whole numbers from {low:g} to {high:g}, stored as floats: save them as "
-            "integers if they are categories, or standardize them to real values"
+            "integers if they are categories, or give standardize to take them as real numbers",
+            "standardize",
         )
     if low < 0 or high >= MOST_CATEGORIES:
         name, i = _first_outside(parts)
-        raise UserError(
+        raise SettingError(
             f"{path}[{name}]: sequence {i} has whole numbers outside 0 to {MOST_CATEGORIES - 1}, "
             f"which are no categories (they go from {low:.0f} to {high:.0f}): number the "
-            "categories from 0, or standardize the values to real numbers"
+            "categories from 0, or give standardize to take them as real numbers",
+            "standardize",
         )
     return _Kind(f"categories 0 to {high:.0f}", np.int32, num_categories=int(high) + 1)
 
@@ -288,4 +295,5 @@ def _note(path: Path, parts: dict[str, _Part], kind: _Kind) -> str:
     missing = sum(int(missing_frames(part.x, axes=2).sum()) for part in parts.values())
     if not isinstance(first.actions, tuple):
         note += f" under {first.actions.shape[-1]} actions"
-    return f"{note}, {kind.words}, taken as they are" + (f", {missing} missing" if missing else "")
+    note += f", {kind.words}, taken as they are" + (f", {missing} missing" if missing else "")
+    return f"{note}; {STANDARDIZED}" if kind == _REAL else note

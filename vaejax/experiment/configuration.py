@@ -32,7 +32,8 @@ class Data:
     """Data and protocol."""
 
     name: str = "digits"
-    """A name that `vaejax data` lists, or the path of an .npz or .npy file."""
+    """A name that `vaejax data` lists, or the path of an .npz or .npy file or of a folder of
+    images."""
     binarization: Binarization | None = None
     """How grey values become binary; by default what the likelihood needs, else the data set's
     usual way."""
@@ -41,6 +42,9 @@ class Data:
     missing: bool = False
     """Whether frames of your own sequences that are NaN are missing, and left out of the
     likelihood."""
+    standardize: bool = False
+    """Whether your own numbers are real-valued features also where they are whole or in [0, 1]. A
+    Gaussian likelihood standardizes real values; log p(x) is of them in their own units."""
 
 
 PriorName = Literal["normal", "mixture", "vamp", "flow"]

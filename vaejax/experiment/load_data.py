@@ -22,6 +22,7 @@ def load_data(config: Config) -> Dataset:
             validation=config.data.validation,
             binarize="binary" in likelihood.support,
             missing=config.data.missing,
+            standardize=config.data.standardize,
         )
     except SettingError as error:
         raise error.within("data") from None

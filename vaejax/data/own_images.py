@@ -1,0 +1,154 @@
+"""A person's own folder of PNG and JPEG images."""
+
+from collections import Counter
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import PIL.Image
+import PIL.ImageOps
+
+from vaejax.errors import UserError
+
+_SPLITS = {"train", "validation", "test"}
+_MODES = {"1": "L", "L": "L", "LA": "L", "RGB": "RGB", "RGBA": "RGB", "P": "RGB", "PA": "RGB"}
+
+
+class _File(NamedTuple):
+    """An image file, and its label: the name of the sub-folder it is in, if any."""
+
+    path: Path
+    label: str | None
+
+
+def read(folder: Path) -> tuple[dict[str, np.ndarray], str]:
+    """(arrays, what was done to the images): the arrays that an `.npz` would have, uint8
+    (n, h, w) of grey images, (n, h, w, 3) of colour: `train`, `test` and perhaps `validation`, or
+    `images`; and their labels, where the images are in sub-folders, whose names these are.
+
+    Images are in the order of their file names; with sub-folders, in a fixed shuffle, since the
+    first examples of a split would all be of one class. Hidden files are left out.
+
+    Raises:
+      UserError: no images, or other files; of different sizes; some grey, some colour; with
+        transparent pixels or more than 8 bits.
+    """
+    if not folder.is_dir():
+        raise UserError(
+            f"no data in {folder}: expected a folder of PNG and JPEG images, or a .npz or .npy file"
+        )
+    inside = _visible(folder)
+    splits = sorted(path.name for path in inside if path.is_dir() and path.name in _SPLITS)
+    if splits and not ({"train", "test"} <= set(splits) and len(splits) == len(inside)):
+        raise UserError(
+            f"{folder}: expected folders train, test and perhaps validation, and nothing else; "
+            f"found {_listed(inside)}"
+        )
+    files = {split: _files(folder / split) for split in splits} or {"images": _files(folder)}
+    labelled = {split: of[0].label is not None for split, of in files.items()}
+    if len(set(labelled.values())) > 1:
+        with_labels, without = sorted(splits, key=lambda split: not labelled[split])[
+            :: len(splits) - 1
+        ]
+        raise UserError(
+            f"{folder}: {with_labels} has sub-folders, which are labels, and {without} has none: "
+            "give all of them sub-folders, or none"
+        )
+    images, done = _decoded([file.path for of in files.values() for file in of])
+    entries, start = {}, 0
+    for split, of in files.items():
+        entries[split] = images[start : start + len(of)]
+        start += len(of)
+        if labelled[split]:
+            name = "label" if split == "images" else f"{split}_label"
+            entries[name] = np.array([file.label for file in of])
+    return entries, done
+
+
+def _visible(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+
+
+def _listed(paths: list[Path]) -> str:
+    names = [path.name for path in paths]
+    return ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
+
+
+def _files(folder: Path) -> list[_File]:
+    """The images of a split."""
+    inside = _visible(folder)
+    folders = [path for path in inside if path.is_dir()]
+    if folders and len(folders) < len(inside):
+        file = next(path for path in inside if not path.is_dir())
+        raise UserError(
+            f"{folder}: expected images, or sub-folders of images, whose names are their labels; "
+            f"found both: {file.name} beside {folders[0].name}"
+        )
+    files = [_File(path, None) for path in inside]
+    if folders:
+        files = [_File(path, sub.name) for sub in folders for path in _images_of_class(sub)]
+        order = np.random.RandomState(0).permutation(len(files))
+        files = [files[i] for i in order]
+    if not files:
+        raise UserError(f"{folder} is empty: expected PNG or JPEG images")
+    return files
+
+
+def _images_of_class(folder: Path) -> list[Path]:
+    inside = _visible(folder)
+    deeper = next((path for path in inside if path.is_dir()), None)
+    if deeper is not None or not inside:
+        found = f"the folder {deeper.name}" if deeper else "none"
+        raise UserError(f"{folder}: expected PNG or JPEG images of one class; found {found}")
+    return inside
+
+
+def _decoded(paths: list[Path]) -> tuple[np.ndarray, str]:
+    """All images, and what was done to them."""
+    images: list[np.ndarray] = []
+    done: Counter = Counter()
+    for path in paths:
+        image, changes = _decode(path)
+        done.update(changes)
+        if images and image.shape != images[0].shape:
+            _refuse_difference(paths[0], images[0], path, image)
+        images.append(image)
+    return np.stack(images), ", ".join(f"{count} {change}" for change, count in done.items())
+
+
+def _refuse_difference(first_path: Path, first: np.ndarray, path: Path, image: np.ndarray) -> None:
+    if image.ndim != first.ndim:
+        kinds = {2: "grey", 3: "colour"}
+        raise UserError(
+            f"expected images that are all grey or all colour; {first_path} is {kinds[first.ndim]} "
+            f"and {path} {kinds[image.ndim]}: convert them"
+        )
+    sizes = [f"{shape[1]} x {shape[0]} pixels" for shape in (first.shape, image.shape)]
+    raise UserError(
+        f"expected images of one size; {first_path} has {sizes[0]} and {path} {sizes[1]}: "
+        "resize or crop them"
+    )
+
+
+def _decode(path: Path) -> tuple[np.ndarray, list[str]]:
+    """(height, width) or (height, width, 3), and what was changed."""
+    try:
+        image: Any = PIL.Image.open(path, formats=("PNG", "JPEG"))
+        image = PIL.ImageOps.exif_transpose(image)
+        image.load()
+    except Exception:  # a damaged file raises anything
+        raise UserError(
+            f"{path} is no PNG or JPEG image that can be read: take it out of the folder"
+        ) from None
+    mode, changes = image.mode, []
+    if mode not in _MODES:
+        raise UserError(
+            f"{path}: expected 8-bit grey or RGB pixels; got Pillow's mode {mode}: convert it"
+        )
+    if mode in ("P", "PA"):
+        changes.append("with a palette made RGB")
+    if "A" in mode or "transparency" in image.info:
+        if np.asarray(image.convert("RGBA"))[..., 3].min() < 255:
+            raise UserError(f"{path} has transparent pixels: put it on a background")
+        changes.append("with an opaque alpha channel left out")
+    return np.asarray(image.convert(_MODES[mode]), np.uint8), changes
