@@ -9,6 +9,7 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 import vaejax
@@ -23,6 +24,7 @@ from vaejax.experiment import (
     Config,
     Data,
     LikelihoodKind,
+    Regularization,
     SequenceConfig,
     find,
     folders,
@@ -30,11 +32,13 @@ from vaejax.experiment import (
     identity,
     load,
     load_data,
+    masked_pair,
     mlp_pair,
     to_json,
 )
 from vaejax.objectives import elbo
 from vaejax.training import Train, fit, init_params
+from vaejax.types import Example, bind
 
 ROOT = Path(__file__).resolve().parent.parent
 RNG = np.random.RandomState(0)
@@ -204,6 +208,53 @@ def test_a_new_likelihood_is_a_distribution_and_an_entry(monkeypatch):
 
 def objective(key, q, joint, x, step):
     return elbo(key, q, joint, x)
+
+
+# Convolutions
+
+
+@pytest.mark.parametrize("shape", [(8, 8), (9, 11, 3), (3, 13, 8), (1, 8, 9)])
+@pytest.mark.parametrize("likelihood", ["bernoulli", "discretized_logistic", "gaussian"])
+def test_convolutions_fit_every_image_and_likelihood(shape, likelihood):
+    values = RNG.randint(0, 256, (20, *shape)).astype(np.uint8)
+    levels, binarization = 255, "dynamic" if likelihood == "bernoulli" else "none"
+    if likelihood == "gaussian":
+        values, levels = RNG.normal(size=values.shape).astype(np.float32), None
+    data = Dataset("own", values, values[:5], values[:5], levels, binarization)
+    model = MLP(2, (5,), likelihood=likelihood, kind="conv", channels=(3, 4))
+    pair = mlp_pair(model, data.summary, inference.diagonal_gaussian)
+
+    def one(key, x):
+        joint, q, x = bind(*pair, init_params(key, *pair)[0], Example(x))
+        return joint.log_prob(x, q.mean()), joint.sample(key)[1]
+
+    log_p, x = jax.eval_shape(one, jax.random.key(0), data.split("train", 1)[0])
+    assert (log_p.shape, x.shape) == ((), shape)
+
+
+def test_convolutions_train():
+    model = MLP(4, (16,), kind="conv", channels=(8,))
+    dataset = load_data(Config(Data("digits"), model))
+    pair = mlp_pair(model, dataset.summary, inference.diagonal_gaussian)
+    xs = dataset.split("train")
+    optimizer = optax.adam(0.01)
+    values = fit(jax.random.key(0), *pair, objective, xs, num_steps=60, optimizer=optimizer)[1]
+    assert np.mean(values[-10:]) > np.mean(values[:10]) + 1
+
+
+def test_convolutions_are_of_images():
+    values = RNG.normal(size=(20, 9)).astype(np.float32)
+    for x in (values, values.reshape(20, 3, 3), values[:, :8].reshape(20, 2, 2, 2)):
+        data = Dataset("own", x, x[:5], x[:5], None, "none")
+        with pytest.raises(SettingError, match=r"model\.kind conv expects images") as caught:
+            mlp_pair(MLP(2, likelihood="gaussian", kind="conv"), data.summary, inference.point_mass)
+        assert "--model.kind" in in_options(caught.value)
+    digits = load_data(Config(Data("digits"))).summary
+    with pytest.raises(SettingError, match="spectral norm is of dense layers"):
+        spectral = Regularization(spectral_norm=True).decoder()
+        mlp_pair(MLP(2, kind="conv"), digits, inference.point_mass, decoder=spectral)
+    with pytest.raises(SettingError, match=r"model\.kind must be mlp"):
+        masked_pair(MLP(2, kind="conv"), digits, (5,), 0.1)
 
 
 # Densities

@@ -30,6 +30,23 @@ from vaejax.run_directory import matmul_precision, versions
 
 _BENCH_CALLS = 7
 
+_OWN_DATA = """\
+your own: --data.name FILE or FOLDER; a sentence says what was made of it
+  .npz: train, test, perhaps validation; or one array, which is split 80:10:10. As is .npy.
+    labels (never modelled): train_label, test_label, ...; or label. Numbers or names.
+    sequences: x (n, T, ...) and length (n,), perhaps actions; or train, train_length, ...
+  folder: PNG or JPEG images of one size, all grey or all colour; or train/, test/, perhaps
+    validation/ with images. Sub-folders of images are labels.
+  layout: examples along the first axis; images (n, h, w), (n, h, w, 1 or 3) or (n, 1 or 3, h, w)
+  values                     are                            --model.likelihood
+    0 and 1                  binary                         bernoulli
+    whole numbers to 255     8-bit intensities, value/255   bernoulli (drawn as 0 or 1),
+                             (the largest 128 or more)      discretized_logistic (as they are)
+    fractions in [0, 1]      intensities                    bernoulli (drawn), gaussian
+    other numbers            real-valued features           gaussian (it standardizes each)
+    integers, of sequences   categories 0, 1, ...           categorical
+  --data.standardize takes any of them as real-valued features."""
+
 
 def experiments(arguments: list[str]) -> int:
     """List the experiment files with their docstrings."""
@@ -73,8 +90,7 @@ def data(arguments: list[str]) -> int:
         if not where.startswith("not here"):
             protocol = data_sets.load(source.name).protocol()
             print(f"  {', '.join(f'{key} {value}' for key, value in protocol.items())}")
-    print("your own: --data.name FILE.npz with arrays train, test and perhaps validation")
-    print("  of sequences: with arrays x, length (frames of each) and perhaps actions")
+    print(_OWN_DATA)
     return 0
 
 

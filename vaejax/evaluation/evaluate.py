@@ -24,6 +24,7 @@ from vaejax.errors import UserError, require
 from vaejax.evaluation.evaluation_section import evaluation_section
 from vaejax.evaluation.exact_log_p import exact_blocks, exact_reason
 from vaejax.evaluation.latent_use import latent_use
+from vaejax.evaluation.marginals import num_drawn
 from vaejax.evaluation.measurement import (
     Arrays,
     Measurement,
@@ -95,7 +96,7 @@ def evaluate(run: Run, settings: Evaluate) -> list[Part]:
     `latent_use`; `frames` and `missing_frames` instead: how many there are in each.
 
     Of all examples together: what `latent_use` and `pictures` give, or `sequence_pictures`, and
-    `labels`.
+    `labels` with their `label_names`.
 
     Example i uses fold_in(fold_in(key, i), 0 or 1): no value depends on batches or devices.
     """
@@ -165,7 +166,10 @@ def _together(run: Run, settings: Evaluate, examples: Example) -> Arrays:
     labels = run.dataset.labels.get(settings.split)
     if labels is not None:
         arrays["labels"] = labels[:count]
-    return arrays | pictures(run.stream(PICTURES), *model, examples)
+        if run.dataset.label_names:
+            arrays["label_names"] = np.array(run.dataset.label_names)
+    drawn = {"count": num_drawn(*run.data.shape)} if len(run.data.shape) == 1 else {}
+    return arrays | pictures(run.stream(PICTURES), *model, examples, **drawn)
 
 
 def _block(run: Run, num_samples: int) -> int:

@@ -5,7 +5,10 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 
-from vaejax.evaluation.section import BLUE, GREY, Figure, is_image, show
+from vaejax.evaluation.marginals import marginals_figure
+from vaejax.evaluation.section import BLUE, GREY, Figure, is_binary, is_image, show
+
+_MOST_NAMED, _LABEL = 20, "label (never trained on)"
 
 
 def evaluation_figures(about: dict[str, Any], arrays: dict[str, np.ndarray]) -> list[Figure]:
@@ -21,6 +24,9 @@ def evaluation_figures(about: dict[str, Any], arrays: dict[str, np.ndarray]) -> 
             figures.append(Figure("completions", lambda: _completions(arrays, split)))
         if "manifold" in arrays:
             figures.append(Figure("manifold", lambda: _manifold(arrays, point_mass)))
+    elif arrays["originals"].ndim == 2 and "samples" in arrays:
+        pair = arrays["originals"], arrays["samples"]
+        figures.append(Figure("marginals", lambda: marginals_figure(*pair, split)))
     if "kl_per_dimension" in arrays:
         figures.append(Figure("kl_per_dimension", lambda: _kl(arrays["kl_per_dimension"])))
     if "code" in arrays and arrays["code"].shape[1:] == (2,):
@@ -31,8 +37,9 @@ def evaluation_figures(about: dict[str, Any], arrays: dict[str, np.ndarray]) -> 
 def _reconstructions(arrays, split):
     originals, means = arrays["originals"][:40], arrays["reconstructions"][:40]
     figure, axes = plt.subplots(1, 2, figsize=(9, 5))
-    show(axes[0], originals, 8, f"{split} examples x")
-    show(axes[1], means, 8, "reconstructions E[x | z], z ~ q(z | x)")
+    ink = is_binary(originals)
+    show(axes[0], originals, 8, f"{split} examples x", ink=ink)
+    show(axes[1], means, 8, "reconstructions E[x | z], z ~ q(z | x)", ink=ink)
     return (
         figure,
         f"{split.title()} examples, and the decoder's mean at a draw of the code of each.",
@@ -42,14 +49,15 @@ def _reconstructions(arrays, split):
 def samples_figure(arrays, source="z ~ p(z)"):
     """Samples, beside their means E[x | z] where the model has them; `source`: where z is from."""
     samples = arrays["samples"][:64]
+    ink = is_binary(samples)
     if "sample_means" not in arrays:
         figure, axis = plt.subplots(figsize=(4.8, 4.8))
-        show(axis, samples, 8, "x ~ p(x)")
+        show(axis, samples, 8, "x ~ p(x)", ink=ink)
         return figure, "Samples of the model: exact draws x ~ p(x)."
     means = arrays["sample_means"][:64]
     figure, axes = plt.subplots(1, 2, figsize=(9, 4.8))
-    show(axes[0], means, 8, f"E[x | z],  {source}")
-    show(axes[1], samples, 8, f"x ~ p(x | z),  {source}")
+    show(axes[0], means, 8, f"E[x | z],  {source}", ink=ink)
+    show(axes[1], samples, 8, f"x ~ p(x | z),  {source}", ink=ink)
     return figure, "Samples of the model: the mean of p(x | z), and x itself, for z from the prior."
 
 
@@ -57,9 +65,10 @@ def _completions(arrays, split):
     originals, completions = arrays["originals"][:40], arrays["completions"][:40]
     known = np.where(arrays["completions_known"], originals, 0.5)
     figure, axes = plt.subplots(1, 3, figsize=(12, 5))
-    show(axes[0], originals, 8, f"{split} examples x")
-    show(axes[1], known, 8, "what is given")
-    show(axes[2], completions, 8, "the rest ~ p(rest | given)")
+    ink = is_binary(originals)
+    show(axes[0], originals, 8, f"{split} examples x", ink=ink)
+    show(axes[1], known, 8, "what is given", ink=ink)
+    show(axes[2], completions, 8, "the rest ~ p(rest | given)", ink=ink)
     return figure, (
         f"{split.title()} examples, the first half of each in the model's order, and one exact "
         "draw of the second half given the first."
@@ -72,17 +81,26 @@ def _manifold(arrays, point_mass):
     grid = images.reshape(side, side, *images.shape[1:])[::-1].reshape(images.shape)
     figure, axes = plt.subplots(figsize=(7, 7))
     where = "over 98 % of the codes" if point_mass else "at the prior's quantiles 0.01 to 0.99"
-    show(axes, grid, side, f"E[x | z] on a grid of z {where}: $z_1$ rightwards, $z_2$ upwards")
+    title = f"E[x | z] on a grid of z {where}: $z_1$ rightwards, $z_2$ upwards"
+    show(axes, grid, side, title, ink=is_binary(arrays["originals"]))
     return figure, f"The two-dimensional latent space, decoded on a grid {where}."
 
 
 def _codes(arrays, split):
     code, labels = arrays["code"], arrays.get("labels")
     figure, axes = plt.subplots(figsize=(6, 5))
-    colour = {"c": labels, "cmap": "tab10"} if labels is not None else {"color": BLUE}
-    points = axes.scatter(code[:, 0], code[:, 1], s=5, **colour)
-    if labels is not None:
-        figure.colorbar(points, ticks=np.unique(labels), label="label (never trained on)")
+    present = [] if labels is None else np.unique(labels)
+    if labels is None:
+        axes.scatter(code[:, 0], code[:, 1], s=5, color=BLUE)
+    elif len(present) > _MOST_NAMED:
+        points = axes.scatter(code[:, 0], code[:, 1], s=5, c=labels)
+        figure.colorbar(points, label=_LABEL)
+    else:
+        colours = plt.get_cmap("tab10" if len(present) <= 10 else "tab20").colors
+        for label, colour in zip(present, colours, strict=False):
+            name = arrays["label_names"][label] if "label_names" in arrays else label
+            axes.scatter(*code[labels == label].T, s=5, color=colour, label=name)
+        axes.legend(title=_LABEL, bbox_to_anchor=(1, 1), loc="upper left", fontsize=8)
     axes.set_xlabel("$z_1$")
     axes.set_ylabel("$z_2$")
     axes.set_aspect("equal")

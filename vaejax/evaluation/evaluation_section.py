@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from vaejax.evaluation.evaluation_figures import evaluation_figures
+from vaejax.evaluation.marginals import marginals_table
 from vaejax.evaluation.section import HEADER, Section, Table, format_error
 from vaejax.evaluation.sequence_figures import sequence_figures
 
@@ -97,10 +98,14 @@ def evaluation_section(about: dict[str, Any], arrays: dict[str, dict[str, np.nda
     if missing in _MISSING:
         notes.append(_MISSING[missing])
     figures = sequence_figures if "per_frame" in about["summary"] else evaluation_figures
+    tables = [Table(HEADER, evaluation_rows(about))]
+    if "samples" in whole and whole["originals"].ndim == 2 and "per_frame" not in about["summary"]:
+        pair = whole["originals"], whole["samples"]
+        tables.append(marginals_table(*pair, about["settings"]["split"]))
     return Section(
         "Evaluation",
         protocol_line(about),
-        [Table(HEADER, evaluation_rows(about))],
+        tables,
         notes,
         figures(about, whole),
     )

@@ -5,7 +5,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 
-from vaejax.evaluation.section import Figure, Section, Table, data_line, is_image
+from vaejax.evaluation.section import Figure, Section, Table, data_line, is_binary, is_image, show
 
 # Contours of the regions that hold these shares of each density.
 _SHARES = (0.5, 0.9, 0.99)
@@ -43,9 +43,8 @@ def _figure(about: dict[str, Any], arrays: dict[str, np.ndarray]):
     panels = list(grid[0])
     if is_image(x[None]):
         axes = panels.pop(0)
-        axes.imshow(np.squeeze(x), cmap="gray")
-        axes.set_title(f"x: {settings['split']} {settings['example']}", fontsize=10)
-        axes.axis("off")
+        title = f"x: {settings['split']} {settings['example']}"
+        show(axes, x[None], 1, title, ink=is_binary(x))
     first, second = arrays["first"], arrays["second"]
     for axes, name in zip(panels, names, strict=True):
         axes.pcolormesh(

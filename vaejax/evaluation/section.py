@@ -14,6 +14,8 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 
+from vaejax.data import image_axes
+
 BLUE, ORANGE, GREY = "#1f5fa8", "#d9822b", "#666666"
 HEADER = ["", "mean", "+- MC", "+- data", "unit, meaning"]
 
@@ -97,13 +99,17 @@ def data_line(about: dict[str, Any]) -> str:
 
 
 def is_image(x: np.ndarray) -> bool:
-    """Whether many x are images: (n, h, w), or (n, h, w, 1 or 3)."""
-    return x.ndim == 3 or (x.ndim == 4 and x.shape[-1] in (1, 3))
+    """Whether many x are images: (n, h, w), or these with 1 or 3 channels, first or last."""
+    return image_axes(x.shape[1:]) is not None
+
+
+def is_binary(x: np.ndarray) -> bool:
+    """Whether all values are 0 or 1."""
+    return bool(np.all((x == 0) | (x == 1)))
 
 
 def mosaic(images: np.ndarray, columns: int) -> np.ndarray:
-    """(n, h, w) or (n, h, w, c) images side by side with a thin gap, values in [0, 1]."""
-    images = images[..., 0] if images.ndim == 4 and images.shape[-1] == 1 else images
+    """(n, h, w) or (n, h, w, 3) images side by side with a thin white gap, values in [0, 1]."""
     rows = -(-len(images) // columns)
     height, width = images.shape[1:3]
     gap = max(1, height // 14)
@@ -116,13 +122,19 @@ def mosaic(images: np.ndarray, columns: int) -> np.ndarray:
     return canvas
 
 
-def show(axes: Any, images: np.ndarray, columns: int, title: str, **font: Any) -> None:
-    """Images in a mosaic; ink on paper: 1 is black, and the gaps stay white."""
+def show(
+    axes: Any, images: np.ndarray, columns: int, title: str, *, ink: bool = False, **font: Any
+) -> None:
+    """Images in a mosaic: those for which `is_image` holds. With `ink` those of one channel are
+    drawn as on paper, 1 black; binary images are."""
+    if image_axes(images.shape[1:]) == (1, 2):
+        images = np.moveaxis(images, 1, -1)
+    if images.ndim == 4 and images.shape[-1] == 1:
+        images = images[..., 0]
     low, high = images.min(), images.max()
     if low < 0 or high > 1:  # real values: their range is what is shown
         images, title = (images - low) / (high - low), f"{title}, {low:.3g} to {high:.3g}"
-    colour = images.ndim == 4 and images.shape[-1] == 3
-    canvas = mosaic(images if colour else 1.0 - images, columns)
+    canvas = mosaic(1.0 - images if ink and images.ndim == 3 else images, columns)
     axes.imshow(canvas, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
     axes.set_title(title, **({"fontsize": 10} | font))
     axes.axis("off")

@@ -52,7 +52,7 @@ PriorName = Literal["normal", "mixture", "vamp", "flow"]
 
 @dataclasses.dataclass(frozen=True)
 class MLP:
-    """Two multilayer perceptrons, the decoder mirroring the encoder."""
+    """Two networks, the decoder mirroring the encoder."""
 
     latent_dim: int = 50
     """Dimensions of z."""
@@ -66,10 +66,18 @@ class MLP:
     """p(z): N(0, I), or a learned mixture of Gaussians, VampPrior or coupling flow."""
     prior_components: int = 50
     """Components of a mixture; pseudo-inputs of a VampPrior."""
+    kind: Literal["mlp", "conv"] = "mlp"
+    """mlp for multilayer perceptrons; conv for these with convolutions between them and an image x,
+    of shape (h, w), (h, w, channels) or (channels, h, w)."""
+    channels: tuple[int, ...] = (32, 64)
+    """Of kind conv, the channels after each of the encoder's convolutions, which halve the image;
+    reversed in the decoder."""
 
     def __post_init__(self):
         require(self.latent_dim >= 1, "latent_dim", "at least 1", self.latent_dim)
         require_widths("hidden", self.hidden)
+        require_widths("channels", self.channels)
+        require(len(self.channels) >= 1, "channels", "of at least one convolution", self.channels)
         components = self.prior_components
         require(components >= 1, "prior_components", "at least 1", components)
 
@@ -143,8 +151,9 @@ class Regularization:
 
     def decoder(self) -> Callable[..., Any]:
         """What makes the decoder's network, for `mlp_pair`."""
-        dense = networks.SpectralDense if self.spectral_norm else networks.MLP.dense
-        return functools.partial(networks.MLP, dense=dense)
+        if not self.spectral_norm:
+            return networks.MLP
+        return functools.partial(networks.MLP, dense=networks.SpectralDense)
 
     def optimizer(self, train: Train, num_examples: int) -> optax.GradientTransformation:
         """Adam of the objective with its L2 penalty, whose gradient is added before Adam."""

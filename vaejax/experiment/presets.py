@@ -1,5 +1,6 @@
 """Models built from a configuration and a summary of the data."""
 
+import functools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -8,13 +9,14 @@ import jax
 import jax.numpy as jnp
 
 from vaejax import distributions, generative, inference, networks
-from vaejax.data import DataSummary
+from vaejax.data import DataSummary, image_axes
 from vaejax.errors import SettingError, require
 from vaejax.experiment.configuration import MLP, MaskedMLP, require_widths
 from vaejax.experiment.likelihoods import LIKELIHOODS, check_data, mean_logit
 from vaejax.objectives import gaussian_noise
 from vaejax.types import GenerativeModel, InferenceNetwork, VariationalFamily
 
+SMALLEST_IMAGE = 8  # height and width, of a convolutional network
 FLOW_LAYERS, FLOW_HIDDEN = 8, (64, 64)  # of a flow as p(z)
 
 ACTIVATIONS = {
@@ -56,6 +58,7 @@ def masked_pair(
     and a diagonal Gaussian q that starts at p(z) for every x. The decoder's weights on z start
     with standard deviation `context_scale`: with a small one it models x without z at first."""
     check_data("bernoulli", data)
+    require(model.kind == "mlp", "model.kind", "mlp where the decoder is masked", model.kind)
     valid = 0 < context_scale < math.inf
     require(valid, "context_scale", "finite and above 0", context_scale)
     require_widths("encoder_hidden", encoder_hidden)
@@ -98,16 +101,24 @@ def mlp_pair(
     """The one-layer model of Burda et al. (2016): p(z) = N(0, I) unless `model.prior` says
     otherwise, two MLPs, an output bias that starts at the data's mean, and any q family; a point
     mass makes it an autoencoder. `decoder` makes the decoder's network from what `networks.MLP`
-    takes; `encoder_hidden` are the encoder's widths, `model.hidden` unless given."""
+    takes; `encoder_hidden` are the encoder's widths, `model.hidden` unless given. With `model.kind`
+    conv the networks are `networks.ConvEncoder` and `networks.ConvDecoder`.
+
+    Raises:
+      SettingError: data that the likelihood is not defined on; conv, and x is no image.
+    """
     check_data(model.likelihood, data)
     likelihood, activation = LIKELIHOODS[model.likelihood], ACTIVATIONS[model.activation]
+    make_encoder: Callable[..., Any] = networks.MLP
+    if model.kind == "conv":
+        make_encoder, decoder = _convolutional(model, data, decoder)
     decoder_network = decoder(
         model.hidden[::-1], likelihood.output_shape(data), activation, likelihood.output_bias(data)
     )
     q_family = family(model.latent_dim)
     widths = model.hidden if encoder_hidden is None else encoder_hidden
     require_widths("encoder_hidden", widths)
-    encoder = networks.MLP(
+    encoder = make_encoder(
         widths,
         (inference.parameter_count(q_family),),
         activation,
@@ -125,6 +136,31 @@ def mlp_pair(
     prior = _prior(model, data, encoder)
     decode = likelihood.distribution(data)
     return generative.latent_variable_model(prior, decoder_network, decode), q
+
+
+def _convolutional(
+    model: MLP, data: DataSummary, decoder: Callable[..., Any]
+) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """What makes the encoder and the decoder from what `networks.MLP` takes."""
+    if decoder is not networks.MLP:
+        raise SettingError(
+            "the spectral norm is of dense layers alone: give model.kind mlp", "model.kind"
+        )
+    axes = image_axes(data.shape)
+    if axes is None or min(data.shape[axis] for axis in axes) < SMALLEST_IMAGE:
+        raise SettingError(
+            "model.kind conv expects images (h, w), (h, w, 1 or 3) or (1 or 3, h, w) of at least "
+            f"{SMALLEST_IMAGE} x {SMALLEST_IMAGE}; {data.name} has examples of shape "
+            f"{data.shape}: use model.kind mlp",
+            "model.kind",
+        )
+    before = LIKELIHOODS[model.likelihood].output_shape(data).index(data.shape[axes[0]]) - axes[0]
+    encoder = functools.partial(networks.ConvEncoder, channels=model.channels, axes=axes)
+    return encoder, functools.partial(
+        networks.ConvDecoder,
+        channels=model.channels[::-1],
+        axes=(axes[0] + before, axes[1] + before),
+    )
 
 
 def _prior(model: MLP, data: DataSummary, encoder: Any) -> generative.Prior:

@@ -1,5 +1,6 @@
 """Functions with parameters: what turns z into the parameters of p(x | z), and x into lambda."""
 
+from vaejax.networks.convolution import ConvDecoder, ConvEncoder
 from vaejax.networks.flows import (
     FlowNetworks,
     affine_coupling_flow,
@@ -23,6 +24,8 @@ __all__ = [
     "MLP",
     "Combiner",
     "ConstantScale",
+    "ConvDecoder",
+    "ConvEncoder",
     "FlowNetworks",
     "GatedTransition",
     "LinearTransition",

@@ -6,7 +6,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 
-from vaejax.evaluation.section import Figure, format_error, is_image, show
+from vaejax.evaluation.section import Figure, format_error, is_binary, is_image, show
 from vaejax.report.comparison import comparison_tables, label_of, protocol_lines
 from vaejax.report.render import html
 
@@ -69,8 +69,13 @@ def _log_p_figure(models: list[dict[str, Any]]):
     )
 
 
-def _strip(axes, images: np.ndarray, title: str, columns: int = _COLUMNS) -> None:
-    show(axes, images, columns, title, fontsize=8, loc="left")
+def _strip(axes, images: np.ndarray, title: str, ink: bool, columns: int = _COLUMNS) -> None:
+    show(axes, images, columns, title, ink=ink, fontsize=8, loc="left")
+
+
+def _binary(pictures: Pictures) -> bool:
+    """Whether the data are: images are then drawn as ink."""
+    return all(is_binary(arrays["predictive/originals"]) for arrays in pictures.values())
 
 
 def _grid(rows: int, columns: int, width: float, height: float):
@@ -85,14 +90,15 @@ def _samples_figure(pictures: Pictures):
         if name.endswith("/samples")
     ]
     figure, grid = _grid(len(found), 2, 11, 1.1)
+    ink = _binary(pictures)
     for (left, right), (label, way, arrays) in zip(grid, found, strict=True):
         means = arrays.get(f"{way}/means")
         if means is None:
             left.axis("off")
             left.set_title(f"{label}, {way}: no z, so no mean given z", fontsize=8, loc="left")
         else:
-            _strip(left, means[: 2 * _COLUMNS], f"{label}, {way}: E[x | z]")
-        _strip(right, arrays[f"{way}/samples"][: 2 * _COLUMNS], "x")
+            _strip(left, means[: 2 * _COLUMNS], f"{label}, {way}: E[x | z]", ink)
+        _strip(right, arrays[f"{way}/samples"][: 2 * _COLUMNS], "x", ink)
     figure.tight_layout()
     return figure, (
         "Left: the mean of p(x | z); right: x itself, of the same z. Each model's first seed, not "
@@ -116,14 +122,17 @@ def _mode_figures(pictures: Pictures) -> list[Figure]:
         (coded, 2.6, 1.5, "E[x | z] from the code of one test image to that of another."),
         (chains, 5, 2.6, "Chains, one a row: a training image, then x after each of 15 steps."),
     )
-    return [Figure("modes", partial(_rows_figure, *mode)) for mode in modes if mode[0]]
+    ink = _binary(pictures)
+    return [Figure("modes", partial(_rows_figure, ink, *mode)) for mode in modes if mode[0]]
 
 
-def _rows_figure(found: dict[str, np.ndarray], width: float, height: float, caption: str):
+def _rows_figure(
+    ink: bool, found: dict[str, np.ndarray], width: float, height: float, caption: str
+):
     """(rows, columns, *shape) of each model, side by side."""
     figure, grid = _grid(1, len(found), width * len(found), height)
     for axes, (label, rows) in zip(grid[0], found.items(), strict=True):
-        _strip(axes, rows.reshape(-1, *rows.shape[2:]), label, rows.shape[1])
+        _strip(axes, rows.reshape(-1, *rows.shape[2:]), label, ink, rows.shape[1])
     return figure, caption
 
 
