@@ -68,7 +68,8 @@ def load(
                 f"{path}: train has examples of shape {train.shape[1:]}, {name} of "
                 f"{split.shape[1:]}: they must agree"
             )
-    levels, dtype = None, np.float32
+    levels: float | None = None
+    dtype: type = np.float32
     if not standardize:
         values = np.concatenate([s.reshape(-1) for s in (train, held, test)])
         levels, dtype = _scale(path, values, eight_bits)

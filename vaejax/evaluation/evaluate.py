@@ -168,8 +168,8 @@ def _together(run: Run, settings: Evaluate, examples: Example) -> Arrays:
         arrays["labels"] = labels[:count]
         if run.dataset.label_names:
             arrays["label_names"] = np.array(run.dataset.label_names)
-    drawn = {"count": num_drawn(*run.data.shape)} if len(run.data.shape) == 1 else {}
-    return arrays | pictures(run.stream(PICTURES), *model, examples, **drawn)
+    drawn = num_drawn(*run.data.shape) if len(run.data.shape) == 1 else 64
+    return arrays | pictures(run.stream(PICTURES), *model, examples, count=drawn)
 
 
 def _block(run: Run, num_samples: int) -> int:
