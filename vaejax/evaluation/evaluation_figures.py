@@ -15,7 +15,9 @@ def evaluation_figures(about: dict[str, Any], arrays: dict[str, np.ndarray]) -> 
     """Every figure that the arrays allow."""
     split, point_mass = about["settings"]["split"], about["kind"] == "point mass"
     figures = []
-    if is_image(arrays["originals"]):
+    if "originals" not in arrays:  # stopped before the pictures were made
+        pass
+    elif is_image(arrays["originals"]):
         if "reconstructions" in arrays:
             figures.append(Figure("reconstructions", lambda: _reconstructions(arrays, split)))
         if "samples" in arrays:
