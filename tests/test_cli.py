@@ -99,6 +99,21 @@ def test_no_colours_where_none_are_wanted():
     assert "\x1b[" not in printed["NO_COLOR"] and "--json" in printed["NO_COLOR"]
 
 
+def test_what_is_refused_is_refused_before_what_it_does_not_need_is_imported():
+    """An unknown file or run before JAX; an unknown setting before what draws, fits and saves."""
+    script = (
+        "import sys\nfrom vaejax.cli import main\n"
+        "for command in (['run', 'nosuch'], ['bench', 'nosuch.py'], ['evaluate', 'nosuch']):\n"
+        "    assert main(command) == 2 and 'jax' not in sys.modules\n"
+        "assert main(['run', 'digits_vae', '--model.no-such', '3']) == 2\n"
+        "print(*sys.modules)\n"
+    )
+    found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert found.returncode == 0 and found.stderr.count("\n") == 4, found.stderr
+    heavy = {"matplotlib.pyplot", "sklearn", "scipy.stats", "orbax.checkpoint"}
+    assert not heavy & set(found.stdout.split())
+
+
 def test_a_run_explains_itself(runs):
     for seed in (0, 1):
         run = folder(runs, "digits_vae", seed)

@@ -321,7 +321,7 @@ def test_an_installed_package_looks_in_its_own_folder_first(tmp_path, monkeypatc
         folder.mkdir(parents=True)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(
-        "vaejax.experiment.files.__file__", str(site / "vaejax" / "experiment" / "files.py")
+        "vaejax.experiment_folders.__file__", str(site / "vaejax" / "experiment_folders.py")
     )
     assert folders() == [site / "vaejax" / "experiments"]
     (site / "pyproject.toml").write_text("")

@@ -11,7 +11,7 @@ import pytest
 import vaejax
 from vaejax.cli import main
 from vaejax.errors import UserError
-from vaejax.run_directory import RunDirectory, made_by_other_version, versions
+from vaejax.run_directory import RunDirectory, git_commit, made_by_other_version, versions
 
 HOLD = """
 import sys
@@ -114,3 +114,23 @@ def test_a_damaged_manifest_is_one_line(tmp_path):
     directory.write_text("manifest.json", "{")
     with pytest.raises(UserError, match="is damaged"):
         made_by_other_version(directory)
+
+
+def test_the_commit_is_of_the_file_that_git_tracks(tmp_path):
+    """Not that of a checkout that a file only lies in, as an installed package does."""
+
+    def git(*arguments):
+        who = ["-c", "user.name=a", "-c", "user.email=a@b"]
+        command = ["git", "-C", str(tmp_path), *who, *arguments]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+    (tmp_path / "mine.py").write_text("")
+    assert git_commit(tmp_path / "mine.py") is None
+    git("init")
+    git("add", ".")
+    git("commit", "-m", "first")
+    (tmp_path / "other.py").write_text("")
+    assert git_commit(tmp_path / "mine.py") == git("rev-parse", "HEAD")
+    assert git_commit(tmp_path / "other.py") is None
+    (tmp_path / "mine.py").write_text("changed = True\n")
+    assert git_commit(tmp_path / "mine.py") == git("rev-parse", "HEAD") + "-dirty"

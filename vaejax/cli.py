@@ -1,9 +1,11 @@
 """The command line: which command, with what arguments. Nothing heavy is imported before it is
 needed, so that `vaejax --help` answers at once."""
 
+import gc
 import importlib
 import os
 import sys
+from collections.abc import Callable
 
 USAGE = """usage: vaejax COMMAND ...
 
@@ -25,12 +27,14 @@ measure
 use
   encode RUN [FILE]      the mean and standard deviation of q(z | x), of your own x or of its data
   sample RUN             draw from the model: z ~ p(z), x ~ p(x | z); or by a denoising chain
+  export RUN             a folder to share: safetensors, configuration, measurements, model card
 look
   runs [DIR]             what has been run below runs, or DIR: states, settings, results
   report RUN             draw a run's figures and its HTML page from its files
   experiments            the experiments, with expected and measured results
   data                   the data sets: which are on disk, what is downloaded, fingerprints
   doctor                 versions, devices, precision, folders of data and caches
+  completion SHELL       what makes bash or zsh complete commands, experiments and options
 
   vaejax run digits_vae --model.latent-dim 2 --seeds 0 1 2 --name small
   vaejax run --config small --train.epochs 400
@@ -59,12 +63,20 @@ COMMANDS = {
     "encode": "encode",
     "sample": "sample",
     "runs": "runs",
+    "export": "export",
     "report": "report",
     "experiments": "inspect",
     "data": "inspect",
     "doctor": "inspect",
     "bench": "inspect",
+    "completion": "completion",
 }
+
+OF_EXPERIMENT = ("run", "train", "bench")
+OF_RUN = (
+    *("evaluate", "log-likelihood", "gaps", "cost", "posterior", "gradients", "forecast"),
+    *("encode", "sample", "export", "report"),
+)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -85,8 +97,8 @@ def main(arguments: list[str] | None = None) -> int:
     from vaejax.errors import UserError
 
     try:
-        module = importlib.import_module(f"vaejax.commands.{COMMANDS[arguments[0]]}")
-        return getattr(module, arguments[0].replace("-", "_"))(arguments[1:]) or 0
+        _check_first(*arguments[:2])
+        return _function(arguments[0])(arguments[1:]) or 0
     except UserError as error:
         from vaejax.arguments import in_options
 
@@ -106,6 +118,37 @@ def main(arguments: list[str] | None = None) -> int:
         if not _is_of_jax_at_start(error):
             raise
         return _fail(_why_jax_does_not_start(error))
+
+
+def _check_first(command: str, first: str = "-") -> None:
+    """Raises UserError for an experiment or a run that is not there, before what takes seconds to
+    import."""
+    if first.startswith("-"):
+        return
+    if command in OF_EXPERIMENT:
+        from vaejax.experiment_folders import find
+
+        find(first)
+    elif command in OF_RUN:
+        from vaejax.run_directory import RunDirectory
+        from vaejax.run_records import find_run
+
+        RunDirectory(find_run(first)).read_json("config.json")
+
+
+def _function(command: str) -> Callable[[list[str]], int | None]:
+    """What carries out a command. What is imported stays: to look for garbage among it takes a
+    third of the time."""
+    name, collects = f"vaejax.commands.{COMMANDS[command]}", gc.isenabled()
+    if name not in sys.modules:
+        gc.disable()
+        try:
+            importlib.import_module(name)
+        finally:
+            gc.freeze()
+            if collects:
+                gc.enable()
+    return getattr(sys.modules[name], command.replace("-", "_"))
 
 
 def _is_of_jax_at_start(error: Exception) -> bool:

@@ -1,6 +1,7 @@
 """The folder of one seed's run: it explains itself, and nothing finished is overwritten.
 
-config.json  experiment.py  manifest.json  metrics.jsonl  checkpoints/
+config.json  experiment.py  modules/ (what it imports from beside it)  manifest.json
+metrics.jsonl  checkpoints/
 evaluation.json  evaluation.npz  figures/*.png  report.html  log_likelihood/
 lock (while a process writes here)
 """
@@ -26,6 +27,8 @@ import numpy as np
 from vaejax import __version__
 from vaejax.errors import UserError
 
+EXPORT = "export.json"  # what says that a folder is an exported run
+
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "distrax", "orbax-checkpoint", "numpy")
 
 
@@ -37,7 +40,9 @@ class RunDirectory:
 
     @property
     def name(self) -> str:
-        """experiment/hash/seed, as far as the path has them."""
+        """experiment/hash/seed, as far as the path has them; of an exported run as they were."""
+        if self.is_exported():
+            return self.read_json(EXPORT, "run")["run"]
         return "/".join(self.path.resolve().parts[1:][-3:])
 
     @property
@@ -60,7 +65,13 @@ class RunDirectory:
         return self.path / name
 
     def create(
-        self, experiment: str, source: Path, config: dict[str, Any], seed: int, name: str = ""
+        self,
+        experiment: str,
+        source: Path,
+        config: dict[str, Any],
+        seed: int,
+        name: str = "",
+        modules: dict[str, Path] | None = None,
     ) -> None:
         """Make the folder, or check that it was made by this very configuration (how it is
         evaluated aside).
@@ -68,6 +79,7 @@ class RunDirectory:
         Args:
           source: the experiment's file.
           name: what a person calls the run; no part of its identity. An earlier one is replaced.
+          modules: the experiment's own, each by its path below the folder that it is imported from.
 
         Raises:
           UserError: the folder holds another configuration.
@@ -77,10 +89,10 @@ class RunDirectory:
         existing = self.file("config.json")
         if existing.exists():
             found = self.read_json("config.json")
-            difference = _difference(_trained_by(found), _trained_by(wanted))
-            if difference:
+            other = difference(_trained_by(found), _trained_by(wanted), "there", "here")
+            if other:
                 raise UserError(
-                    f"{self.path} was made by another configuration ({difference})"
+                    f"{self.path} was made by another configuration ({other})"
                     "; choose another folder for the runs, or delete that one"
                 )
             moved = found["config"].get("data") != config.get("data")  # a file has
@@ -90,6 +102,10 @@ class RunDirectory:
             return
         self.path.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, self.file("experiment.py"))
+        for module, path in (modules or {}).items():
+            copy = self.file("modules") / module
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, copy)
         self.write_json("config.json", wanted)
 
     @contextlib.contextmanager
@@ -228,6 +244,10 @@ class RunDirectory:
         with self.file("metrics.jsonl").open("a") as file:
             file.write(json.dumps(line) + "\n")
 
+    def is_exported(self) -> bool:
+        """Whether it is a run that `vaejax export` wrote."""
+        return self.file(EXPORT).exists()
+
     def is_evaluated(self) -> bool:
         return self.file("evaluation.json").exists()
 
@@ -293,10 +313,11 @@ def _trained_by(content: dict) -> dict:
     return content | {"config": trained}
 
 
-def _difference(found: dict, wanted: dict) -> str:
-    a, b = flat(found), flat(wanted)
+def difference(one: dict, other: dict, here: str, there: str) -> str:
+    """The first fields in which two configurations differ, with both values; "" where in none."""
+    a, b = flat(one), flat(other)
     names = [name for name in sorted(a.keys() | b.keys()) if a.get(name) != b.get(name)]
-    return ", ".join(f"{name}: {a.get(name)} there, {b.get(name)} here" for name in names[:3])
+    return ", ".join(f"{name}: {a.get(name)} {here}, {b.get(name)} {there}" for name in names[:3])
 
 
 def flat(tree: Any, prefix: str = "") -> dict[str, Any]:
@@ -336,11 +357,20 @@ def matmul_precision() -> str:
     return str(getattr(jax.config, "jax_default_matmul_precision", None) or "default")
 
 
-def git_commit(folder: Path) -> str | None:
-    """The commit of the checkout that holds a folder, marked where it has changes."""
+def git_commit(file: Path) -> str | None:
+    """The commit of the checkout that tracks a file, marked where that has changes; None for a
+    file that no checkout tracks, as that of a package installed below one."""
+    file = file.resolve()
+    tracked = _git(file.parent, "ls-files", "--error-unmatch", "--", file.name)
+    return tracked and _git(file.parent, "describe", "--always", "--dirty", "--abbrev=40")
+
+
+def _git(folder: Path, *ask: str) -> str | None:
+    """What git says of a folder; None where it says nothing or is not there."""
     try:
-        ask = ["git", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=40"]
-        result = subprocess.run(ask, capture_output=True, text=True, timeout=10)
+        result = subprocess.run(
+            ["git", "-C", str(folder), *ask], capture_output=True, text=True, timeout=10
+        )
     except (OSError, subprocess.TimeoutExpired):
         return None
     return result.stdout.strip() or None if result.returncode == 0 else None
@@ -359,7 +389,10 @@ def manifest(experiment_source: Path, protocol: dict[str, Any]) -> dict[str, Any
             "evaluation": "highest",
         },
         "prng": "threefry2x32",
-        "git": git_commit(experiment_source.resolve().parent),
+        "git": {
+            "experiment": git_commit(experiment_source),
+            "vaejax": git_commit(Path(__file__)),
+        },
         "data": protocol,
         "command": sys.argv[1:],
         "process": os.getpid(),

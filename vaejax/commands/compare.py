@@ -16,10 +16,10 @@ from vaejax.evaluation.compared import Compared, by_protocol, compare_models, wh
 from vaejax.evaluation.compared_sequences import compare_sequences, sequence_comparison_section
 from vaejax.experiment import Comparison, ExperimentFile, find
 from vaejax.experiment import load as load_experiment
+from vaejax.experiment.exported import trained_steps
 from vaejax.experiment.loading import load
 from vaejax.run_directory import RunDirectory
 from vaejax.run_records import find_runs
-from vaejax.training.checkpoint import Checkpoints
 
 
 def compare(arguments: list[str]) -> int:
@@ -110,7 +110,7 @@ def _check_trained(member: Compared) -> None:
     """Refuse a run that was stopped on its way."""
     for run in member.runs:
         total = run.config.train.total_steps(run.data.num_train)
-        done = Checkpoints(run.directory.file("checkpoints")).latest_step() or 0
+        done = trained_steps(run.directory)
         if done < total:
             raise UserError(
                 f"{run.directory.path} is trained for {done:,} of {total:,} steps: the command "
@@ -131,10 +131,11 @@ def _seeds_of(paths: list[Path]) -> list[list[Run]]:
         for seed in map(Path.resolve, seeds):
             # The same experiment and hash is the same model, wherever its seeds lie; a seed that
             # is there twice is another run of it.
+            *model, name = RunDirectory(seed).name.split("/")
             copy = 0
-            while found.setdefault((*seed.parts[-3:-1], copy), {}).get(seed.name, seed) != seed:
+            while found.setdefault((*model, copy), {}).get(name, seed) != seed:
                 copy += 1
-            found[(*seed.parts[-3:-1], copy)][seed.name] = seed
+            found[(*model, copy)][name] = seed
     return [[load(seed) for seed in seeds.values()] for seeds in found.values() if seeds]
 
 
@@ -146,7 +147,7 @@ def _labelled(groups: list[list[Run]]) -> list[Compared]:
     for name, runs in zip(names, groups, strict=True):
         label = name
         if names.count(name) > 1:
-            label = f"{name} {runs[0].directory.path.resolve().parent.name}"
+            label = f"{name} {runs[0].directory.name.split('/')[-2]}"
         copies = sum(member.label.split(" (")[0] == label for member in members)
         members.append(Compared(f"{label} ({copies + 1})" if copies else label, runs))
     return members

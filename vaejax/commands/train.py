@@ -149,7 +149,7 @@ def set_up(command: str, file: ExperimentFile, arguments: list[str]) -> Setup:
     directories = [RunDirectory(base / f"seed-{seed}") for seed in options.seeds]
     saved = experiments_module.to_json(config)
     for directory, seed in zip(directories, options.seeds, strict=True):
-        directory.create(file.name, file.path, saved, seed, options.name)
+        directory.create(file.name, file.path, saved, seed, options.name, file.copied_as())
         if directory.file("data.json").exists():
             check_fingerprint(directory, dataset)
         else:

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 
+from vaejax.evaluation import pyplot as plt
 from vaejax.evaluation.section import Figure, Section, Table, data_line, format_error, listed
 
 _COLOURS = {"standard": "#d9822b", "encoder": "#1f5fa8"}

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 
+from vaejax.evaluation import pyplot as plt
 from vaejax.evaluation.marginals import marginals_figure
 from vaejax.evaluation.section import BLUE, GREY, Figure, is_binary, is_image, show
 

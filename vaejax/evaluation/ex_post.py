@@ -2,14 +2,13 @@
 section 4): with the decoder's p(x | z) it makes an autoencoder an explicit p(x, z)."""
 
 from collections.abc import Callable
-from typing import Literal, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 from jaxtyping import Float
-from sklearn import mixture
 from threadpoolctl import threadpool_limits
 
 from vaejax import inference
@@ -132,7 +131,10 @@ def _single(values: np.ndarray):
     return jnp.asarray(values, jnp.result_type(float))
 
 
-def _best_mixture(key: Key, codes: np.ndarray, held_out: np.ndarray) -> mixture.GaussianMixture:
+def _best_mixture(key: Key, codes: np.ndarray, held_out: np.ndarray) -> Any:
+    """scikit-learn's mixture of Gaussians with the highest score on held-out codes."""
+    from sklearn import mixture  # when it is needed: it takes a third of a second
+
     seed = int(jax.random.randint(key, (), 0, 2**31 - 1))
     # A component of fewer codes than dimensions is one of the floor's making.
     most = max(1, len(codes) // (codes.shape[1] + 1))

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 
+from vaejax.evaluation import pyplot as plt
 from vaejax.evaluation.continuation_figures import Way, continuation_figure
 from vaejax.evaluation.section import (
     BLUE,

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 
+from vaejax.evaluation import pyplot as plt
 from vaejax.evaluation.gap_arithmetic import with_log_p
 from vaejax.evaluation.section import (
     HEADER,

@@ -3,9 +3,9 @@
 import math
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 
+from vaejax.evaluation import pyplot as plt
 from vaejax.evaluation.section import (
     HEADER,
     Figure,

@@ -3,10 +3,10 @@
 import itertools
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 from jaxtyping import Float
 
+from vaejax.evaluation import pyplot as plt
 from vaejax.evaluation.section import BLUE, ORANGE, Table
 
 MOST_DRAWN = 1000  # examples, and samples

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 
+from vaejax.evaluation import pyplot as plt
 from vaejax.evaluation.section import Figure, Section, Table, data_line, is_binary, is_image, show
 
 # Contours of the regions that hold these shares of each density.

@@ -7,14 +7,10 @@ import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import matplotlib
-
-matplotlib.use("Agg")
-
-import matplotlib.pyplot as plt
 import numpy as np
 
 from vaejax.data import image_axes
+from vaejax.evaluation import pyplot as plt
 
 BLUE, ORANGE, GREY = "#1f5fa8", "#d9822b", "#666666"
 HEADER = ["", "mean", "+- MC", "+- data", "unit, meaning"]

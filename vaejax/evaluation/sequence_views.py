@@ -4,9 +4,9 @@ vectors. What the views show (x, a mean, a draw) is for those who make them."""
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import matplotlib.pyplot as plt
 import numpy as np
 
+from vaejax.evaluation import pyplot as plt
 from vaejax.evaluation.section import BLUE, GREY, ORANGE, mosaic
 
 _LINES = 5  # elements of a real frame that are drawn

@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 import numpy as np
-from scipy import stats
+from scipy.special import stdtrit
 
 from vaejax.evaluation.summary import mean_and_errors
 
@@ -49,7 +49,7 @@ def paired_difference(
         if means[1:]:
             variance += np.var(means, ddof=1) / len(means)
     error = math.sqrt(variance)
-    return float(difference.mean()), error, error * float(stats.t.ppf(0.975, freedom))
+    return float(difference.mean()), error, error * float(stdtrit(freedom, 0.975))
 
 
 def ratio_over_seeds(
@@ -86,7 +86,7 @@ def paired_ratio(
     freedom = [n - 1 for n in (found["n"], len(first), len(second)) if n > 1]
     known = freedom and found["mean"] is not None
     error = math.sqrt(variance) if known else None
-    half = error * float(stats.t.ppf(0.975, min(freedom))) if error is not None else None
+    half = error * float(stdtrit(min(freedom), 0.975)) if error is not None else None
     return {"mean": found["mean"], "std_error": error, "half_width": half}
 
 
@@ -109,5 +109,5 @@ def paired_by_seed(first: dict[str, Any], second: dict[str, Any]) -> tuple[float
     return (
         float((one - other).mean()),
         error,
-        error * float(stats.t.ppf(0.975, len(one) - 1)),
+        error * float(stdtrit(len(one) - 1, 0.975)),
     )

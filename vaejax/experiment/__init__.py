@@ -16,8 +16,6 @@ from vaejax.experiment.files import (
     Experiment,
     ExperimentFile,
     Member,
-    find,
-    folders,
     load,
 )
 from vaejax.experiment.identity import from_json, identity, to_json
@@ -37,6 +35,7 @@ from vaejax.experiment.sequences import (
     sequence_experiment,
     sequence_pair,
 )
+from vaejax.experiment_folders import find, folders
 
 __all__ = [
     "LIKELIHOODS",

@@ -1,6 +1,7 @@
 """An experiment file: Python with a docstring (what, command, expected, measured), a `config` and
 `build(config, data) -> Experiment`; or with a `comparison` of other experiments."""
 
+import dataclasses
 import importlib.util
 import sys
 import types
@@ -12,6 +13,8 @@ from vaejax.data import Dataset, DataSummary
 from vaejax.errors import UserError
 from vaejax.evaluation import Compare
 from vaejax.experiment.configuration import Config
+from vaejax.experiment.modules import importable, modules_beside
+from vaejax.run_directory import difference
 from vaejax.training import Train, Trainer, denoising_terms
 from vaejax.training.update import Update, gradient_update
 from vaejax.types import GenerativeModel, InferenceNetwork
@@ -74,12 +77,23 @@ class Comparison(NamedTuple):
 
 
 class ExperimentFile(NamedTuple):
-    """A loaded experiment file; `config` is what it starts from."""
+    """A loaded experiment file.
+
+    Attributes:
+      config: what it starts from.
+      modules: those that it imports from `folder`, by their names.
+    """
 
     name: str
     path: Path
     module: types.ModuleType
     config: Config
+    folder: Path
+    modules: dict[str, Path]
+
+    def copied_as(self) -> dict[str, Path]:
+        """The modules by their paths below `folder`, as a run keeps them."""
+        return {str(path.relative_to(self.folder)): path for path in self.modules.values()}
 
     @property
     def comparison(self) -> Comparison | None:
@@ -90,11 +104,14 @@ class ExperimentFile(NamedTuple):
         """What the file builds from a configuration and the summary of the data.
 
         Raises:
-          UserError: the file asks the summary for what it does not have.
+          UserError: the file asks the summary for what it does not have, or changes the
+            configuration, which would not be the one that is recorded.
         """
         summary = data.summary if isinstance(data, Dataset) else data
+        given = dataclasses.asdict(config)
         try:
-            return self.module.build(config, summary)
+            with importable(self.folder, self.modules):
+                experiment = self.module.build(config, summary)
         except AttributeError as error:
             if error.obj is not summary:
                 raise
@@ -102,45 +119,27 @@ class ExperimentFile(NamedTuple):
                 f"{self.path}: build(config, data) gets a DataSummary, which has no {error.name}: "
                 "use its shape, mean, std, levels, support, num_train or another of its fields"
             ) from error
+        changed = difference(given, dataclasses.asdict(config), "given", "after it")
+        if changed:
+            raise UserError(
+                f"{self.path}: build(config, data) changed its config ({changed}): it is recorded "
+                "as it is given; set it where `config` is made, or change a copy"
+            )
+        return experiment
 
 
-def folders() -> list[Path]:
-    """Where experiment files are looked for by their stem: here, then in the checkout that this
-    package is part of, then inside the package, where an installed one has them."""
-    package = Path(__file__).resolve().parent.parent
-    candidates = [Path("experiments")]
-    if (package.parent / "pyproject.toml").is_file():
-        candidates.append(package.parent / "experiments")
-    candidates.append(package / "experiments")
-    return [folder for folder in candidates if folder.is_dir()]
-
-
-def find(name: str) -> Path:
-    """The path of an experiment given by its path or its stem."""
-    if name.endswith(".py"):
-        if Path(name).is_file():
-            return Path(name)
-        raise UserError(f"no experiment file {name}")
-    for folder in folders():
-        path = folder / f"{name}.py"
-        if path.is_file():
-            return path
-    known = sorted({path.stem for folder in folders() for path in folder.glob("*.py")})
-    raise UserError(
-        f"unknown experiment {name!r}: expected one of {', '.join(known)}, or the path of a file "
-        "ending in .py"
-    )
-
-
-def load(path: Path, name: str | None = None) -> ExperimentFile:
-    """Import an experiment file."""
-    name = name or path.stem
+def load(path: Path, name: str | None = None, folder: Path | None = None) -> ExperimentFile:
+    """Import an experiment file; what it imports from beside it is in `folder`, by default its
+    own."""
+    name, folder = name or path.stem, folder or path.parent
     spec = importlib.util.spec_from_file_location(f"vaejax_experiment_{name}", path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module  # dataclasses look their module up there
     try:
-        spec.loader.exec_module(module)
+        modules = modules_beside(path, folder)
+        with importable(folder, modules):
+            spec.loader.exec_module(module)
     except UserError as error:  # a setting that the file itself gives is a field, no option
         raise UserError(f"{path}: {error}") from None
     except Exception as error:
@@ -154,4 +153,4 @@ def load(path: Path, name: str | None = None) -> ExperimentFile:
                 f"found no `{attribute}`"
             )
     config = getattr(module, "config", Config())
-    return ExperimentFile(name, path, module, config)
+    return ExperimentFile(name, path, module, config, folder, modules)

@@ -5,6 +5,7 @@ import dataclasses
 import hashlib
 import json
 import typing
+from pathlib import Path
 from typing import Any
 
 from vaejax.data import is_own_file
@@ -60,13 +61,19 @@ def from_json(kind: type, values: dict[str, Any]) -> Any:
 
 def identity(file: ExperimentFile, config: Config, fingerprint: str) -> str:
     """Eight hex digits that change with whatever changes the trained model: the configuration
-    (evaluation aside) and the experiment's code (docstring aside). A person's own file counts by
-    its data's fingerprint, wherever it lies."""
-    tree = ast.parse(file.path.read_text())
-    if ast.get_docstring(tree) is not None:
-        tree.body = tree.body[1:]
+    (evaluation aside), the experiment's code and that of the modules beside it (docstrings of
+    files aside). A person's own data file counts by its data's fingerprint, wherever it lies."""
     trained = {k: v for k, v in to_json(config).items() if k != "evaluate"}
     if is_own_file(config.data.name):
         trained["data"] |= {"name": fingerprint}
-    content = json.dumps([file.name, trained, ast.dump(tree)], sort_keys=True)
-    return hashlib.sha256(content.encode()).hexdigest()[:8]
+    beside = {name: _code(path) for name, path in file.modules.items()}
+    parts = [file.name, trained, _code(file.path), *([beside] if beside else [])]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:8]
+
+
+def _code(path: Path) -> str:
+    """The syntax tree of a file without its docstring."""
+    tree = ast.parse(path.read_bytes())
+    if ast.get_docstring(tree) is not None:
+        tree.body = tree.body[1:]
+    return ast.dump(tree)

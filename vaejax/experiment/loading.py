@@ -6,10 +6,11 @@ from pathlib import Path
 
 import jax
 
-from vaejax.data import Dataset, DataSummary, load_summary
+from vaejax.data import Dataset, DataSummary, is_own_file, load_summary
 from vaejax.errors import UserError
 from vaejax.evaluation.run import Run
 from vaejax.experiment.configuration import Config
+from vaejax.experiment.exported import check_export, restore_exported
 from vaejax.experiment.files import Experiment, ExperimentFile
 from vaejax.experiment.files import load as load_file
 from vaejax.experiment.identity import from_json
@@ -18,12 +19,13 @@ from vaejax.run_directory import RunDirectory
 from vaejax.run_records import find_run
 from vaejax.training import init_params
 from vaejax.training.checkpoint import Checkpoints
+from vaejax.types import Params
 
 
 def load(run: str | Path) -> Run:
-    """The run in a folder <out>/<experiment>/<hash>/seed-<n>, with the parameters best by
-    validation, or else the last. Its data are read when they are asked for; the model can be used
-    without them.
+    """The run in a folder <out>/<experiment>/<hash>/seed-<n>, or in one that `vaejax export` wrote,
+    with the parameters best by validation, or else the last. Its data are read when they are asked
+    for; the model can be used without them. Loading runs the Python of its experiment.
 
     Args:
       run: the folder, or <out>/<experiment>/<hash> with one seed; or, of what is below `runs`, the
@@ -46,8 +48,12 @@ def load_saved(run: str | Path) -> tuple[ExperimentFile, int]:
       UserError: it is no run, or its files are damaged.
     """
     directory = RunDirectory(Path(run))
+    if directory.is_exported():
+        check_export(directory)
     saved = directory.read_json("config.json", "experiment", "seed", "config")
-    file = load_file(directory.file("experiment.py"), saved["experiment"])
+    file = load_file(
+        directory.file("experiment.py"), saved["experiment"], directory.file("modules")
+    )
     return file._replace(config=from_json(type(file.config), saved["config"])), saved["seed"]
 
 
@@ -63,12 +69,27 @@ def run_of(
 
     @functools.cache
     def load_dataset() -> Dataset:
+        name = config.data.name
+        if dataset is None and is_own_file(name) and not Path(name).exists():
+            raise UserError(
+                f"{directory.path} needs its data for this, and {name} is not there: put the file "
+                f"with fingerprint {data.fingerprint} back"
+            )
         loaded = load_data(config) if dataset is None else dataset
         check_fingerprint(directory, loaded)
         return loaded
 
     def build() -> Experiment:
         return file.build(config, data)
+
+    def load_params() -> tuple[Params, int, str]:
+        init = functools.partial(
+            init_params, generative=experiment.generative, inference=experiment.inference
+        )
+        shapes = jax.eval_shape(init, jax.random.key(seed))[0]
+        if directory.is_exported():
+            return restore_exported(directory, shapes)
+        return Checkpoints(directory.file("checkpoints")).restore_params(shapes)
 
     experiment = build()
     return Run(
@@ -82,9 +103,7 @@ def run_of(
         corrupt=experiment.corrupt,
         load_dataset=load_dataset,
         build=build,
-        load_params=lambda: Checkpoints(directory.file("checkpoints")).restore_params(
-            jax.eval_shape(lambda: init_params(jax.random.key(seed), *experiment[:2])[0])
-        ),
+        load_params=load_params,
     )
 
 

@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
-from scipy import stats
+from scipy.special import stdtrit
 
 from vaejax.marginal_likelihood.averages import mean_and_errors
 from vaejax.marginal_likelihood.weights import TAIL_KNOWN
@@ -73,7 +73,7 @@ class Estimates(NamedTuple):
             unknown |= self.diagnostics["num_draws"] < TAIL_KNOWN
         for mask in self._reasons().values():
             unknown |= mask
-        half = np.where(unknown, np.inf, stats.t.ppf(0.5 + level / 2, freedom) * error)
+        half = np.where(unknown, np.inf, stdtrit(freedom, 0.5 + level / 2) * error)
         return self.value - half, self.value + half
 
     def flags(self) -> dict[str, np.ndarray]:

@@ -2,6 +2,7 @@
 
 from vaejax.report.comparison import comparison_tables, findings, print_comparison
 from vaejax.report.comparison_page import comparison_page
+from vaejax.report.model_card import write_model_card
 from vaejax.report.page import save_figures, sections_of, write_page
 from vaejax.report.render import html, print_section
 
@@ -14,5 +15,6 @@ __all__ = [
     "print_section",
     "save_figures",
     "sections_of",
+    "write_model_card",
     "write_page",
 ]

@@ -3,9 +3,9 @@
 from functools import partial
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 
+from vaejax.evaluation import pyplot as plt
 from vaejax.evaluation.section import Figure, format_error, is_binary, is_image, show
 from vaejax.report.comparison import comparison_tables, label_of, protocol_lines
 from vaejax.report.render import html

@@ -41,6 +41,8 @@ def write_page(directory: RunDirectory) -> Path:
     trained = {name: value for name, value in config["config"].items() if name != "evaluate"}
     save_figures(directory, sections)
     name = [directory.given_name] if directory.given_name else []
+    # An exported folder is read elsewhere than where it was written.
+    place = directory.path.name if directory.is_exported() else str(directory.path)
     page = html(
         "run",
         title=", ".join([*name, config["experiment"], f"seed {config['seed']}"]),
@@ -51,8 +53,8 @@ def write_page(directory: RunDirectory) -> Path:
             )
         ],
         sections=sections,
-        run=str(directory.path),
-        commands=commands_next(str(directory.path), kind, is_sequence),
+        run=place,
+        commands=commands_next(place, kind, is_sequence),
         config=json.dumps(trained, indent=2),
         manifest=json.dumps(manifest, indent=2),
     )

@@ -1,4 +1,4 @@
-"""Sections as text, and as HTML by a template."""
+"""Sections as text, and as HTML or Markdown by a template."""
 
 import base64
 from typing import Any
@@ -9,7 +9,9 @@ from vaejax.evaluation.section import Section
 from vaejax.text_table import text_table
 
 _TEMPLATES = jinja2.Environment(
-    loader=jinja2.PackageLoader("vaejax.report"), autoescape=True, undefined=jinja2.StrictUndefined
+    loader=jinja2.PackageLoader("vaejax.report"),
+    autoescape=jinja2.select_autoescape(["html.j2"]),
+    undefined=jinja2.StrictUndefined,
 )
 _TEMPLATES.filters["b64"] = lambda png: base64.b64encode(png).decode()
 
@@ -17,6 +19,14 @@ _TEMPLATES.filters["b64"] = lambda png: base64.b64encode(png).decode()
 def html(template: str, **values: Any) -> str:
     """A page of the named template; a value that it lacks is an error."""
     return _TEMPLATES.get_template(f"{template}.html.j2").render(**values)
+
+
+def markdown(template: str, **values: Any) -> str:
+    """A text of the named template; a value that it lacks is an error."""
+    return _TEMPLATES.get_template(f"{template}.md.j2").render(**values) + "\n"
+
+
+_TEMPLATES.filters["text_table"] = text_table
 
 
 def print_section(section: Section, *, notes: bool = True) -> None:

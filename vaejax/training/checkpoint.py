@@ -16,19 +16,16 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-import orbax.checkpoint as ocp
 
 from vaejax.errors import UserError
 from vaejax.training.loop import Best
+from vaejax.training.named_arrays import NamedArrays, by_name, described, in_structure, stored
 from vaejax.training.state import TrainState
 from vaejax.types import Params
 
 _OVERHEAD = 2**18  # bytes of a checkpoint that are not its arrays: metadata, empty databases
 _KEPT = 2  # the newest checkpoints of a run
-
-Arrays = dict[str, np.ndarray]  # of each leaf, by its name: "state/params/generative/weights"
 
 
 class DamagedCheckpoint(Exception):
@@ -53,10 +50,11 @@ class Checkpoints:
         Raises:
           UserError: the disk takes no more; what was saved before stays.
         """
+        import orbax.checkpoint as ocp
+
         step = int(state.step)
-        # Host arrays: what is saved does not depend on the devices that hold it.
         tree = jax.tree.map(_stored, {"state": state._asdict(), "best": best._asdict()})
-        tree["digest"] = _digest(_by_name(tree))
+        tree["digest"] = _digest(by_name(tree))
         try:
             self._reserve(sum(leaf.nbytes for leaf in jax.tree.leaves(tree)))
             self._set_damaged_aside(step)
@@ -112,7 +110,8 @@ class Checkpoints:
           UserError: none is whole, or it is of another model.
         """
         step, arrays = self._newest_whole()
-        tree = self._structured({"state": state._asdict(), "best": best._asdict()}, arrays, step)
+        expected = {"state": state._asdict(), "best": best._asdict()}
+        tree = in_structure(expected, arrays, self._what(step))
         return TrainState(**tree["state"]), Best(**tree["best"])
 
     def restore_params(self, shapes: Params) -> tuple[Params, int, str]:
@@ -134,10 +133,10 @@ class Checkpoints:
         else:
             part, which = "state", "last"
         within = {n: array for n, array in arrays.items() if n.startswith(f"{part}/params/")}
-        tree = self._structured({part: {"params": shapes}}, within, step)
+        tree = in_structure({part: {"params": shapes}}, within, self._what(step))
         return tree[part]["params"], int(arrays[f"{part}/step"]), which
 
-    def _newest_whole(self) -> tuple[int, Arrays]:
+    def _newest_whole(self) -> tuple[int, NamedArrays]:
         steps, damaged = self._steps(), []
         if not steps:
             raise UserError(f"no checkpoint in {self.folder}: train first")
@@ -145,7 +144,7 @@ class Checkpoints:
             try:
                 arrays = self._read(step)
             except DamagedCheckpoint as error:
-                damaged.append(f"the checkpoint {self._path(step)} is damaged ({error})")
+                damaged.append(f"{self._what(step)} is damaged ({error})")
                 continue
             if damaged:
                 _say_once(f"vaejax: {'; '.join(damaged)}; using that of step {step}")
@@ -155,7 +154,7 @@ class Checkpoints:
             "start"
         )
 
-    def _read(self, step: int) -> Arrays:
+    def _read(self, step: int) -> NamedArrays:
         """The arrays of one checkpoint.
 
         Raises:
@@ -165,7 +164,7 @@ class Checkpoints:
         with _quiet():
             try:
                 with _checkpointer() as checkpointer:
-                    arrays = _by_name(checkpointer.restore(self._path(step)))
+                    arrays = by_name(checkpointer.restore(self._path(step)))
                 written = arrays.pop("digest", None)
             except Exception as error:
                 reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
@@ -181,26 +180,8 @@ class Checkpoints:
             raise DamagedCheckpoint("its arrays do not have the digest that was written with them")
         return arrays
 
-    def _structured(self, expected: Any, arrays: Arrays, step: int) -> Any:
-        """The arrays in the structure of `expected` (arrays or shapes), on one device."""
-        leaves, structure = jax.tree.flatten(expected)
-        shapes = jax.eval_shape(lambda tree: jax.tree.map(_key_data, tree), expected)
-        wanted = _by_name(shapes)
-        for name in sorted(wanted.keys() | arrays.keys()):
-            here, there = _described(wanted.get(name)), _described(arrays.get(name))
-            if here != there and not (name not in arrays and wanted[name].size == 0):
-                raise UserError(
-                    f"the checkpoint {self._path(step)} is of another model or optimizer: "
-                    f"expected {name} {here}, it has {there}; give the configuration that made "
-                    "it, or another folder"
-                )
-        device = jax.devices()[0]
-        restored = []
-        for leaf, (name, shape) in zip(leaves, wanted.items(), strict=True):
-            array = arrays.get(name, np.zeros(shape.shape, shape.dtype))
-            array = jax.device_put(array, device)
-            restored.append(_as_key(array) if _is_key(leaf) else array)
-        return jax.tree.unflatten(structure, restored)
+    def _what(self, step: int) -> str:
+        return f"the checkpoint {self._path(step)}"
 
     def _path(self, step: int) -> Path:
         return self.folder / str(step)
@@ -216,46 +197,25 @@ def _say_once(line: str) -> None:
     print(line, file=sys.stderr)
 
 
-def _checkpointer() -> ocp.Checkpointer:
+def _checkpointer() -> Any:
+    import orbax.checkpoint as ocp  # when it is needed: it takes half a second
+
     return ocp.Checkpointer(ocp.StandardCheckpointHandler())
-
-
-def _is_key(leaf: Any) -> bool:
-    return jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key)
-
-
-def _key_data(leaf: Any) -> Any:
-    return jax.random.key_data(leaf) if _is_key(leaf) else leaf
-
-
-def _as_key(data: jax.Array) -> jax.Array:
-    return jax.random.wrap_key_data(data, impl="threefry2x32")
 
 
 def _stored(leaf: Any) -> np.ndarray | None:
     """A leaf as it is written; None where it is empty, which Orbax refuses."""
-    array = np.asarray(_key_data(jnp.asarray(leaf)))
+    array = stored(leaf)
     return array if array.size else None
 
 
-def _by_name(tree: Any) -> dict[str, Any]:
-    """{"state/params/generative/weights": leaf}: the same for a tree and for what Orbax makes of
-    it, which has dictionaries in place of named tuples."""
-    leaves, _ = jax.tree_util.tree_flatten_with_path(tree)
-    return {jax.tree_util.keystr(path, simple=True, separator="/"): leaf for path, leaf in leaves}
-
-
-def _digest(arrays: Arrays) -> np.ndarray:
+def _digest(arrays: NamedArrays) -> np.ndarray:
     """SHA-256 over the name, shape, dtype and bytes of every array: 32 bytes."""
     digest = hashlib.sha256()
     for name in sorted(arrays):
-        digest.update(f"{name}\0{_described(arrays[name])}\0".encode())
+        digest.update(f"{name}\0{described(arrays[name])}\0".encode())
         digest.update(np.ascontiguousarray(arrays[name]).tobytes())
     return np.frombuffer(digest.digest(), np.uint8)
-
-
-def _described(array: Any) -> str:
-    return "nothing" if array is None else f"{tuple(array.shape)} {array.dtype}"
 
 
 def _no_space(error: BaseException) -> bool:

@@ -1,0 +1,136 @@
+"""A run as a folder to share: its parameters as safetensors, what made them, what was measured.
+
+parameters.safetensors  export.json (its format, digests of what makes the model)  README.md
+config.json  experiment.py  modules/  data.json  manifest.json  metrics.jsonl
+evaluation.json  evaluation.npz  a folder of each other measurement  figures/  report.html
+"""
+
+import hashlib
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import jax
+import safetensors.numpy
+
+from vaejax import __version__
+from vaejax.data import is_own_file
+from vaejax.errors import UserError
+from vaejax.evaluation import MEASUREMENTS, Run
+from vaejax.run_directory import EXPORT, RunDirectory
+from vaejax.training.checkpoint import Checkpoints
+from vaejax.training.named_arrays import by_name, in_structure, stored
+from vaejax.types import Params
+
+FORMAT = 1
+PARAMETERS = "parameters.safetensors"
+
+_MODEL = ("config.json", "experiment.py", "data.json")
+_MEASURED = ("manifest.json", "metrics.jsonl", "evaluation.json", "evaluation.npz")
+
+
+def export(run: Run, folder: Path) -> RunDirectory:
+    """Write a run, or an exported one, into a new folder. It has no optimizer's state: training
+    cannot go on from it. Of a person's own data file and of what was typed it has no folders.
+
+    Raises:
+      UserError: the folder is there and not empty.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UserError(f"{folder} is there already: give another --out, or delete it")
+    beside = folder.resolve().with_name(f".{folder.resolve().name}.{os.getpid()}")
+    try:
+        _write(run, RunDirectory(beside))
+        beside.replace(folder)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+    return RunDirectory(folder)
+
+
+def check_export(directory: RunDirectory) -> dict[str, Any]:
+    """What export.json says of a folder whose model is as it was exported.
+
+    Raises:
+      UserError: the folder is of another format, or a file of the model is missing or damaged.
+    """
+    about = directory.read_json(EXPORT, "format", "vaejax")
+    if about["format"] != FORMAT:
+        raise UserError(
+            f"{directory.path} was exported in format {about['format']} by vaejax "
+            f"{about['vaejax']}; this is vaejax {__version__}, which reads format {FORMAT}: "
+            "install that version"
+        )
+    about = directory.read_json(EXPORT, "run", "step", "chosen", "trained_steps", "sha256")
+    for name, digest in about["sha256"].items():
+        path = directory.file(name)
+        if not path.is_file() or _sha256(path) != digest:
+            what = "is not the file that was exported" if path.is_file() else "is missing"
+            raise UserError(f"{path} {what}: copy the exported folder anew")
+    return about
+
+
+def restore_exported(directory: RunDirectory, shapes: Params) -> tuple[Params, int, str]:
+    """What `Checkpoints.restore_params` gives, of an exported run."""
+    about, path = check_export(directory), directory.file(PARAMETERS)
+    arrays = safetensors.numpy.load_file(path)
+    return in_structure(shapes, arrays, str(path)), about["step"], about["chosen"]
+
+
+def trained_steps(directory: RunDirectory) -> int:
+    """How many steps of training a run has had."""
+    if directory.is_exported():
+        return check_export(directory)["trained_steps"]
+    return Checkpoints(directory.file("checkpoints")).latest_step() or 0
+
+
+def _write(run: Run, target: RunDirectory) -> None:
+    source = run.directory
+    folders = ("modules", *(m.name for m in MEASUREMENTS.values()))
+    target.path.mkdir(parents=True)
+    for name in (*_MODEL, *_MEASURED):
+        if source.file(name).exists():
+            shutil.copyfile(source.file(name), target.file(name))
+    for name in folders:
+        if source.file(name).exists():
+            ignore = shutil.ignore_patterns("__pycache__", ".*")
+            shutil.copytree(source.file(name), target.file(name), ignore=ignore)
+    _without_folders(target)
+    arrays = jax.tree.map(stored, run.params)
+    safetensors.numpy.save_file(by_name(arrays), target.file(PARAMETERS))
+    modules = [path for path in target.file("modules").rglob("*") if path.is_file()]
+    model = [target.file(name) for name in (PARAMETERS, *_MODEL)] + sorted(modules)
+    about = {
+        "format": FORMAT,
+        "vaejax": __version__,
+        "run": source.name,
+        "chosen": run.chosen,
+        "step": run.step,
+        "trained_steps": trained_steps(source),
+        "total_steps": run.config.train.total_steps(run.data.num_train),
+        "parameters": {
+            part: sum(leaf.size for leaf in jax.tree.leaves(tree))
+            for part, tree in arrays._asdict().items()
+        },
+        "sha256": {str(path.relative_to(target.path)): _sha256(path) for path in model},
+    }
+    target.write_json(EXPORT, about)
+
+
+def _without_folders(target: RunDirectory) -> None:
+    """A person's own file by its name alone: its folders are nobody else's."""
+    config = target.read_json("config.json")
+    data = config["config"]["data"]
+    if is_own_file(data["name"]):
+        data["name"] = Path(data["name"]).name
+        target.write_json("config.json", config)
+    if target.file("manifest.json").exists():
+        manifest = target.read_json("manifest.json")
+        words = [(word, Path(word)) for word in manifest.get("command", [])]
+        manifest["command"] = [path.name if path.is_absolute() else word for word, path in words]
+        target.write_json("manifest.json", manifest)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

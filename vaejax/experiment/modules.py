@@ -1,0 +1,75 @@
+"""The modules that an experiment file imports from beside it: part of the experiment."""
+
+import ast
+import contextlib
+import importlib
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+
+def modules_beside(file: Path, folder: Path) -> dict[str, Path]:
+    """{"helpers": folder/helpers.py}: the modules and packages in `folder` that a Python file
+    imports, and those that these import from there. Read from their `import` statements, wherever
+    in the file these stand; a module that is imported by its name in a string is not found.
+
+    Raises:
+      SyntaxError: one of the files is no Python.
+    """
+    found: dict[str, Path] = {}
+    unread = [(file, "")]
+    while unread:
+        path, package = unread.pop()
+        for name in _imported(ast.parse(path.read_bytes(), str(path)), package):
+            parts = name.split(".")
+            for end in range(1, len(parts) + 1):
+                module = ".".join(parts[:end])
+                place = _file_of(folder, parts[:end])
+                if place is None or place.samefile(file) or module in found:
+                    continue
+                found[module] = place
+                is_package = place.name == "__init__.py"
+                unread.append((place, module if is_package else ".".join(parts[: end - 1])))
+    return dict(sorted(found.items()))
+
+
+@contextlib.contextmanager
+def importable(folder: Path, modules: dict[str, Path]) -> Iterator[None]:
+    """These modules, those of `folder`, are what their names import, also where another
+    experiment has imported others of the same names."""
+    for name, path in modules.items():
+        loaded = getattr(sys.modules.get(name), "__file__", None)
+        if loaded is not None and Path(loaded).resolve() != path.resolve():
+            del sys.modules[name]
+    if not modules:
+        yield
+        return
+    importlib.invalidate_caches()
+    sys.path.insert(0, str(folder.resolve()))
+    try:
+        yield
+    finally:
+        sys.path.remove(str(folder.resolve()))
+
+
+def _imported(tree: ast.Module, package: str) -> Iterator[str]:
+    """The dotted names that import statements may load, absolute."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = package.split(".")[: len(package.split(".")) - node.level + 1]
+            base = [*(above if node.level else []), *([node.module] if node.module else [])]
+            for alias in node.names:  # a submodule, or a name in the module
+                yield ".".join([*base, alias.name])
+
+
+def _file_of(folder: Path, parts: list[str]) -> Path | None:
+    """The file in `folder` of a dotted name; None where it has none."""
+    if parts[0] in ("", "vaejax"):  # whose version and commit are recorded
+        return None
+    path = folder.joinpath(*parts)
+    for candidate in (path / "__init__.py", path.with_suffix(".py")):
+        if candidate.is_file():
+            return candidate
+    return None

@@ -1,0 +1,69 @@
+"""The README.md of an exported run: a model card, from the folder's files alone."""
+
+import json
+
+from vaejax.data import load_summary
+from vaejax.evaluation.expected import said_in
+from vaejax.report.page import sections_of
+from vaejax.report.render import markdown
+from vaejax.run_directory import EXPORT, RunDirectory, made_by_other_version
+
+
+def write_model_card(directory: RunDirectory) -> None:
+    """What was trained on what, the numbers with their protocol and errors, how to load it."""
+    about = directory.read_json(EXPORT, "vaejax", "parameters")
+    saved = directory.read_json("config.json", "experiment", "seed", "config")
+    data = load_summary(directory.file("data.json"))
+    given = "given" if data.is_sequence else ""
+    use = f"joint, q = run.joint({given}), run.posterior({', '.join(filter(None, ['x', given]))})"
+    note = "given = vaejax.Conditions(exists, actions)" if given else "p(x, z) and q(z | x)"
+    trained = {name: value for name, value in saved["config"].items() if name != "evaluate"}
+    directory.write_text(
+        "README.md",
+        markdown(
+            "card",
+            title=f"{saved['experiment']}, seed {saved['seed']}",
+            what=said_in(directory.file("experiment.py").read_text()).title,
+            trained=_trained(about, data.protocol()),
+            warnings=_warnings(directory, about),
+            version=about["vaejax"],
+            folder=directory.path.name,
+            use=f"{use}  # {note}",
+            shape=f"shape {data.shape}, {data.support} values",
+            sections=sections_of(directory),
+            config=json.dumps(trained, indent=2),
+            made=_made(directory),
+            measured=directory.is_evaluated(),
+        ),
+    )
+
+
+def _trained(about: dict, protocol: dict) -> str:
+    """On which data, for how long, which parameters."""
+    sizes = about["parameters"]
+    return (
+        f"Trained on {protocol['data']} [{protocol['fingerprint']}]: {protocol['train']:,} "
+        f"training, {protocol['validation']:,} validation and {protocol['test']:,} test examples; "
+        f"binarization {protocol['binarization']}. {about['trained_steps']:,} of "
+        f"{about['total_steps']:,} steps; these are the parameters of step {about['step']:,}, "
+        f"{about['chosen']}: {sizes['generative']:,} of p(x, z) and {sizes['inference']:,} of "
+        "q(z | x)."
+    )
+
+
+def _warnings(directory: RunDirectory, about: dict) -> list[str]:
+    lines = []
+    if about["trained_steps"] < about["total_steps"]:
+        lines.append("**Its training was stopped before its end.**")
+    if not directory.is_evaluated():
+        lines.append("**It was not evaluated.**")
+    sentence = made_by_other_version(directory)
+    return lines + ([f"The run was {sentence}."] if sentence else [])
+
+
+def _made(directory: RunDirectory) -> str:
+    """The commits of the code, where they are known."""
+    commits = directory.read_json("manifest.json").get("git")
+    known = commits.items() if isinstance(commits, dict) else [("experiment", commits)]
+    said = [f"{name} {commit}" for name, commit in known if commit]
+    return f"Code: {', '.join(said)}." if said else "Code: no commit was recorded."
