@@ -29,7 +29,7 @@ config = StructuredSequenceConfig(
         likelihood="gaussian",
         constant_scale=True,
     ),
-    train=Train(epochs=20, batch_size=20, learning_rate=5e-3),
+    train=Train(epochs=40, batch_size=20, learning_rate=2e-2),
     evaluate=Evaluate(num_samples=100),
     objective=SequenceBound(),
     gradient=GradientRules(),

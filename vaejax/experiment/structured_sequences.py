@@ -4,6 +4,7 @@ switching dynamical system inside, networks outside."""
 import dataclasses
 import functools
 import math
+from collections.abc import Callable
 from typing import Any, Literal
 
 import jax
@@ -18,6 +19,9 @@ from vaejax.experiment.presets import standardized
 from vaejax.experiment.sequences import SequenceConfig, check_sequences, emission_network
 from vaejax.experiment.structured import graphical_optimizer
 from vaejax.generative.structured.dynamics_learning import dynamics_divergence
+from vaejax.generative.structured.switching_system import alike, turned_apart
+from vaejax.training.one_system_first import one_system_first
+from vaejax.training.update import gradient_update
 from vaejax.types import GenerativeModel, InferenceNetwork
 
 
@@ -29,7 +33,8 @@ class StructuredStateSpace:
     latent_dim: int = 2
     """Dimensions of each z_t."""
     prior: Literal["linear", "switching"] = "linear"
-    """One linear dynamical system, or several, of which a discrete chain chooses at each step."""
+    """One linear dynamical system, or several, of which a discrete chain chooses at each step. In
+    the first third of the training steps these are all the same one."""
     num_states: int = 3
     """How many, where it switches."""
     emission_hidden: tuple[int, ...] = (64,)
@@ -132,4 +137,13 @@ def structured_sequence_experiment(
     optimizer = graphical_optimizer(
         config.train, data.num_train, usual, config.learning.rate, divergence
     )
-    return Experiment(p, q, config.objective.function(), optimizer=optimizer)
+    make_update: Callable = gradient_update
+    if config.model.prior == "switching":
+        make_update = functools.partial(
+            one_system_first,
+            alike=alike,
+            apart=turned_apart,
+            first_steps=max(1, config.train.total_steps(data.num_train) // 3),
+        )
+    objective = config.objective.function()
+    return Experiment(p, q, objective, optimizer=optimizer, make_update=make_update)

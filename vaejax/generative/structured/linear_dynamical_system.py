@@ -9,12 +9,15 @@ from vaejax.generative.structured.factors import factor_of, factor_parameters
 from vaejax.generative.structured.sequence_model import SequencePrior
 
 
+def rotations(key, size: float, d: int, *leading: int) -> Float[Array, "... d d"]:
+    """exp of antisymmetric matrices of entries drawn from N(0, size^2)."""
+    turn = jnp.tril(size * jax.random.normal(key, (*leading, d, d)), -1)
+    return jax.scipy.linalg.expm(turn - jnp.swapaxes(turn, -1, -2))
+
+
 def slow_rotations(key, d: int, *leading: int) -> Float[Array, "... d d"]:
-    """0.99 times rotations: exp of antisymmetric matrices of entries drawn from N(0, 0.1^2). A
-    start that forgets slowly and does not grow."""
-    noise = 0.1 * jax.random.normal(key, (*leading, d, d))
-    turn = jnp.tril(noise, -1)
-    return 0.99 * jax.scipy.linalg.expm(turn - jnp.swapaxes(turn, -1, -2))
+    """0.99 times rotations, of size 0.1. A start that forgets slowly and does not grow."""
+    return 0.99 * rotations(key, 0.1, d, *leading)
 
 
 def linear_dynamical_system(

@@ -6,8 +6,9 @@ import jax.numpy as jnp
 from vaejax.distributions import SwitchingChain
 from vaejax.generative.structured.factors import factor_of, factor_parameters
 from vaejax.generative.structured.hidden_markov import chain_of, sticky_logits
-from vaejax.generative.structured.linear_dynamical_system import slow_rotations
+from vaejax.generative.structured.linear_dynamical_system import rotations, slow_rotations
 from vaejax.generative.structured.sequence_model import SequencePrior
+from vaejax.types import Key, Parameters
 
 
 def switching_linear_dynamical_system(
@@ -54,3 +55,31 @@ def switching_linear_dynamical_system(
         return SwitchingChain(chain_of(parameters, given, parallel), A, b, G)
 
     return SequencePrior(init, distribution, lambda z: z[1], num_actions)
+
+
+def alike(parameters: Parameters) -> Parameters:
+    """Each state with the means over states of `switching_linear_dynamical_system`'s parameters:
+    one linear system, whatever s is. s starts and switches to each of the others alike."""
+
+    def mean(leaf):
+        return jnp.broadcast_to(jnp.mean(leaf, axis=0), leaf.shape)
+
+    k = len(parameters["initial"])
+    own = jnp.eye(k, dtype=bool)
+    transition = parameters["transition"]
+    stays = jnp.mean(jnp.diagonal(transition))
+    moves = jnp.sum(jnp.where(own, 0.0, transition)) / max(k * (k - 1), 1)
+    same = jax.tree.map(mean, parameters)
+    return same | {"transition": jnp.where(own, stays, moves)}
+
+
+def turned_apart(key: Key, parameters: Parameters) -> Parameters:
+    """Each state's A_k turned by a rotation of its own, exp of an antisymmetric matrix of entries
+    drawn from N(0, 0.3^2), and b_k moved by a draw of half its noise."""
+    turn_key, move_key = jax.random.split(key)
+    A, b = parameters["A"], parameters["b"]
+    moves = 0.5 * jax.random.normal(move_key, b.shape)
+    return parameters | {
+        "A": rotations(turn_key, 0.3, *A.shape[1:2], len(A)) @ A,
+        "b": b + jnp.einsum("kij,kj->ki", factor_of(parameters["noise"]), moves),
+    }
