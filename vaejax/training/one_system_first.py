@@ -38,14 +38,12 @@ def one_system_first(
     def step(key, params, state, examples, draw_batch, step):
         apart_key, key = jax.random.split(key)
 
-        def chosen(step, now, same, different):
-            return jnp.where(
-                step < first_steps, same, jnp.where(step == first_steps, different, now)
-            )
+        def chosen(now, same, different):
+            later = jnp.where(step == first_steps, different, now)
+            return jnp.where(step < first_steps, same, later)
 
         prior = params.generative["prior"]
-        same, different = alike(prior), apart(apart_key, prior)
-        prior = jax.tree.map(lambda *leaves: chosen(step, *leaves), prior, same, different)
+        prior = jax.tree.map(chosen, prior, alike(prior), apart(apart_key, prior))
         params = params._replace(generative=params.generative | {"prior": prior})
         return usual.step(key, params, state, examples, draw_batch, step)
 
