@@ -34,7 +34,7 @@ class StructuredStateSpace:
     """Dimensions of each z_t."""
     prior: Literal["linear", "switching"] = "linear"
     """One linear dynamical system, or several, of which a discrete chain chooses at each step. In
-    the first third of the training steps these are all the same one."""
+    the first half of the training steps these are all the same one."""
     num_states: int = 3
     """How many, where it switches."""
     emission_hidden: tuple[int, ...] = (64,)
@@ -143,7 +143,7 @@ def structured_sequence_experiment(
             one_system_first,
             alike=alike,
             apart=turned_apart,
-            first_steps=max(1, config.train.total_steps(data.num_train) // 3),
+            first_steps=max(1, config.train.total_steps(data.num_train) // 2),
         )
     objective = config.objective.function()
     return Experiment(p, q, objective, optimizer=optimizer, make_update=make_update)
