@@ -26,7 +26,7 @@ def markdown(template: str, **values: Any) -> str:
     return _TEMPLATES.get_template(f"{template}.md.j2").render(**values) + "\n"
 
 
-_TEMPLATES.filters["text_table"] = text_table
+_TEMPLATES.filters["text_table"] = lambda table: text_table(table.header, table.rows)
 
 
 def print_section(section: Section, *, notes: bool = True) -> None:
