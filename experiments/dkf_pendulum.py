@@ -8,8 +8,8 @@ Command:  vaejax run dkf_pendulum
           vaejax forecast RUN; vaejax sample RUN --forecast 20 --actions other.npy
 Expected: 90 % intervals of forecasts hold for 85 to 95 % of the sequences over the first 20 frames
 Measured: see dkf_pendulum.json. 3 seeds, 100 test sequences, 20 frames ahead: 93.5 +- 0.6 % (how
-many pixels are 1), 87.2 +- 2.5 % and 86.5 +- 2.4 % (their centre, across and down; one seed has 84.3
-and 83.7 %). -log p(x) <= 3.389 +- 0.012 (seeds) +- 0.066 (data) nats/frame (IWAE-100)
+many pixels are 1), 87.2 +- 2.5 % and 86.5 +- 2.4 % (their centre, across and down; one seed has
+84.3 and 83.7 %). -log p(x) <= 3.389 +- 0.012 (seeds) +- 0.066 (data) nats/frame (IWAE-100)
 """
 
 from vaejax.evaluation import Evaluate

@@ -68,7 +68,8 @@ def _protocol(found: dict[str, Any]) -> str:
 
 def _flags(found: dict[str, Any]) -> list[str]:
     total = found["n"] + len(found["not_finite"])
-    lines = [f"{found['flagged']:,} of {total:,} examples flagged, not to be believed one by one"]
+    doubt = ": their estimates are not to be believed" if found["flagged"] else ""
+    lines = [f"{found['flagged']:,} of {total:,} examples flagged{doubt}"]
     reasons = dict(found["flags"])
     if found["target_missed"]:
         reasons["target standard error not reached"] = found["target_missed"]
