@@ -9,9 +9,9 @@ import numpy as np
 import scipy.stats
 
 from vaejax.distributions import FullGaussianMixture
+from vaejax.distributions.factors import factor_of
 from vaejax.generative import full_mixture_prior, linear_dynamical_system
 from vaejax.generative.structured.dynamics_learning import dynamics_divergence
-from vaejax.generative.structured.factors import factor_of
 from vaejax.generative.structured.mixture_learning import (
     MixturePrior,
     fit_mixture,

@@ -7,8 +7,8 @@ import optax
 import pytest
 
 from vaejax.distributions import LinearChain, Potential
+from vaejax.distributions.factors import factor_of
 from vaejax.generative import switching_linear_dynamical_system
-from vaejax.generative.structured.factors import factor_of
 from vaejax.generative.structured.switching_system import alike, turned_apart
 from vaejax.training.one_system_first import one_system_first
 from vaejax.types import Conditions, Params

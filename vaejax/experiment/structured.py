@@ -8,18 +8,15 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 import jax
-import jax.numpy as jnp
 import optax
 
 from vaejax import generative, inference, networks
 from vaejax.data import DataSummary
-from vaejax.distributions import Potential
 from vaejax.errors import require
 from vaejax.experiment.configuration import Config, require_widths
 from vaejax.experiment.files import Experiment
 from vaejax.experiment.likelihoods import LIKELIHOODS, Likelihood, check_data
 from vaejax.experiment.presets import ACTIVATIONS, standardized
-from vaejax.generative.structured.factors import factor_of
 from vaejax.generative.structured.mixture_learning import (
     MixturePrior,
     fit_mixture,
@@ -166,31 +163,6 @@ class MixtureConfig(Config):
     learning: MixtureLearning = dataclasses.field(default_factory=MixtureLearning)
 
 
-def located_recognition(
-    latent_dim: int, network: Any, observation_shape: tuple[int, ...]
-) -> inference.Recognition:
-    """A `Potential` by its peak m and its Cholesky factor: J = L L', L = diag(exp(a)) (I + lower),
-    h = J m, where network(x) = (m, a, lower), or (m, a) for a diagonal J.
-
-    The same potentials as `inference.gaussian_recognition`'s. There h and J are the outputs, and a
-    precise q needs outputs of hundreds, which Adam reaches slowly; here their logarithms do.
-    """
-    d = latent_dim
-
-    def init(key):
-        return network.init(key, jnp.zeros(observation_shape))
-
-    def potentials(phi, x, given=()):
-        del given
-        m, a, lower = jnp.split(network.apply(phi, x), (d, 2 * d))
-        if not lower.size and d > 1:
-            return Potential(jnp.exp(2 * a) * m, jnp.exp(2 * a))
-        L = factor_of({"log_scale": a, "lower": lower})
-        return Potential(L @ (L.T @ m), L @ L.T)
-
-    return inference.Recognition(init, potentials)
-
-
 def mixture_experiment(config: MixtureConfig, data: DataSummary) -> Experiment:
     """The pair, the ELBO, and how each part of it is learned.
 
@@ -220,7 +192,9 @@ def mixture_experiment(config: MixtureConfig, data: DataSummary) -> Experiment:
         **(standardized(data) if likelihood.is_density else {}),
     )
     model = generative.latent_variable_model(prior, decoder, likelihood.distribution(data))
-    q = inference.structured(located_recognition(d, recognition, data.shape))
+    q = inference.structured(
+        inference.gaussian_recognition(d, recognition, data.shape, full=settings.full)
+    )
 
     first_steps = learning.warmup_epochs * train.steps_per_epoch(data.num_train)
 

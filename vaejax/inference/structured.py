@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from vaejax.distributions import Potential, filled
+from vaejax.distributions.factors import factor_of
 from vaejax.types import Conditions, InferenceNetwork, Key, Parameters, missing_frames
 
 
@@ -46,14 +47,15 @@ def structured(recognition: Recognition) -> InferenceNetwork:
 def gaussian_recognition(
     latent_dim: int, network: Any, observation_shape: tuple[int, ...], *, full: bool = False
 ) -> Recognition:
-    """Of one x, a `Potential` of a Gaussian z: network(x) gives h and what makes J.
+    """Of one x, a `Potential` of a Gaussian z, by its peak m and a factor of its precision:
+    network(x) = (m, a, lower), h = J m, J = L L', L = diag(exp(a)) (I + lower).
 
-    J is the diagonal softplus(a), or with `full` L L', L lower triangular with softplus(a) on its
-    diagonal and the further outputs below. At outputs of 0, h = 0 and J is about 0.7 or 0.5 I.
+    Peaks and logarithms are of order 1. A network that puts out h and J themselves has to reach
+    hundreds where x is precise about z, and does so slowly.
 
     Args:
-      network: anything with `init(key, x) -> phi` and `apply(phi, x) -> outputs`, of length 2 d, or
-        d (d + 3) / 2 with `full`.
+      network: anything with `init(key, x) -> phi` and `apply(phi, x) -> outputs`, of length 2 d
+        (m and a: a diagonal J), or d (d + 3) / 2 with `full`.
       observation_shape: shape of one x.
 
     Raises:
@@ -70,14 +72,15 @@ def gaussian_recognition(
         outputs = network.apply(phi, x)
         if outputs.shape != (size,):
             raise ValueError(
-                f"the recognition network puts out {outputs.shape}; h and J of a z of {d} "
-                f"dimensions are made of {size} numbers: give the network output shape ({size},)"
+                f"the recognition network puts out {outputs.shape}; peak and precision of a z of "
+                f"{d} dimensions are made of {size} numbers: give the network output shape "
+                f"({size},)"
             )
-        h, diagonal, lower = outputs[:d], jax.nn.softplus(outputs[d : 2 * d]), outputs[2 * d :]
+        m, a, lower = jnp.split(outputs, (d, 2 * d))
         if not full:
-            return Potential(h, diagonal)
-        L = jnp.diag(diagonal).at[jnp.tril_indices(d, -1)].set(lower)
-        return Potential(h, L @ L.T)
+            return Potential(jnp.exp(2 * a) * m, jnp.exp(2 * a))
+        L = factor_of({"log_scale": a, "lower": lower})
+        return Potential(L @ (L.T @ m), L @ L.T)
 
     return Recognition(init, potentials)
 

@@ -4,8 +4,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from vaejax.distributions.factors import factor_of, inverse_of_factor
 from vaejax.distributions.linear_messages import Steps, moments
-from vaejax.generative.structured.factors import factor_of, inverse_of_factor
 from vaejax.types import Parameters
 
 

@@ -4,8 +4,8 @@ import jax
 import jax.numpy as jnp
 
 from vaejax.distributions import FullGaussianMixture
+from vaejax.distributions.factors import factor_of, factor_parameters
 from vaejax.generative.priors import Prior
-from vaejax.generative.structured.factors import factor_of, factor_parameters
 
 
 def full_mixture_prior(latent_dim: int, *, num_components: int, spread: float = 2.0) -> Prior:

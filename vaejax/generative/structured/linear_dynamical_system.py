@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from vaejax.distributions import LinearChain
-from vaejax.generative.structured.factors import factor_of, factor_parameters
+from vaejax.distributions.factors import factor_of, factor_parameters
 from vaejax.generative.structured.sequence_model import SequencePrior
 
 

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from vaejax.distributions import FullGaussianMixture
-from vaejax.generative.structured.factors import factor_of, inverse_of_factor
+from vaejax.distributions.factors import factor_of, inverse_of_factor
 from vaejax.types import Key, Parameters
 
 _LOG_2PI = math.log(2 * math.pi)

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from vaejax.distributions import SwitchingChain
-from vaejax.generative.structured.factors import factor_of, factor_parameters
+from vaejax.distributions.factors import factor_of, factor_parameters
 from vaejax.generative.structured.hidden_markov import chain_of, sticky_logits
 from vaejax.generative.structured.linear_dynamical_system import rotations, slow_rotations
 from vaejax.generative.structured.sequence_model import SequencePrior
