@@ -35,9 +35,10 @@ from vaejax.evaluation.measurement import (
     rows_in,
 )
 from vaejax.evaluation.pictures import pictures
+from vaejax.evaluation.plane import clusters, density
 from vaejax.evaluation.run import Run, check_examples
 from vaejax.evaluation.sequence_pictures import sequence_pictures
-from vaejax.evaluation.streams import EVALUATE, LATENT_USE, PICTURES
+from vaejax.evaluation.streams import EVALUATE, LATENT_USE, PICTURES, PLANE
 from vaejax.evaluation.summary import summarize
 from vaejax.marginal_likelihood import importance_sampling
 from vaejax.types import (
@@ -95,8 +96,8 @@ def evaluate(run: Run, settings: Evaluate) -> list[Part]:
     Of sequences, which have other lengths and codes each, no `code`, `squared_error` and
     `latent_use`; `frames` and `missing_frames` instead: how many there are in each.
 
-    Of all examples together: what `latent_use` and `pictures` give, or `sequence_pictures`, and
-    `labels` with their `label_names`.
+    Of all examples together: what `latent_use`, `pictures` and, with a p(x), `clusters` and
+    `density` give, or `sequence_pictures`, and `labels` with their `label_names`.
 
     Example i uses fold_in(fold_in(key, i), 0 or 1): no value depends on batches or devices.
     """
@@ -169,7 +170,14 @@ def _together(run: Run, settings: Evaluate, examples: Example) -> Arrays:
         if run.dataset.label_names:
             arrays["label_names"] = np.array(run.dataset.label_names)
     drawn = num_drawn(*run.data.shape) if len(run.data.shape) == 1 else 64
-    return arrays | pictures(run.stream(PICTURES), *model, examples, count=drawn)
+    arrays |= pictures(run.stream(PICTURES), *model, examples, count=drawn)
+    if "samples" in arrays:  # there is a p(x)
+        cluster_key, density_key = jax.random.split(run.stream(PLANE))
+        arrays |= clusters(cluster_key, *model, examples)
+        plane = run.data.shape == (2,) and run.data.support == "real"
+        if plane and not jax.tree.leaves(examples.given):
+            arrays |= density(density_key, run.generative, run.params, examples.x)
+    return arrays
 
 
 def _block(run: Run, num_samples: int) -> int:

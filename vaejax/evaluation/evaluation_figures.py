@@ -6,6 +6,7 @@ import numpy as np
 
 from vaejax.evaluation import pyplot as plt
 from vaejax.evaluation.marginals import marginals_figure
+from vaejax.evaluation.plane import plane_figures
 from vaejax.evaluation.section import BLUE, GREY, Figure, is_binary, is_image, show
 
 _MOST_NAMED, _LABEL = 20, "label (never trained on)"
@@ -33,7 +34,7 @@ def evaluation_figures(about: dict[str, Any], arrays: dict[str, np.ndarray]) -> 
         figures.append(Figure("kl_per_dimension", lambda: _kl(arrays["kl_per_dimension"])))
     if "code" in arrays and arrays["code"].shape[1:] == (2,):
         figures.append(Figure("codes", lambda: _codes(arrays, split)))
-    return figures
+    return figures + plane_figures(arrays, split)
 
 
 def _reconstructions(arrays, split):

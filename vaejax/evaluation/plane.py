@@ -1,0 +1,158 @@
+"""Pictures in the plane: the clusters of a two-dimensional z, the density of a two-dimensional
+x."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float
+
+from vaejax.distributions import as_gaussian_mixture, has_latent
+from vaejax.evaluation import pyplot as plt
+from vaejax.evaluation.samples import first_joint
+from vaejax.evaluation.section import BLUE, Figure
+from vaejax.types import Example, GenerativeModel, InferenceNetwork, Key, Params, bind, num_rows
+
+_SIDE = 100  # of the grid
+_DRAWS = 4000  # of z, for p(x) at each of its places
+_OF_CODES = 100  # of z, for p(k | x)
+_LEAST_WEIGHT = 0.01  # of a component that is drawn
+_CONTOURS = 8  # a nat apart, from the highest density down
+
+
+def clusters(
+    key: Key,
+    generative: GenerativeModel,
+    inference: InferenceNetwork,
+    params: Params,
+    examples: Example,
+) -> dict[str, np.ndarray]:
+    """Of a p(z) that is a mixture of Gaussians and has no conditions: its `component_weights`,
+    `component_means` and `component_factors`, and `component`, the most probable of each example
+    under E_q[p(k | z)], by 100 draws; {} of any other."""
+    joint = first_joint(generative, params, examples.given)
+    mixture = as_gaussian_mixture(joint.prior)
+    if mixture is None or len(mixture[0]) == 1 or jax.tree.leaves(examples.given):
+        return {}
+    log_weights, means, factors = mixture
+    means = means.reshape(len(means), -1)
+
+    def log_joint(z):
+        """log w_k N(z; m_k, L_k L_k') of each k, but for a constant."""
+
+        def one(log_weight, mean, factor):
+            noise = jax.scipy.linalg.solve_triangular(factor, z.reshape(-1) - mean, lower=True)
+            return log_weight - jnp.sum(0.5 * noise**2 + jnp.log(jnp.diagonal(factor)))
+
+        return jax.vmap(one)(log_weights, means, factors)
+
+    @jax.jit
+    def most_probable(params, key, examples):
+        def one(pair):
+            key, example = pair
+            _, q, _ = bind(generative, inference, params, example)
+            z = q.sample(seed=key, sample_shape=(_OF_CODES,))
+            return jnp.argmax(jnp.mean(jax.nn.softmax(jax.vmap(log_joint)(z)), axis=0))
+
+        keys = jax.random.split(key, num_rows(examples))
+        return jax.lax.map(one, (keys, examples), batch_size=100)
+
+    return {
+        "component": np.asarray(most_probable(params, key, examples)),
+        "component_weights": np.exp(log_weights),
+        "component_means": np.asarray(means),
+        "component_factors": np.asarray(factors),
+    }
+
+
+def density(
+    key: Key, generative: GenerativeModel, params: Params, x: Float[np.ndarray, "n 2"]
+) -> dict[str, np.ndarray]:
+    """`density`, log p(x) in nats on a grid that covers the x, and `density_grid`, the grid's
+    (x[0], x[1]); p(x) is exact without a latent variable, else the mean of p(x | z) over 4,000
+    draws of z, the same ones at each place."""
+    joint = first_joint(generative, params, ())
+    low, high = x.min(axis=0), x.max(axis=0)
+    margin = 0.1 * (high - low)
+    axes = [np.linspace(low[i] - margin[i], high[i] + margin[i], _SIDE) for i in range(2)]
+    places = np.stack(np.meshgrid(*axes), axis=-1).reshape(-1, 2).astype(x.dtype)
+    count = _DRAWS if has_latent(joint.prior) else 1
+
+    @jax.jit
+    def log_p(theta, key, places):
+        joint = generative.joint(theta)
+
+        def add(total, key):
+            likelihood = joint.likelihood(joint.prior.sample(seed=key))
+            return jnp.logaddexp(total, jax.vmap(likelihood.log_prob)(places)), None
+
+        start = jnp.full(len(places), -jnp.inf)
+        return jax.lax.scan(add, start, jax.random.split(key, count))[0] - jnp.log(count)
+
+    found = np.asarray(log_p(params.generative, key, places))
+    return {"density": found.reshape(_SIDE, _SIDE), "density_grid": np.stack(axes)}
+
+
+def plane_figures(arrays: dict[str, np.ndarray], split: str) -> list[Figure]:
+    """The clusters in the plane of z, and the density in that of x, where the arrays have them."""
+    figures = []
+    if "component" in arrays and arrays["component_means"].shape[1] == 2:
+        figures.append(Figure("clusters", lambda: _clusters(arrays, split)))
+    if "density" in arrays:
+        figures.append(Figure("density", lambda: _density(arrays, split)))
+    return figures
+
+
+def _colours(arrays: dict[str, np.ndarray], count: int) -> Any:
+    """Of the first examples: their component's."""
+    if "component" not in arrays:
+        return BLUE
+    return plt.get_cmap("tab20")(arrays["component"][:count] % 20)
+
+
+def _clusters(arrays, split):
+    code = arrays["code"]
+    figure, axes = plt.subplots(figsize=(6, 6))
+    axes.scatter(*code.T, s=5, c=_colours(arrays, len(code)))
+    circle = _circle()
+    parts = (arrays[f"component_{name}"] for name in ("weights", "means", "factors"))
+    shown = 0
+    for k, (weight, mean, factor) in enumerate(zip(*parts, strict=True)):
+        if weight > _LEAST_WEIGHT:
+            colour = plt.get_cmap("tab20")(k % 20)
+            axes.plot(*(mean[:, None] + 2 * factor @ circle), color=colour)
+            axes.annotate(f"{weight:.2f}", mean, ha="center", va="center", fontsize=8)
+            shown += 1
+    axes.set_xlabel("$z_1$")
+    axes.set_ylabel("$z_2$")
+    axes.set_aspect("equal")
+    axes.set_title(f"mean of q(z | x), {split} examples, and p(z)", fontsize=10)
+    return figure, (
+        f"The {split} examples, encoded, each in the colour of its most probable component of "
+        f"p(z); the components at 2 standard deviations, with their weights: {shown} of "
+        f"{len(arrays['component_weights'])}, those above {_LEAST_WEIGHT}."
+    )
+
+
+def _circle() -> Float[np.ndarray, "2 points"]:
+    angle = np.linspace(0, 2 * np.pi, 100)
+    return np.stack([np.cos(angle), np.sin(angle)])
+
+
+def _density(arrays, split):
+    x, log_p = arrays["originals"], arrays["density"]
+    levels = np.ceil(log_p.max()) - np.arange(_CONTOURS, -1, -1)
+    figure, axes = plt.subplots(figsize=(7, 6))
+    drawn = axes.contourf(*arrays["density_grid"], log_p, levels, cmap="Greys", extend="min")
+    figure.colorbar(drawn, label="log p(x), nats")
+    axes.scatter(*x.T, s=4, c=_colours(arrays, len(x)))
+    axes.set_xlabel("x[0]")
+    axes.set_ylabel("x[1]")
+    axes.set_aspect("equal")
+    axes.set_title(f"log p(x), and {split} examples", fontsize=10)
+    by_component = ", in the colours of their components" if "component" in arrays else ""
+    return figure, (
+        f"The model's density of x and {split} examples{by_component}. With a latent variable "
+        f"p(x) is an average over {_DRAWS:,} draws of z: rough where it is low."
+    )
