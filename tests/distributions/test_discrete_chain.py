@@ -45,6 +45,8 @@ def test_densities_marginals_and_kl_are_those_of_all_sequences(parallel, impossi
     found = p.posterior(jnp.asarray(psi, jnp.float32))
     np.testing.assert_allclose(jnp.exp(found.log_prob(jnp.asarray(SEQUENCES))), q, atol=1e-5)
     np.testing.assert_allclose(found.known_kl.value, said - log_z, rtol=1e-4)
+    entropy = -np.sum(q[q > 0] * np.log(q[q > 0]))
+    np.testing.assert_allclose(found.entropy(), entropy, rtol=1e-4)
     for t in range(T):
         marginal = [q[SEQUENCES[:, t] == k].sum() for k in range(K)]
         np.testing.assert_allclose(found.marginals()[t], marginal, atol=1e-5)
@@ -87,6 +89,8 @@ def test_parallel_is_sequential_over_1000_steps_and_a_length_cuts_both():
     np.testing.assert_allclose(a.marginals(), b.marginals(), atol=1e-4)
     np.testing.assert_allclose(a.known_kl.value, b.known_kl.value, rtol=1e-4)
     np.testing.assert_allclose(a.known_kl.value, short.known_kl.value, rtol=1e-4)
+    np.testing.assert_allclose(a.entropy(), short.entropy(), rtol=1e-4)
+    np.testing.assert_allclose(b.entropy(), short.entropy(), rtol=1e-4)
     np.testing.assert_allclose(a.marginals()[:700], short.marginals(), atol=1e-4)
 
 

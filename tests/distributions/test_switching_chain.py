@@ -102,6 +102,8 @@ def test_the_bound_is_below_the_evidence_by_enumeration_and_its_kl_is_that_of_dr
     assert kl_form(q, prior(p)) != "closed form" == kl_form(q, q.known_kl.prior)
     z, log_q = q.sample_and_log_prob(seed=KEY, sample_shape=(4000,))
     np.testing.assert_allclose(log_q[:20], q.log_prob(jax.tree.map(lambda a: a[:20], z)), rtol=1e-4)
+    error = float(jnp.std(log_q)) / math.sqrt(len(log_q))
+    assert abs(float(jnp.mean(log_q) + q.entropy())) < 4 * error
     ratios = log_q - jax.jit(prior(p).log_prob)(z)
     error = float(jnp.std(ratios)) / math.sqrt(len(ratios))
     assert abs(float(jnp.mean(ratios) - q.known_kl.value)) < 4 * error

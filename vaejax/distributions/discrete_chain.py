@@ -9,7 +9,7 @@ import numpy as np
 from jax.tree_util import Partial
 from jaxtyping import Array, Float, Int
 
-from vaejax.distributions.discrete_messages import marginals, smooth
+from vaejax.distributions.discrete_messages import entropies, marginals, smooth
 from vaejax.distributions.known_kl import KnownKL
 from vaejax.distributions.markov import Markov
 from vaejax.distributions.state_space import check_length
@@ -58,6 +58,11 @@ class DiscreteChain(Markov):
     def marginals(self) -> Float[Array, "time k"]:
         """The probabilities of s_t; beyond the length, where s_t is 0, those of the steps there."""
         return marginals(jax.nn.softmax(self.logits), parallel=self.parallel)
+
+    def entropy(self) -> Float[Array, ""]:
+        """sum_t E[H(s_t | s_{t-1})] over the steps that count, in nats."""
+        each = entropies(self.logits, parallel=self.parallel)
+        return jnp.sum(jnp.where(self._counts(jnp.arange(self.num_steps)), each, 0.0))
 
     def posterior(self, log_likelihoods: Float[Array, "time k"]) -> "DiscreteChain":
         """q(s) in proportion to p(s) exp(sum_t log_likelihoods[t, s_t]), with its KL from p: one

@@ -81,19 +81,36 @@ def marginals(P: Float[Array, "time k k"], *, parallel: bool) -> Float[Array, "t
     return jax.lax.scan(forward, jnp.eye(P.shape[-1], dtype=P.dtype)[0], P)[1]
 
 
+def log_transitions(logits: Float[Array, "time k k"]) -> Float[Array, "time k k"]:
+    """Normalized, and finite."""
+    return jnp.maximum(jax.nn.log_softmax(jnp.maximum(logits, NEVER)), NEVER)
+
+
+def _before(marginals: Float[Array, "time k"]) -> Float[Array, "time k"]:
+    """The probabilities of s_{t-1}, from those of s_t; at t = 0 any will do."""
+    first = jnp.eye(marginals.shape[-1], dtype=marginals.dtype)[:1]
+    return jnp.concatenate([first, marginals[:-1]])
+
+
+@highest_precision
+def entropies(logits: Float[Array, "time k k"], *, parallel: bool) -> Float[Array, " time"]:
+    """Of s_t given s_{t-1}, the mean over s_{t-1}, in nats."""
+    log_p = log_transitions(logits)
+    p = jnp.exp(log_p)
+    return -jnp.einsum("ti,tij,tij->t", _before(marginals(p, parallel=parallel)), p, log_p)
+
+
 @partial(jax.jit, static_argnames="parallel")
 def smooth(
     log_p: Float[Array, "time k k"], psi: Float[Array, "time k"], *, parallel: bool
 ) -> Smoothed:
     """q(s) in proportion to p(s) exp(sum_t psi_t(s_t)): q(s_t | s_{t-1}) is in proportion to
     p(s_t | s_{t-1}) times the message of all that depends on s_t."""
-    log_p = jnp.maximum(jax.nn.log_softmax(jnp.maximum(log_p, NEVER)), NEVER)
+    log_p = log_transitions(log_p)
     psi = jnp.maximum(psi, NEVER)
     to_come = messages(log_p, psi, parallel=parallel)
-    log_q = jnp.maximum(jax.nn.log_softmax(log_p + to_come[:, None, :]), NEVER)
+    log_q = log_transitions(log_p + to_come[:, None, :])
     q = jnp.exp(log_q)
     found = marginals(q, parallel=parallel)
-    first = jnp.eye(q.shape[-1], dtype=q.dtype)[:1]  # any row of the first will do
-    before = jnp.concatenate([first, found[:-1]])
-    kl = jnp.einsum("ti,tij,tij->t", before, q, log_q - log_p)
+    kl = jnp.einsum("ti,tij,tij->t", _before(found), q, log_q - log_p)
     return Smoothed(log_q, found, kl)

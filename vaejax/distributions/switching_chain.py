@@ -137,6 +137,10 @@ class ChainPair(Markov):
         """q(z)."""
         return self.step.args[1]  # type: ignore[attr-defined]
 
+    def entropy(self) -> Float[Array, ""]:
+        """That of q(s) and that of q(z), in nats."""
+        return self.switches.entropy() + self.states.entropy()
+
     def _draw_and_log_density(self, key: Key) -> tuple[Any, Float[Array, ""]]:
         s_key, z_key = jax.random.split(key)
         s, log_s = self.switches.sample_and_log_prob(seed=s_key)
