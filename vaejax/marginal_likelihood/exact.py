@@ -1,5 +1,5 @@
-"""log p(x) exactly, where it is: no latent, finite latents summed over, linear-Gaussian models and
-chains."""
+"""log p(x) exactly, where it is: no latent, finite latents and chains of them summed over,
+linear-Gaussian models and chains."""
 
 from collections.abc import Callable
 from functools import partial
@@ -10,11 +10,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from vaejax.distributions import has_latent, state_space_of, states_of
+from vaejax.distributions import check_frames, has_latent, state_space_of, states_of
 from vaejax.marginal_likelihood.compiled import Structure, separate
+from vaejax.marginal_likelihood.hidden_markov import log_sums_over_sequences, states_of_steps
 from vaejax.marginal_likelihood.linear_gaussian import linear_gaussian
 from vaejax.marginal_likelihood.linear_state_space import linear_state_space
-from vaejax.types import Joint, LogJoint, Observation
+from vaejax.types import Joint, LogJoint, Observation, num_rows, rows_of
 
 _STATES, _EXAMPLES = 256, 100  # at a time
 _ROUNDINGS = 8  # of its last place, that the sum of a log density may lose
@@ -39,6 +40,9 @@ def exact(joint: Joint | LogJoint) -> Exact | None:
     - No latent variable: log p(x), in the precision that the model computes in.
     - A prior over at most 2^16 states (`distributions.states_of`): their sum, in float64 where
       the model's code allows.
+    - A state-space model of the same few states at each step, at most 256, whatever p(x_t | z_t):
+      the sum over all sequences of them, in float64 where the model's code allows
+      (`hidden_markov`).
     - A state-space model whose every step is linear-Gaussian: the Kalman filter, in float64
       (`linear_state_space`).
     - p(z) = sum_k w_k N(m_k, S_k), p(x | z) = N(W z + b, R), R diagonal: the mixture of factor
@@ -51,9 +55,10 @@ def exact(joint: Joint | LogJoint) -> Exact | None:
         return Exact(partial(_without_latent, joint), "no latent variable")
     states = states_of(joint.prior)
     if states is not None:
-        return Exact(partial(_summed, joint, states), f"a sum over all {len(states)} values of z")
+        reason = f"a sum over all {len(states)} values of z"
+        return Exact(partial(_summed, _log_sums, joint, states), reason)
     if state_space_of(joint) is not None:
-        return _filtered(joint)
+        return _of_sequences(joint)
     linear = linear_gaussian(joint)
     if linear is None:
         return None
@@ -65,9 +70,19 @@ def exact(joint: Joint | LogJoint) -> Exact | None:
     )
 
 
-def _filtered(joint: Joint) -> Exact | None:
-    linear = linear_state_space(joint)
-    return linear and Exact(linear.log_marginal, "linear-Gaussian in time: the Kalman filter")
+def _of_sequences(joint: Joint) -> Exact | None:
+    states = states_of_steps(joint)
+    if states is None:
+        linear = linear_state_space(joint)
+        return linear and Exact(linear.log_marginal, "linear-Gaussian in time: the Kalman filter")
+    summed = partial(_summed, log_sums_over_sequences, joint, states)
+
+    def log_marginal(xs):
+        for i in range(num_rows(xs)):
+            check_frames("exact", rows_of(xs, i))
+        return summed(xs)
+
+    return Exact(log_marginal, f"a sum over all sequences of {len(states)} states: messages")
 
 
 def _without_latent(joint: Joint, xs: Observation) -> tuple[Values, Values]:
@@ -76,7 +91,10 @@ def _without_latent(joint: Joint, xs: Observation) -> tuple[Values, Values]:
         return _with_rounding(_log_probs(structure, arrays, xs))
 
 
-def _summed(joint: Joint, states: np.ndarray, xs: Observation) -> tuple[Values, Values]:
+def _summed(
+    log_sums: Callable[..., Any], joint: Joint, states: np.ndarray, xs: Observation
+) -> tuple[Values, Values]:
+    """log_sums(structure, arrays, states, xs) with all numbers in float64."""
     structure, arrays = separate(joint)
 
     def total(dtype):
@@ -84,10 +102,9 @@ def _summed(joint: Joint, states: np.ndarray, xs: Observation) -> tuple[Values, 
             leaf = np.asarray(leaf)
             return leaf.astype(dtype) if np.issubdtype(leaf.dtype, np.floating) else leaf
 
+        inputs = jax.tree.map(cast, (arrays, states, xs))
         with jax.default_matmul_precision("highest"):
-            return _with_rounding(
-                _log_sums(structure, arrays, cast(states), jax.tree.map(cast, xs))
-            )
+            return _with_rounding(log_sums(structure, *inputs))
 
     with jax.enable_x64(True):
         try:
