@@ -104,3 +104,11 @@ def test_bad_input_is_refused_in_one_line():
         p.posterior(psi)
     with pytest.raises(ValueError, match=r"logits of shape \(time, k, k\)"):
         DiscreteChain(logits[0])
+    for value in (np.nan, np.inf):
+        bad = logits.copy()
+        bad[3, 1, 2] = value
+        with pytest.raises(ValueError, match="the logits at step 3 are NaN or"):
+            DiscreteChain(bad)
+    logits[2, 1] = -np.inf
+    with pytest.raises(ValueError, match=r"at step 2 are NaN or \+inf, or a row is -inf for every"):
+        DiscreteChain(logits)

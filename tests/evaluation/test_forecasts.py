@@ -114,6 +114,16 @@ def test_draws_have_the_exact_predictive_mean_and_interval(use_q, missing):
         assert np.all(np.abs(np.quantile(drawn, tail, axis=0) - exact) < 2 * error)
 
 
+def test_actions_that_are_not_given_are_refused():
+    """JAX would repeat the last ones."""
+    x, actions = linear.sequence(START + STEPS, seed=3)
+    seen = x[:START].astype(np.float32)
+    model = model_of(START + STEPS - 1, actions[:-1])
+    with pytest.raises(ValueError, match=r"conditions of 7 steps.* it has those of 6"):
+        forecast(KEY, model, seen, num_steps=STEPS, num_particles=10)
+    forecast(KEY, model, seen, num_steps=STEPS, num_particles=10, length=START - 1)
+
+
 def test_draws_are_in_random_order():
     """Of one ancestor there are several; side by side they would be alike."""
     x, actions = linear.sequence(START + 1, seed=3)

@@ -307,3 +307,44 @@ def test_x_outside_the_support_is_refused():
     for function, settings in ((particle_filter, {}), (forecast, {"num_steps": 2})):
         with pytest.raises(ValueError, match="Bernoulli is over values 0 and 1; got values from 0"):
             function(KEY, steps, x, num_particles=10, **settings)
+
+
+def test_what_is_behind_a_length_is_not_looked_at():
+    x, given, _ = case("padded")
+    odd = np.array(x)
+    odd[6], odd[7, 0], odd[8] = np.nan, np.nan, np.inf
+    linear, settings = model(given["actions"]), {"num_particles": 20, "length": 6}
+    for function, more in ((particle_filter, {}), (forecast, {"num_steps": 2})):
+        first, second = (
+            jax.tree.leaves(function(KEY, linear, v, **settings, **more)) for v in (x, odd)
+        )
+        jax.tree.map(np.testing.assert_array_equal, first, second)
+    found = exact(linear.joint(6, 10))
+    np.testing.assert_array_equal(*(found.log_marginal(v[None])[0] for v in (np.array(x), odd)))
+    estimates = log_marginal_likelihood(KEY, linear.joint(6, 10), odd[None])
+    np.testing.assert_allclose(estimates.value, found.log_marginal(np.array(x)[None])[0])
+
+
+def test_an_estimate_is_flagged_by_the_error_that_is_printed():
+    """An interval is stated by that of the steps."""
+
+    def one(std_error, of_steps):
+        return Estimates(
+            value=np.array([-3.0]),
+            std_error=np.array([std_error]),
+            ess=np.array([9.0]),
+            khat=np.array([0.1]),
+            diagnostics={"steps_std_error": np.array([of_steps])},
+            method="",
+        )
+
+    lucky, spread, both = one(0.4, 0.1), one(0.7, 0.1), one(0.7, 0.6)
+    assert [list(e.flags()) for e in (lucky, spread, both)] == [
+        [],
+        *[["standard error above 0.5 nats"]] * 2,
+    ]
+    assert [bool(np.isfinite(e.interval()[1])[0]) for e in (lucky, spread, both)] == [
+        True,
+        True,
+        False,
+    ]

@@ -29,7 +29,8 @@ class DiscreteChain(Markov):
       known_kl: of a q, its KL from the prior that it was made from.
 
     Raises:
-      ValueError: logits of another shape.
+      ValueError: logits of another shape; of known values, NaN or +inf, or a row that is -inf
+        throughout. The line names the step.
     """
 
     def __init__(
@@ -45,6 +46,8 @@ class DiscreteChain(Markov):
             raise ValueError(
                 f"DiscreteChain: expected logits of shape (time, k, k); got {logits.shape}"
             )
+        impossible = "a row is -inf for every state"
+        _check_logarithms("DiscreteChain: the logits", logits, impossible)
         check_length("DiscreteChain", length, len(logits))
         first = distrax.Categorical(logits[0, 0])
         super().__init__(first, Partial(_step, logits), len(logits), length)
@@ -87,12 +90,16 @@ def _check_log_likelihoods(psi: Any, shape: tuple[int, ...]) -> None:
             "DiscreteChain.posterior: expected log-likelihoods of each state at each step, of "
             f"shape {shape}; got {jnp.shape(psi)}"
         )
-    if isinstance(psi, jax.core.Tracer):
+    _check_logarithms("DiscreteChain.posterior: the log-likelihoods", psi, "-inf for every state")
+
+
+def _check_logarithms(what: str, values: Any, impossible: str) -> None:
+    """Raises ValueError where known logarithms of probabilities along time, the last axis that of
+    the states, are none."""
+    if isinstance(values, jax.core.Tracer):
         return
-    psi = np.asarray(psi)
-    wrong = np.isnan(psi).any(axis=1) | (psi == np.inf).any(axis=1) | (psi == -np.inf).all(axis=1)
+    values = np.asarray(values)
+    wrong = np.isnan(values).any(-1) | (values == np.inf).any(-1) | (values == -np.inf).all(-1)
+    wrong = wrong.reshape(len(wrong), -1).any(axis=1)
     if wrong.any():
-        raise ValueError(
-            f"DiscreteChain.posterior: the log-likelihoods at step {int(np.argmax(wrong))} are NaN "
-            "or +inf, or -inf for every state"
-        )
+        raise ValueError(f"{what} at step {int(np.argmax(wrong))} are NaN or +inf, or {impossible}")

@@ -91,13 +91,21 @@ def _as_wide(flags: Bool[Array, "..."], leaf: Array) -> Bool[Array, "..."]:
     return flags.reshape(flags.shape + (1,) * (leaf.ndim - flags.ndim))
 
 
-def check_frames(function: str, x: Any) -> None:
+def known_frames(x: Any, length: Any = None) -> Any:
+    """The frames of x, time first, that count, as numpy's arrays; None where they are traced. What
+    is behind the length is padding: nobody looks at it."""
+    if any(isinstance(leaf, jax.core.Tracer) for leaf in (length, *jax.tree.leaves(x))):
+        return None
+    end = None if length is None else int(length)
+    return jax.tree.map(lambda leaf: np.asarray(leaf)[:end], x)
+
+
+def check_frames(function: str, x: Any, length: Any = None) -> None:
     """Raises ValueError where a frame of a known x is infinite, or NaN in part: neither seen nor
-    missing."""
-    leaves = jax.tree.leaves(x)
-    if any(isinstance(leaf, jax.core.Tracer) for leaf in leaves):
+    missing. Frames behind the length are not looked at."""
+    x = known_frames(x, length)
+    if x is None:
         return
-    x = jax.tree.map(np.asarray, x)
     seen = ~missing_frames(x)
     values = [leaf for leaf in jax.tree.leaves(x) if np.issubdtype(leaf.dtype, np.floating)]
     partly = [np.isnan(leaf.reshape(len(leaf), -1)).any(axis=1) & seen for leaf in values]

@@ -24,6 +24,8 @@ class StateSpace(NamedTuple):
       transition: (t, z_{t-1}) -> p(z_t | z_{t-1}), t = 1, 2, ...; t is traced. Actions u_t are
         bound to it.
       emission: (t, z_t) -> p(x_t | z_t), t = 0, 1, ...
+      num_steps: how many steps the conditions, such as actions, are known for; any number unless
+        given.
 
     A `jax.tree_util.Partial` of a function and its parameters keeps these visible.
     """
@@ -31,6 +33,7 @@ class StateSpace(NamedTuple):
     initial: Distribution
     transition: Step
     emission: Step
+    num_steps: int | None = None
 
     def joint(self, length: Int[Array, ""] | int, num_steps: int | None = None) -> Joint:
         """p(x, z) of sequences of this length; `num_steps` is the room that x has, the length
@@ -111,4 +114,5 @@ def state_space_of(joint: Any) -> tuple[StateSpace, int, Any] | None:
     # Again with numbers in z's place: what was made above holds tracers.
     zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), latent)
     emission = joint.likelihood(zeros).emission
-    return StateSpace(prior.initial, prior.step, emission), prior.num_steps, prior.length
+    steps = StateSpace(prior.initial, prior.step, emission, prior.num_steps)
+    return steps, prior.num_steps, prior.length

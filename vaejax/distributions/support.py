@@ -12,7 +12,7 @@ from vaejax.distributions.bernoulli import Bernoulli
 from vaejax.distributions.capabilities import structure_of
 from vaejax.distributions.categories import Categories
 from vaejax.distributions.discretized_logistic import DiscretizedLogistic
-from vaejax.distributions.frames import Frames
+from vaejax.distributions.frames import Frames, known_frames
 from vaejax.distributions.state_space import StateSpace
 from vaejax.errors import UserError
 from vaejax.types import Distribution, Joint, Observation, missing_frames, num_rows
@@ -69,11 +69,13 @@ def support_problem(p: Distribution, x: Any) -> str | None:
 
 
 def _problem_of_frames(p: Frames, x: Any) -> str | None:
-    """Of all frames that are not missing; padding is looked at too."""
+    """Of all frames that are not missing, up to the length where that is known."""
     frame = p.at(0)
     shapes = jax.tree.map(lambda leaf: leaf.shape, structure_of(frame))
     frames = jax.tree.map(lambda leaf, shape: np.asarray(leaf).reshape(-1, *shape), x, shapes)
     seen = ~missing_frames(frames)
+    if p.length is not None and not isinstance(p.length, jax.core.Tracer):
+        seen &= np.arange(len(seen)) % p.num_steps < int(p.length)
     flat = [leaf.reshape(len(seen), -1) for leaf in jax.tree.leaves(frames)]
     odd = seen & ~np.all([np.isfinite(leaf).all(axis=1) for leaf in flat], axis=0)
     if odd.any():
@@ -114,9 +116,13 @@ def check_support(function: str, joint: Joint, z: Any, xs: Observation) -> bool:
     return discrete
 
 
-def check_frame_support(function: str, model: StateSpace, x: Observation) -> None:
-    """Raises UserError where a known x, time first, is outside the support of p(x_t | z_t)."""
-    if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(x)):
+def check_frame_support(
+    function: str, model: StateSpace, x: Observation, length: Any = None
+) -> None:
+    """Raises UserError where a known x, time first, is outside the support of p(x_t | z_t). Frames
+    behind the length are not looked at."""
+    x = known_frames(x, length)
+    if x is None:
         return
     z = jax.tree.map(
         lambda leaf: jax.ShapeDtypeStruct((num_rows(x), *leaf.shape), leaf.dtype),

@@ -204,7 +204,10 @@ class Run:
             exists = np.asarray(given.exists)
             x = np.where(exists.reshape(*exists.shape, *(1,) * (x.ndim - 2)), x, x.dtype.type(0))
         dtype: Any = np.asarray(self.data.example().x).dtype
-        first = Example(np.zeros(shape, dtype), rows_of(given, 0))
+        condition = rows_of(given, 0)
+        if isinstance(condition, Conditions):  # as long as any of them
+            condition = condition._replace(exists=np.ones(shape[0], bool))
+        first = Example(np.zeros(shape, dtype), condition)
         joint, q, _ = bind(self.generative, self.inference, self.params, first)
         check_support(function, joint, structure_of(q), x)
         return Example(x.astype(dtype), given)

@@ -36,7 +36,8 @@ def forecast(
     particles. Those that share an ancestor are not independent.
 
     Args:
-      model: parameters and conditions bound, the actions of the steps to come among them.
+      model: parameters and conditions bound, the actions of the steps to come among them: those
+        of T + num_steps steps.
       x: the T frames that are seen, time first. Missing ones are integrated over.
       q: a `Markov` whose steps move the filter's particles, made of these frames alone; the model's
         own transitions unless given.
@@ -45,8 +46,9 @@ def forecast(
 
     Raises:
       TypeError: q is no `Markov` chain.
-      ValueError: num_steps or num_particles below 1; a length beyond x; x or q of other shapes than
-        the model's, or outside the support of p(x_t | z_t).
+      ValueError: num_steps or num_particles below 1; a length beyond x; fewer steps in the model's
+        conditions than T + num_steps, where T is known; x or q of other shapes than the model's, or
+        outside the support of p(x_t | z_t).
     """
     for name, value in (("num_steps", num_steps), ("num_particles", num_particles)):
         if not isinstance(value, int | np.integer) or value < 1:
@@ -54,8 +56,9 @@ def forecast(
     room = num_rows(x)
     check_length("forecast", length, room)
     check_steps("forecast", model, x, q)
-    check_frames("forecast", x)
-    check_frame_support("forecast", model, x)
+    check_frames("forecast", x, length)
+    check_frame_support("forecast", model, x, length)
+    _check_room(model, room if length is None else length, num_steps)
     first = jnp.asarray(room if length is None else length, jnp.int32)
     filter_key, resample_key, order_key, move_key = jax.random.split(key, 4)
     found = filter_particles(filter_key, model, x, q, num_particles=num_particles, length=length)
@@ -74,3 +77,15 @@ def forecast(
     start = jax.tree.map(lambda leaf: leaf[ancestors], found.z)
     _, along = jax.lax.scan(step, start, first + jnp.arange(num_steps))
     return jax.tree.map(lambda leaf: jnp.swapaxes(leaf, 0, 1), along)
+
+
+def _check_room(model: StateSpace, length: Any, num_steps: int) -> None:
+    """Raises ValueError where the model's conditions are known to end before the last step."""
+    room = model.num_steps
+    if room is None or isinstance(length, jax.core.Tracer) or length + num_steps <= room:
+        return
+    raise ValueError(
+        f"forecast: expected a model given the conditions of {length + num_steps} steps, the "
+        f"{length} that are seen and the {num_steps} that follow; it has those of {room}: bind it "
+        "to Conditions(exists, actions) of all of them"
+    )

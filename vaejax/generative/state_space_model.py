@@ -54,7 +54,10 @@ def state_space_model(
         num_steps, actions = _conditions(given, num_actions)
         initial = DiagonalGaussian(theta["initial"]["mean"], theta["initial"]["log_scale"])
         model = StateSpace(
-            initial, Partial(step, theta["transition"], actions), Partial(emit, theta["emission"])
+            initial,
+            Partial(step, theta["transition"], actions),
+            Partial(emit, theta["emission"]),
+            num_steps,
         )
         return model.joint(given.length, num_steps)
 

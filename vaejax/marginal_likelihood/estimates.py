@@ -62,33 +62,32 @@ class Estimates(NamedTuple):
         Uneven weights count for fewer, so the interval widens as they do; and by the
         `interval_factor`, for skewed weights with a heavy tail. There is no honest interval, and
         it is infinite, where anything is flagged, where widened it is that of an error above
-        half a nat, and for fewer than 100 draws of q. Of particle filters that error is
-        `steps_std_error`: the few that agree by luck would state one, and too narrow.
+        half a nat, and for fewer than 100 draws of q. Of particle filters `steps_std_error` alone
+        is the error that these two look at: filters that agree by luck would state an interval,
+        and one too narrow.
         """
         freedom = np.clip(self.ess.astype(np.float64) - 1.0, 1e-3, 1e9)
         factor = self.diagnostics.get("interval_factor", 1.0)
         error = self.std_error * factor
-        unknown = ~(self._judged_error() * factor <= MAX_STD_ERROR)
+        judged = self.diagnostics.get("steps_std_error", self.std_error)
+        unknown = ~(judged * factor <= MAX_STD_ERROR)
         if "num_draws" in self.diagnostics:
             unknown |= self.diagnostics["num_draws"] < TAIL_KNOWN
-        for mask in self._reasons().values():
+        for mask in self._reasons(judged).values():
             unknown |= mask
         half = np.where(unknown, np.inf, stdtrit(freedom, 0.5 + level / 2) * error)
         return self.value - half, self.value + half
 
     def flags(self) -> dict[str, np.ndarray]:
         """Indices of the examples not to be believed, by reason."""
-        return {reason: np.flatnonzero(m) for reason, m in self._reasons().items() if m.any()}
+        reasons = self._reasons(self.std_error)
+        return {reason: np.flatnonzero(mask) for reason, mask in reasons.items() if mask.any()}
 
-    def _judged_error(self) -> np.ndarray:
-        """The error that says whether an estimate is believed: apart, where it can be, from the
-        spread that makes its interval."""
-        return self.diagnostics.get("steps_std_error", self.std_error)
-
-    def _reasons(self) -> dict[str, np.ndarray]:
+    def _reasons(self, std_error: np.ndarray) -> dict[str, np.ndarray]:
+        """Which examples each reason is true of, where this is the standard error."""
         d = self.diagnostics
         names = ("from_prior_std_error", "from_posterior_std_error", "upper_std_error")
-        errors = [self._judged_error(), *(d[name] for name in names if name in d)]
+        errors = [std_error, *(d[name] for name in names if name in d)]
         found = {
             "not finite": ~np.isfinite(self.value),
             f"Pareto k-hat above {MAX_KHAT}": self.khat > MAX_KHAT,

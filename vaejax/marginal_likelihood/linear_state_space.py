@@ -53,7 +53,7 @@ class LinearStateSpace(NamedTuple):
         when every number of the model is off by its rounding: four times, at random. Missing
         frames are integrated over."""
         for x in np.asarray(xs):
-            check_frames("exact", x)
+            check_frames("exact", x, self.length)
         frames = np.asarray(xs, np.float64).reshape(len(xs), len(self.F), -1)
         missing = missing_frames(np.asarray(xs), axes=2)
         value = self._filtered(frames, missing)

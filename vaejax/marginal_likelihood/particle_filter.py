@@ -46,7 +46,8 @@ def particle_filter(
     second part, with s^2 the sum over steps of the variance, between filters, of what the step adds
     to log p. A filter forgets: these are nearly uncorrelated, so that their sum is known better
     than the spread of ten totals, and does not take a lucky agreement of these for a small error
-    (particle_filters.json). It alone says whether an interval is stated.
+    (particle_filters.json). It alone says whether an interval is stated; an estimate is flagged by
+    `std_error`.
 
     The filters run one after another, and keep of each step two numbers: the memory is that of
     `num_particles` states and frames.
@@ -111,6 +112,6 @@ def steps_of(
     length = own_length if length is None else length
     check_length(function, length, num_steps)
     check_steps(function, steps, x, q)
-    check_frames(function, x)
-    check_frame_support(function, steps, x)
+    check_frames(function, x, length)
+    check_frame_support(function, steps, x, length)
     return steps, length
