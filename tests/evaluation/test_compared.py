@@ -40,14 +40,18 @@ def test_runs_of_other_data_are_apart_and_it_says_in_what(tmp_path):
     )
     groups = by_protocol([one, other, third])
     assert groups == [[one, third], [other]]
-    assert "binarization dynamic in a, static in b" in what_differs(groups)
+    assert "a and b cannot be compared: binarization dynamic and static" in what_differs(groups)
     assert "data digits" not in what_differs(groups)
     noted = Compared("d", [a_member(tmp_path / "d", 1, 1.0, protocol={"note": "shorter"})])
     for groups, words in (
-        ([[one], [noted]], "note none in a, shorter in d"),
-        ([[noted], [one]], "note shorter in d, none in a"),
+        ([[one], [noted]], "note none and shorter"),
+        ([[noted], [one]], "note shorter and none"),
     ):
         assert what_differs(groups).endswith(f"cannot be compared: {words}")
+    changed = {name: 30 * name for name in "efghi"}
+    far = Compared("far", [a_member(tmp_path / "far", 1, 1.0, protocol=changed)])
+    line = what_differs([[one], [far]])
+    assert "e none and eeeee" in line and line.endswith("2 more differ") and len(line) < 150
 
 
 def test_one_model_is_unlike_none(tmp_path):

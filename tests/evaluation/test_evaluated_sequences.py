@@ -1,6 +1,7 @@
 """Evaluation of sequences: a linear state-space model with actions, and a q that is not exact;
 beside the Kalman filter of `tests.state_space`."""
 
+import dataclasses
 import functools
 
 import jax.numpy as jnp
@@ -248,6 +249,23 @@ def test_sequences_of_the_training_split_are_told_apart():
     section = evaluation_section(about, arrays)
     assert any("1 of these sequences is in the training split too" in n for n in section.notes)
     assert "without_repeats" not in summarize(arrays["evaluation"])
+
+
+def test_on_other_data_no_sequence_is_called_one_of_training():
+    """The training split of that data is not the run's."""
+    run, _ = measured()
+    elsewhere = dataclasses.replace(run, on_training_data=False)
+    together = next(part for part in evaluate(elsewhere, SETTINGS) if part.name == "together")
+    assert "repeats_training" not in next(together.blocks({}, lambda evaluations: True))
+
+
+def test_a_mean_field_that_did_not_converge_is_counted():
+    run, arrays = measured()
+    about = about_of(run, arrays)
+    whole = arrays["evaluation"] | {"converged": np.array([True, False, False])}
+    about["summary"]["not_converged"] = summarize(whole)["not_converged"]
+    (row,) = (row for row in evaluation_rows(about) if row[0] == "q not converged")
+    assert row[1] == "2 of 3"
 
 
 def test_what_is_pictured_of_a_sequence_is_near_it():

@@ -101,8 +101,8 @@ def run_comparison(file: ExperimentFile, comparison: Comparison, arguments: list
 
 def _not_comparable(groups: list[list[Compared]]) -> str:
     return (
-        f"{what_differs(groups)}. Train them on the same data (--data.*), or compare them with "
-        "vaejax compare --allow-different"
+        f"{what_differs(groups)}. Train both on the same data, or add --allow-different to vaejax "
+        "compare"
     )
 
 

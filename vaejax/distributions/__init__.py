@@ -7,6 +7,7 @@ from vaejax.distributions.autoregressive_ensemble import AutoregressiveEnsemble
 from vaejax.distributions.bernoulli import Bernoulli
 from vaejax.distributions.capabilities import (
     can_complete,
+    converged,
     draws_together,
     has_density,
     has_latent,
@@ -99,6 +100,7 @@ __all__ = [
     "check_shapes",
     "check_steps",
     "check_support",
+    "converged",
     "draws_together",
     "filled",
     "filter_particles",

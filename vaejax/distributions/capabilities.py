@@ -48,6 +48,11 @@ def draws_together(p: Distribution) -> int:
     return getattr(p, "draws_together", 500)
 
 
+def converged(q: Distribution) -> Any:
+    """Whether a q that is a fixed point was reached, a traced bool; None of a q that is none."""
+    return getattr(q, "converged", None)
+
+
 def can_complete(p: Distribution) -> bool:
     """Whether the rest of an x can be drawn given its first elements (`p.complete`)."""
     return hasattr(p, "complete")

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Float
 
 from vaejax.distributions import discrete_messages, linear_messages
 from vaejax.distributions.linear_messages import Steps
@@ -43,15 +43,14 @@ class Found(NamedTuple):
     """Attributes:
     s, z: q(s) and q(z).
     kl: KL(q(s) q(z) || p(s, z)) of each step, in nats.
-    sweeps: how many it took.
-    change: the last one's, of any q(s_t = k).
+    converged: whether the last sweep moved no q(s_t = k) by more than the tolerance; false too
+      where it is NaN.
     """
 
     s: discrete_messages.Smoothed
     z: linear_messages.Smoothed
     kl: Float[Array, " time"]
-    sweeps: Int[Array, ""]
-    change: Float[Array, ""]
+    converged: Bool[Array, ""]
 
 
 @highest_precision
@@ -127,33 +126,35 @@ def mean_field(
 
     prior = jax.nn.softmax(jnp.maximum(p.log_p, discrete_messages.NEVER))
     start = jax.lax.stop_gradient(discrete_messages.marginals(prior, parallel=parallel))
-    r, (sweeps, change) = fixed_point(to_next, start)
+    r, converged = fixed_point(to_next, start)
     z, psi, s = sweep(r, p, h, J, parallel=parallel)
     log_det = jnp.sum(jnp.log(jnp.diagonal(z.steps.G, axis1=1, axis2=2)), axis=1)
     entropy = log_det + h.shape[1] * (_HALF_LOG_2PI + 0.5)
     kl = jnp.where(p.counts, s.kl - entropy - jnp.sum(s.marginals * psi, axis=1), 0.0)
-    return Found(s, z, kl, sweeps, change)
+    return Found(s, z, kl, converged)
 
 
-def fixed_point(function: Any, start: Array) -> tuple[Array, tuple[Array, Array]]:
-    """(r = F(r), (how many steps, the last one's largest change)), by r, F(r), F(F(r)), ...
+def fixed_point(function: Any, start: Array) -> tuple[Array, Bool[Array, ""]]:
+    """(r = F(r), whether it was reached in 100 steps), by r, F(r), F(F(r)), ...
 
     Its gradient is that of the fixed point: of a cotangent v, with D the Jacobian of F at r, that
     of F's parameters at the fixed point of w = v + D' w (Christianson 1994). `start` has none.
     """
-    r, steps, change = jax.lax.stop_gradient(_iterated(function, start))
+    r, converged = jax.lax.stop_gradient(_iterated(function, start))
     pull = jax.lax.stop_gradient(jax.vjp(function, r)[1])
-    return _as_fixed_point(pull, function(r)), (steps, change)
+    return _as_fixed_point(pull, function(r)), converged
 
 
-def _iterated(function: Any, start: Array) -> tuple[Array, Array, Array]:
-    """(the fixed point, how many steps, the last one's largest change)."""
+def _iterated(function: Any, start: Array) -> tuple[Array, Bool[Array, ""]]:
+    """(the fixed point, whether it was reached)."""
     tolerance = float(jnp.finfo(start.dtype).eps) ** (2 / 3)
+
+    def allowed(r):
+        return tolerance * jnp.maximum(1.0, jnp.max(jnp.abs(r)))
 
     def further(carry):
         r, steps, change = carry
-        scale = jnp.maximum(1.0, jnp.max(jnp.abs(r)))
-        return (change > tolerance * scale) & (steps < MAX_SWEEPS)
+        return (change > allowed(r)) & (steps < MAX_SWEEPS)
 
     def step(carry):
         r, steps, _ = carry
@@ -161,7 +162,8 @@ def _iterated(function: Any, start: Array) -> tuple[Array, Array, Array]:
         return after, steps + 1, jnp.max(jnp.abs(after - r))
 
     first = start, jnp.zeros((), jnp.int32), jnp.full((), jnp.inf, start.dtype)
-    return jax.lax.while_loop(further, step, first)
+    r, _, change = jax.lax.while_loop(further, step, first)
+    return r, change <= allowed(r)  # false of NaN
 
 
 @jax.custom_vjp

@@ -111,6 +111,8 @@ class ChainPair(Markov):
     Args:
       prior: what it was made from.
       found: the chains of the best q, and its KL from the prior.
+
+    `converged` says whether they are a fixed point, after at most 100 sweeps.
     """
 
     def __init__(self, prior: SwitchingChain, found: Found):
@@ -124,8 +126,7 @@ class ChainPair(Markov):
             length,
         )
         self.known_kl = KnownKL(prior, jnp.sum(found.kl))
-        self.sweeps = found.sweeps
-        self.change = found.change
+        self.converged = found.converged
 
     @property
     def switches(self) -> DiscreteChain:

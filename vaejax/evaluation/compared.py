@@ -22,6 +22,8 @@ from vaejax.evaluation.statistics import log_p_over_seeds, over_seeds
 from vaejax.evaluation.streams import COMPARE
 from vaejax.run_directory import flat
 
+_NAMED, _LETTERS = 3, 20  # of what differs: how many are named, each value in how many letters
+
 
 class Compared(NamedTuple):
     """One model of a comparison: its runs, which differ in their seed alone."""
@@ -43,12 +45,21 @@ def what_differs(groups: list[list[Compared]]) -> str:
     first, second = (group[0] for group in groups[:2])
     here, there = (member.runs[0].data.protocol() for member in (first, second))
     differing = [
-        f"{name} {here.get(name, 'none')} in {first.label}, "
-        f"{there.get(name, 'none')} in {second.label}"
+        f"{name} {_short(here.get(name))} and {_short(there.get(name))}"
         for name in here | there
         if here.get(name) != there.get(name)
     ]
-    return f"these runs cannot be compared: {'; '.join(differing)}"
+    more = f"; {len(differing) - _NAMED} more differ" if len(differing) > _NAMED else ""
+    return (
+        f"{first.label} and {second.label} cannot be compared: "
+        f"{'; '.join(differing[:_NAMED])}{more}"
+    )
+
+
+def _short(value: Any) -> str:
+    """A value of a protocol in a few words."""
+    words = "none" if value is None else str(value)
+    return words if len(words) <= _LETTERS else f"{words[: _LETTERS - 3]}..."
 
 
 def compare_models(

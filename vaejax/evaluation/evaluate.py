@@ -12,6 +12,7 @@ from jaxtyping import Array
 
 from vaejax.data import SequenceDataset, repeats_of_training
 from vaejax.distributions import (
+    converged,
     has_density,
     has_latent,
     has_mean,
@@ -85,8 +86,9 @@ def evaluate(run: Run, settings: Evaluate) -> list[Part]:
 
     For a q with a density: `iwae` (the K-sample bound), `iwae_std_error`, `ess`, `khat`, `elbo`
     (mean log weight over the same K draws) and its parts `reconstruction` and `kl`, each with its
-    `_std_error`; `kl_per_dimension` where q and the prior are diagonal Gaussians. For a point
-    mass: `reconstruction` = log p(x | z) at its z, and nothing that needs a density.
+    `_std_error`; `kl_per_dimension` where q and the prior are diagonal Gaussians; `converged`
+    where q is a fixed point of mean field. For a point mass: `reconstruction` = log p(x | z) at its
+    z, and nothing that needs a density.
     For both: `code`, the mean of q (of a flow, of a hundred draws, with the variance of that in
     `code_noise`; of a z of several arrays, these end to end), and `squared_error`,
     ||x - E[x | z = code]||^2, where p(x | z) knows its mean.
@@ -146,6 +148,8 @@ def _one(run: Run, num_samples: int) -> Callable[[Any, Any, Example], dict[str, 
         for name in ("elbo", "reconstruction", "kl"):
             for field in (name, f"{name}_std_error"):
                 row[field] = estimate.diagnostics[field]
+        if converged(q) is not None:
+            row["converged"] = converged(q)
         per_dimension = kl_per_dimension(q, joint.prior)
         return row if per_dimension is None else row | {"kl_per_dimension": per_dimension}
 
@@ -158,8 +162,9 @@ def _together(run: Run, settings: Evaluate, examples: Example) -> Arrays:
     model = run.generative, run.inference, run.params
     arrays: Arrays = {}
     if isinstance(run.dataset, SequenceDataset):
-        repeats = repeats_of_training(run.dataset, settings.split)[:count]
-        arrays["repeats_training"] = repeats & (settings.split != "train")
+        if run.on_training_data:
+            repeats = repeats_of_training(run.dataset, settings.split)[:count]
+            arrays["repeats_training"] = repeats & (settings.split != "train")
         return arrays | sequence_pictures(run.stream(PICTURES), *model, examples)
     if run.kind == "latent variable" and count > 1:
         use = latent_use(run.generative, run.inference)

@@ -162,6 +162,16 @@ def evaluation_rows(evaluation: dict) -> list[list[str]]:
                 "examples whose IWAE error is unreliable; the bound stays valid",
             ]
         )
+    if "not_converged" in summary:
+        rows.append(
+            [
+                "q not converged",
+                f"{summary['not_converged']} of {summary['n']}",
+                "",
+                "",
+                "examples whose mean-field q still moved in its last sweep; the bound stays valid",
+            ]
+        )
     if evaluation["kind"] == "point mass":
         rows.append(["log p(x)", "not defined", "", "", "no p(z): q is a point mass"])
     return rows

@@ -48,6 +48,7 @@ class Run:
       directory: its folder.
       data: what the model needs of its data.
       build: makes the experiment anew, in the precision in force.
+      on_training_data: whether `dataset` is that of its training, or one to measure on.
     """
 
     name: str
@@ -61,10 +62,11 @@ class Run:
     load_dataset: Callable[[], Dataset]
     build: Callable[[], Any]
     load_params: Callable[[], tuple[Params, int, str]]
+    on_training_data: bool = True
 
     @functools.cached_property
     def dataset(self) -> Dataset:
-        """The data that it was trained on. The model can be used without them."""
+        """The data that it was trained or is measured on. The model can be used without them."""
         return self.load_dataset()
 
     @functools.cached_property

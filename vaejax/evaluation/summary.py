@@ -25,8 +25,8 @@ _MEANS = (
 
 def summarize(arrays: dict[str, np.ndarray]) -> dict:
     """Per-example arrays of `evaluate` and `latent_use`, in nats -> their means with both errors;
-    how many latent dimensions are used; how many examples have a k-hat above 0.7; of sequences,
-    what `per_frame` gives."""
+    how many latent dimensions are used; how many examples have a k-hat above 0.7, and a q that
+    is no fixed point yet; of sequences, what `per_frame` gives."""
     summary: dict = {}
     for name in _MEANS:
         if name in arrays:
@@ -34,6 +34,8 @@ def summarize(arrays: dict[str, np.ndarray]) -> dict:
     if "khat" in arrays:
         summary["khat_above_0.7"] = int(np.sum(arrays["khat"] > 0.7))
         summary["ess_median"] = float(np.median(arrays["ess"]))
+    if "converged" in arrays:
+        summary["not_converged"] = int(np.sum(~arrays["converged"]))
     if "kl_per_dimension" in arrays:
         per_dimension = arrays["kl_per_dimension"].reshape(len(arrays["kl_per_dimension"]), -1)
         summary["kl_per_dimension"] = per_dimension.mean(axis=0, dtype=np.float64).tolist()

@@ -129,7 +129,12 @@ def on_other_data(run: Run, config: Config) -> Run:
     folder = f"{here.name}-{here.binarization}-{here.fingerprint[:8]}"
     directory = RunDirectory(run.directory.file("other_data") / folder)
     return dataclasses.replace(
-        run, directory=directory, config=config, data=here, load_dataset=lambda: dataset
+        run,
+        directory=directory,
+        config=config,
+        data=here,
+        load_dataset=lambda: dataset,
+        on_training_data=False,
     )
 
 
