@@ -19,6 +19,7 @@ import pytest
 import vaejax
 from tests.devices import first, train_and_evaluate, trainer_of_all
 from vaejax.cli import COMMANDS, main
+from vaejax.evaluation import MEASUREMENTS
 from vaejax.evaluation.gap_arithmetic import with_log_p
 from vaejax.training.checkpoint import Checkpoints
 
@@ -83,6 +84,17 @@ def test_help_is_quick_and_names_every_command():
     assert all(f"  {command} " in result.stdout for command in COMMANDS)
 
 
+@pytest.mark.parametrize(
+    "command, setting",
+    [(command, "--data.name") for command in MEASUREMENTS]
+    + [("sample", "--count"), ("encode", "--split"), ("export", "--out"), ("compare", "--samples")],
+)
+def test_help_needs_no_run(command, setting, capsys):
+    with pytest.raises(SystemExit, match="0"):
+        main([command, "--help"])
+    assert setting in capsys.readouterr().out
+
+
 def test_no_colours_where_none_are_wanted():
     """On a terminal, which has them otherwise."""
     printed = {}
@@ -103,13 +115,14 @@ def test_what_is_refused_is_refused_before_what_it_does_not_need_is_imported():
     """An unknown file or run before JAX; an unknown setting before what draws, fits and saves."""
     script = (
         "import sys\nfrom vaejax.cli import main\n"
-        "for command in (['run', 'nosuch'], ['bench', 'nosuch.py'], ['evaluate', 'nosuch']):\n"
+        "for first in (['run'], ['bench'], ['evaluate'], ['compare', 'nor this']):\n"
+        "    command = [*first, 'nosuch']\n"
         "    assert main(command) == 2 and 'jax' not in sys.modules\n"
         "assert main(['run', 'digits_vae', '--model.no-such', '3']) == 2\n"
         "print(*sys.modules)\n"
     )
     found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
-    assert found.returncode == 0 and found.stderr.count("\n") == 4, found.stderr
+    assert found.returncode == 0 and found.stderr.count("\n") == 5, found.stderr
     heavy = {"matplotlib.pyplot", "sklearn", "scipy.stats", "orbax.checkpoint"}
     assert not heavy & set(found.stdout.split())
 

@@ -3,6 +3,7 @@ needed, so that `vaejax --help` answers at once."""
 
 import gc
 import importlib
+import itertools
 import os
 import sys
 from collections.abc import Callable
@@ -97,7 +98,7 @@ def main(arguments: list[str] | None = None) -> int:
     from vaejax.errors import UserError
 
     try:
-        _check_first(*arguments[:2])
+        _check_first(arguments[0], arguments[1:])
         return _function(arguments[0])(arguments[1:]) or 0
     except UserError as error:
         from vaejax.arguments import in_options
@@ -120,15 +121,22 @@ def main(arguments: list[str] | None = None) -> int:
         return _fail(_why_jax_does_not_start(error))
 
 
-def _check_first(command: str, first: str = "-") -> None:
+def _check_first(command: str, arguments: list[str]) -> None:
     """Raises UserError for an experiment or a run that is not there, before what takes seconds to
     import."""
-    if first.startswith("-"):
+    named = list(itertools.takewhile(lambda word: not word.startswith("-"), arguments))
+    if not named:
         return
+    first = named[0]
     if command in OF_EXPERIMENT:
         from vaejax.experiment_folders import find
 
         find(first)
+    elif command == "compare":
+        from vaejax.run_records import check_run
+
+        for name in named:
+            check_run(name)
     elif command in OF_RUN:
         from vaejax.run_directory import RunDirectory
         from vaejax.run_records import find_run

@@ -128,6 +128,17 @@ def find_runs(text: str, root: Path = Path("runs")) -> list[Path]:
     return [record.folder for record in records(root) if is_meant(record)]
 
 
+def check_run(text: str, root: Path = Path("runs")) -> list[Path]:
+    """The folders that `find_runs` finds; UserError where there are none."""
+    found = find_runs(text, root)
+    if not found:
+        raise UserError(
+            f"{text} is no run: expected a folder <out>/<experiment>/<hash>, or seed-<n> in one; "
+            f"or, below {root}, a name or the first digits of a hash (see vaejax runs)"
+        )
+    return found
+
+
 def _record(folder: Path) -> RunRecord | None:
     """None for a config.json of something else."""
     directory = RunDirectory(folder)

@@ -6,10 +6,12 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import jax
 
 from vaejax import experiment as experiments_module
+from vaejax.arguments import parse
 from vaejax.cache import cache_folder
 from vaejax.data import Dataset, is_own_file
 from vaejax.errors import UserError
@@ -18,6 +20,8 @@ from vaejax.experiment import Config, ExperimentFile
 from vaejax.experiment.loading import load, load_saved
 from vaejax.run_directory import RunDirectory, made_by_other_version
 from vaejax.run_records import find_run, find_runs
+
+T = TypeVar("T")
 
 
 def use_compilation_cache() -> None:
@@ -58,10 +62,25 @@ def experiment_argument(command: str, arguments: list[str]) -> tuple[ExperimentF
     return file, arguments[1:]
 
 
+def asks_for_help(arguments: list[str]) -> bool:
+    """Whether help is asked for, and no run is named."""
+    return arguments[:1] in (["-h"], ["--help"])
+
+
+def run_and_options(
+    command: str, arguments: list[str], options: type[T], *, prog: str = ""
+) -> tuple[Run, T]:
+    """The run that comes first, and the options behind it, each of which has a default. Help needs
+    no run."""
+    prog = prog or f"vaejax {command} RUN"
+    if asks_for_help(arguments):
+        parse(options, arguments, prog=prog, default=options())
+    run, rest = run_argument(command, arguments)
+    return run, parse(options, rest, prog=prog, default=options())
+
+
 def run_argument(command: str, arguments: list[str]) -> tuple[Run, list[str]]:
-    if arguments and arguments[0] in ("-h", "--help"):
-        print(f"usage: vaejax {command} RUN [settings]\n\nvaejax {command} RUN --help lists them.")
-        raise SystemExit(0)
+    """The run that comes first, and the arguments behind it."""
     if not arguments or arguments[0].startswith("-"):
         raise UserError(
             f"vaejax {command} expects a run first: its folder "

@@ -7,8 +7,7 @@ from typing import Any, Literal
 import jax
 import numpy as np
 
-from vaejax.arguments import parse
-from vaejax.commands.common import run_argument
+from vaejax.commands.common import run_and_options
 from vaejax.distributions import has_mean, has_std
 from vaejax.errors import UserError
 from vaejax.evaluation import Run
@@ -16,6 +15,14 @@ from vaejax.evaluation.own_examples import own_examples
 from vaejax.evaluation.run import check_examples
 from vaejax.run_directory import RunDirectory
 from vaejax.types import Conditions, Example, rows_of
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    out: Path | None = None
+    """The .npz that is written; by default codes.npz in the run's folder."""
+    split: Literal["train", "validation", "test"] = "test"
+    """Split to encode, where no file of examples is given."""
 
 
 def encode(arguments: list[str]) -> int:
@@ -26,16 +33,8 @@ def encode(arguments: list[str]) -> int:
         if not file.is_file():
             raise UserError(f"no file {file}: expected an .npz or .npy of examples")
         arguments = [arguments[0], *arguments[2:]]
-    run, rest = run_argument("encode", arguments)
-
-    @dataclasses.dataclass(frozen=True)
-    class Options:
-        out: Path | None = None
-        """The .npz that is written; by default codes.npz in the run's folder."""
-        split: Literal["train", "validation", "test"] = "test"
-        """Split to encode, where no file of examples is given."""
-
-    options = parse(Options, rest, prog="vaejax encode RUN [FILE]", default=Options())
+    prog = "vaejax encode RUN [FILE]"
+    run, options = run_and_options("encode", arguments, Options, prog=prog)
     out = options.out or run.directory.file("codes.npz")
     if out.suffix != ".npz" or not out.parent.is_dir():
         raise UserError(f"--out expects an .npz in a folder that is there; got {out}")

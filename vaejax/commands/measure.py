@@ -9,7 +9,13 @@ import tyro
 
 from vaejax import report as reports
 from vaejax.arguments import parse
-from vaejax.commands.common import absolute_data, locked, run_argument, warn_of_version
+from vaejax.commands.common import (
+    absolute_data,
+    asks_for_help,
+    locked,
+    run_argument,
+    warn_of_version,
+)
 from vaejax.evaluation import MEASUREMENTS, Evaluate, Run, carry_out
 from vaejax.evaluation.runner import Measured
 from vaejax.experiment import Data
@@ -19,8 +25,11 @@ from vaejax.run_directory import RunDirectory
 
 def measure(command: str, arguments: list[str]) -> int:
     """Parse, load, carry out, render."""
+    if asks_for_help(arguments):
+        print("--data.* and --evaluate.* are those of the run unless given.\n")
+        _settings(command, Evaluate(), Data(), arguments)
     run, rest = run_argument(command, arguments)
-    settings, data = _settings(command, run, rest)
+    settings, data = _settings(command, run.config.evaluate, run.config.data, rest)
     warn_of_version(run.directory)
     if data != run.config.data:
         run = on_other_data(run, absolute_data(dataclasses.replace(run.config, data=data)))
@@ -53,9 +62,10 @@ def print_measured(command: str, directory: RunDirectory, measured: Measured) ->
         print(f"  {directory.file(name)}")
 
 
-def _settings(command: str, run: Run, arguments: list[str]) -> tuple[Any, Any]:
-    """The command's settings, and the data to measure on."""
-    prog, data = f"vaejax {command} RUN", run.config.data
+def _settings(command: str, own: Evaluate, data: Data, arguments: list[str]) -> tuple[Any, Any]:
+    """The command's settings, and the data to measure on; by default those of the run, its `own` of
+    an evaluation."""
+    prog = f"vaejax {command} RUN"
     if command != "evaluate":
         kind = MEASUREMENTS[command].settings
 
@@ -72,7 +82,7 @@ def _settings(command: str, run: Run, arguments: list[str]) -> tuple[Any, Any]:
         evaluate: Evaluate
         data: Data
 
-    default = EvaluateOptions(run.config.evaluate, data)
+    default = EvaluateOptions(own, data)
     options = parse(EvaluateOptions, arguments, prog=prog, default=default)
     return options.evaluate, options.data
 

@@ -3,8 +3,7 @@
 import dataclasses
 from pathlib import Path
 
-from vaejax.arguments import parse
-from vaejax.commands.common import run_argument
+from vaejax.commands.common import run_and_options
 from vaejax.commands.sample_sequences import sample_sequences
 from vaejax.errors import UserError
 from vaejax.evaluation import chain_samples, prior_samples
@@ -16,29 +15,28 @@ from vaejax.evaluation.streams import SAMPLE
 CHAIN_STEPS = 200  # of a denoising autoencoder's chain, from a training image to a sample
 
 
+@dataclasses.dataclass(frozen=True)
+class Options:
+    count: int = 64
+    """Number of samples."""
+    seed: int = 0
+    """Seed of the samples."""
+    chain_steps: int = CHAIN_STEPS
+    """Steps of a denoising autoencoder's chain; other models sample from p(z)."""
+    forecast: int | None = None
+    """Continue test sequences by so many frames, in place of new ones."""
+    example: int | None = None
+    """The one test sequence to continue; by default the first 3."""
+    start: int | None = None
+    """How many frames of it are seen, by default all: what followed is shown beside."""
+    actions: Path | None = None
+    """A .npy of actions (time, action), or (count, time, action), of a new sequence or of the
+    frames that follow."""
+
+
 def sample(arguments: list[str]) -> int:
     """Draw from a run's model."""
-    run, rest = run_argument("sample", arguments)
-
-    @dataclasses.dataclass(frozen=True)
-    class Options:
-        count: int = 64
-        """Number of samples."""
-        seed: int = 0
-        """Seed of the samples."""
-        chain_steps: int = CHAIN_STEPS
-        """Steps of a denoising autoencoder's chain; other models sample from p(z)."""
-        forecast: int | None = None
-        """Continue test sequences by so many frames, in place of new ones."""
-        example: int | None = None
-        """The one test sequence to continue; by default the first 3."""
-        start: int | None = None
-        """How many frames of it are seen, by default all: what followed is shown beside."""
-        actions: Path | None = None
-        """A .npy of actions (time, action), or (count, time, action), of a new sequence or of the
-        frames that follow."""
-
-    options = parse(Options, rest, prog="vaejax sample RUN", default=Options())
+    run, options = run_and_options("sample", arguments, Options)
     if options.count < 1 or not 0 <= options.seed < 2**32:
         raise UserError(
             "--count must be at least 1 and --seed from 0 to 2^32 - 1; got "
