@@ -259,6 +259,7 @@ def test_several_seeds_are_summarized_in_a_file(runs):
 
 
 def test_the_runs_are_listed_without_jax(runs):
+    assert main(["run", "digits_vae", *SMALL, "--seeds", "0", "1", "--out", str(runs)]) == 0
     code = (
         "import sys; from vaejax.cli import main\n"
         f"assert main(['runs', {str(runs)!r}]) == 0; assert 'jax' not in sys.modules"
@@ -305,6 +306,11 @@ def test_a_run_reports_its_own_settings_after_another_evaluation(runs, capsys):
     capsys.readouterr()
     assert main(arguments) == 0
     assert capsys.readouterr().out == before
+    seeds = folder(runs, "digits_vae").parent / "seeds.json"
+    for seed, there in ((0, False), (1, True)):
+        few = ["--evaluate.num-samples", "1"]
+        assert main(["evaluate", str(folder(runs, "digits_vae", seed)), *few]) == 0
+        assert seeds.exists() is there
     # What was measured by other settings is kept beside.
     kept = list((folder(runs, "digits_vae") / "evaluation").glob("earlier-*.json"))
     assert 1 in [json.loads(path.read_text())["settings"]["num_samples"] for path in kept]

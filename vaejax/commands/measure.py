@@ -16,6 +16,7 @@ from vaejax.commands.common import (
     run_argument,
     warn_of_version,
 )
+from vaejax.commands.seeds_summary import write_seeds_of
 from vaejax.evaluation import MEASUREMENTS, Evaluate, Run, carry_out
 from vaejax.evaluation.runner import Measured
 from vaejax.experiment import Data
@@ -37,6 +38,8 @@ def measure(command: str, arguments: list[str]) -> int:
     with locked([run.directory]):
         measured = measure_run(command, run, settings)
     print_measured(command, run.directory, measured)
+    if command == "evaluate" and not measured.signal and run.on_training_data:
+        write_seeds_of(run.directory)
     return 128 + measured.signal if measured.signal else 0
 
 

@@ -25,11 +25,12 @@ from vaejax.commands.common import (
     warn_of_version,
 )
 from vaejax.commands.measure import measure_run, print_measured
+from vaejax.commands.seeds_summary import write_seeds
 from vaejax.data import Dataset
 from vaejax.errors import UserError
 from vaejax.evaluation import Evaluate, Run, watch_latents
 from vaejax.evaluation.evaluate import EVALUATION
-from vaejax.evaluation.evaluation_section import over_seeds, protocol_line, seeds_table
+from vaejax.evaluation.evaluation_section import protocol_line, seeds_table
 from vaejax.evaluation.kind import kind_of
 from vaejax.evaluation.progress import progress_bar, signals
 from vaejax.evaluation.run import check_examples, stream
@@ -71,18 +72,9 @@ def run(arguments: list[str]) -> int:
         print(protocol_line(evaluations[0], seed=False))
         header = ["", "mean", "+- seeds", "unit, meaning"]
         print(text_table(header, seeds_table(evaluations)))
-        _write_seeds(setup, evaluations)
+        folder = RunDirectory(setup.directories[0].path.parent)
+        write_seeds(list(setup.seeds), evaluations, folder)
     return 0
-
-
-def _write_seeds(setup: "Setup", evaluations: list[dict]) -> None:
-    """<hash>/seeds.json: what the table over seeds says."""
-    first = evaluations[0]
-    folder = RunDirectory(setup.directories[0].path.parent)
-    about = {name: first[name] for name in ("settings", "protocol", "step")}
-    rows = over_seeds(evaluations)
-    folder.write_json("seeds.json", {"seeds": list(setup.seeds), **about, "rows": rows})
-    print(f"  {folder.file('seeds.json')}")
 
 
 def train(arguments: list[str]) -> int:
