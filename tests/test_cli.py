@@ -946,6 +946,7 @@ def test_models_side_by_side(runs, tmp_path, capsys):
         assert found["kind"] == "estimated" and found["n"] == 4
         assert found["std_error_monte_carlo"] > 0
     assert vae["generators"]["prior"]["log_p"]["std_error_seeds"] > 0
+    assert "digits_ae (ex-post gaussian) minus digits_vae (prior)" in printed
     for seed in (0, 1):  # by the encoder's own q, of the same images
         arrays = np.load(next((folder(runs, "digits_vae", seed) / "compare").glob("*.npz")))
         iwae = np.load(folder(runs, "digits_vae", seed) / "evaluation.npz")
@@ -965,6 +966,7 @@ def test_runs_that_cannot_be_compared_are_refused(runs, tmp_path, capsys):
     vae, ae = (str(folder(runs, name)) for name in ("digits_vae", "digits_ae"))
     refused(capsys, ["compare", vae], "two or more runs", "got 1")
     refused(capsys, ["compare", vae, str(tmp_path)], "is no run")
+    refused(capsys, ["compare", vae, ae, "--against", "me"], "--against me: expected one of")
     refused(capsys, ["compare", vae, ae, "--examples", "1"], "--examples must be at least 2")
     refused(capsys, ["train", "digits_compare"], "no model of its own", "vaejax run digits_compare")
     other = ["digits_ae", *SMALL, "--data.binarization", "threshold", "--out", str(tmp_path)]

@@ -34,16 +34,18 @@ def member(folder, label, better=0.0, particles=100, stopped=None):
 
 def test_the_difference_is_of_the_frames_that_count(tmp_path):
     (a, arrays), (b, _) = member(tmp_path, "a"), member(tmp_path, "b", better=0.5)
-    about = compare_forecasts([a, b])
+    about = compare_forecasts([a, b], "a")
     pair = about["pairs"][0]
-    assert pair["all"]["mean"] == pytest.approx(-0.5)
-    assert pair["3"]["mean"] == pytest.approx(-0.5)
+    assert pair["all"]["mean"] == pytest.approx(0.5)
+    assert pair["3"]["mean"] == pytest.approx(0.5)
     first = about["models"][0]["log_p"]
     counts = arrays["counts"]
     assert first["all"]["mean"] == pytest.approx(arrays["log_p"].sum() / counts.sum())
     assert first["1"]["mean"] == pytest.approx(arrays["log_p"][:, 0].sum() / counts[:, 0].sum())
     scores, holds, differences = forecast_tables(about)
-    assert differences.rows[0][-1] == "b is ahead" and differences.rows[0][-2].startswith("0.500")
+    assert differences.rows[0][-1] == "yes: b is ahead" and differences.rows[0][-2].startswith(
+        "-0.500"
+    )
     assert holds.rows[0][1].startswith("0.500")
     assert [len(row) for row in scores.rows] == [len(scores.header)] * 2
 
@@ -52,5 +54,5 @@ def test_only_what_was_measured_alike_and_to_the_end_is_compared(tmp_path):
     a, _ = member(tmp_path, "a")
     other, _ = member(tmp_path, "other", particles=200)
     cut, _ = member(tmp_path, "cut", stopped="SIGTERM")
-    assert compare_forecasts([a, other]) is None
-    assert compare_forecasts([a, cut]) is None
+    assert compare_forecasts([a, other], "a") is None
+    assert compare_forecasts([a, cut], "a") is None

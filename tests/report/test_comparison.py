@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from vaejax.evaluation.statistics import log_p_over_seeds, over_seeds, paired_difference
-from vaejax.report.comparison import findings, log_p_rows
-from vaejax.report.comparison_page import _log_p_figure, error_bar
+from vaejax.report.comparison import difference_table, differences, findings, log_p_rows
+from vaejax.report.comparison_page import _log_p_figure
 
 
 def test_over_seeds_is_the_mean_and_the_error_of_the_mean():
@@ -13,7 +13,8 @@ def test_over_seeds_is_the_mean_and_the_error_of_the_mean():
     found = over_seeds([{"mean": 1.0, "std_error_data": 2.0}, {"mean": 4.0, "std_error_data": 2.0}])
     assert found["mean"] == 2.5 and found["std_error"] == pytest.approx(np.hypot(1.5, 2.0))
     one = over_seeds([{"value": 1.0, "std_error": 0.25}], "value")
-    assert one == {"mean": 1.0, "std_error": 0.25, "each_seed": [1.0]}
+    errors = {"std_error": 0.25, "std_error_data": 0.25, "std_error_seeds": None}
+    assert one == {"mean": 1.0, "each_seed": [1.0], **errors}
     rng = np.random.default_rng(3)
     means, errors = [], []
     for _ in range(2000):
@@ -48,7 +49,8 @@ def test_the_paired_difference_takes_the_images_own_spread_out():
             [images + shift + rng.normal(0, 0.3) + rng.normal(0, 1, 50) for _ in range(4)]
             for shift in (0.7, 0.0)
         ]
-        found.append(paired_difference(*pair))
+        pair_found = paired_difference(*pair)
+        found.append([pair_found[name] for name in ("mean", "std_error", "half_width")])
     means, errors, halves = np.array(found).T
     assert halves / errors == pytest.approx(3.182, abs=1e-3)  # Student's, of 4 seeds
     assert abs(means.mean() - 0.7) < 4 * means.std() / 500**0.5
@@ -162,12 +164,31 @@ def test_bars_are_the_errors_that_the_figure_names():
     found = log_p_over_seeds(list(log_p), [np.full(40, 0.1)] * 3) | {"kind": "estimated"}
     over_examples = log_p.mean(axis=0).std(ddof=1) / 40**0.5
     seeds = log_p.mean(axis=1).std(ddof=1) / 3**0.5
-    assert error_bar(found) == pytest.approx(np.hypot(over_examples, seeds))
-    assert error_bar(found | {"std_error_seeds": None}) == pytest.approx(over_examples)
     figure, _ = _log_p_figure([_model("VAE", "latent variable", found, prior={})])
     (axes,) = figure.axes
-    ((bar,),) = [c.get_segments() for c in axes.collections]
-    assert bar[:, 0] == pytest.approx(
-        [-found["mean"] - error_bar(found), -found["mean"] + error_bar(found)]
-    )
-    assert "bars: standard errors over examples and over seeds" in axes.get_xlabel()
+    bars = [c.get_segments()[0] for c in axes.collections]
+    for bar, error in zip(bars, (over_examples, seeds), strict=True):
+        assert bar[:, 0] == pytest.approx([-found["mean"] - error, -found["mean"] + error])
+    assert bars[0][0, 1] < 0 < bars[1][0, 1]  # neither hides the other
+    words = "circles: standard error over examples; squares: over seeds"
+    assert words in axes.get_xlabel()
+
+
+def test_every_model_is_held_against_a_chosen_one():
+    rng = np.random.default_rng(6)
+    images = rng.normal(-80, 5, 100)
+    log_p = {
+        ("A", "prior"): [images + rng.normal(0, 0.1, 100) + seed for seed in (0.0, 0.2)],
+        ("B", "prior"): [images - 3 + rng.normal(0, 0.1, 100)],
+        ("C", "prior"): [images - 3 + rng.normal(0, 0.1, 100)],
+    }
+    rows = {row[0]: row for row in difference_table(differences(log_p, "B")).rows}
+    row = rows["A (prior) minus B (prior)"]
+    assert row[-1] == "yes: A (prior) is ahead" and float(row[1]) == pytest.approx(-3.1, abs=0.1)
+    each = np.mean(log_p["A", "prior"], axis=0) - log_p["B", "prior"][0]
+    assert float(row[2]) == pytest.approx(each.std(ddof=1) / 10, abs=6e-4)
+    means = [values.mean() for values in log_p["A", "prior"]]
+    assert float(row[3]) == pytest.approx(np.std(means, ddof=1) / 2**0.5, abs=6e-4)
+    assert rows["C (prior) minus B (prior)"][-2:] == ["-", "no"]
+    assert differences(log_p, "")["against"] == "A (prior)"
+    assert differences({}, "") is None

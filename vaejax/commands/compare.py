@@ -38,6 +38,9 @@ def compare(arguments: list[str]) -> int:
     class Options(Compare):
         out: Path = Path("comparison")
         """Folder for comparison.html and comparison.json."""
+        against: str = ""
+        """The model that each other one's log p(x) is subtracted from, as tables call it; by
+        default the first."""
         allow_different: bool = False
         """Allow runs on different data or splits: each gets a table and a page of its own."""
 
@@ -47,11 +50,14 @@ def compare(arguments: list[str]) -> int:
     groups = by_protocol(_labelled(_seeds_of(paths)))
     if len(groups) > 1 and not options.allow_different:
         raise UserError(_not_comparable(groups))
-    for member in (m for group in groups for m in group):
+    members = [member for group in groups for member in group]
+    _check_label(options.against, members)
+    for member in members:
         _check_trained(member)
     for index, members in enumerate(groups):
         name = "comparison" if len(groups) == 1 else f"comparison-{index + 1}"
-        _compare(members, settings, options.out, name, "Models side by side")
+        title = "Models side by side"
+        _compare(members, settings, options.out, name, title, against=options.against)
     return 0
 
 
@@ -106,6 +112,13 @@ def _not_comparable(groups: list[list[Compared]]) -> str:
     )
 
 
+def _check_label(label: str, members: list[Compared]) -> None:
+    """Refuse a label that no model has."""
+    labels = [member.label for member in members]
+    if label and label not in labels:
+        raise UserError(f"--against {label}: expected one of {', '.join(labels)}")
+
+
 def _check_trained(member: Compared) -> None:
     """Refuse a run that was stopped on its way."""
     for run in member.runs:
@@ -155,6 +168,7 @@ def _compare(
     name: str,
     title: str,
     tuning: str = "",
+    against: str = "",
 ) -> None:
     """Measure what is not measured, and write and print the comparison."""
     for run in (run for member in members for run in member.runs):
@@ -162,10 +176,11 @@ def _compare(
             with locked([run.directory]):
                 measure_run("evaluate", run, run.config.evaluate)
     if members[0].runs[0].data.is_sequence:
-        _write_sequences(compare_sequences(members, title, tuning), out, name)
+        _write_sequences(compare_sequences(members, title, tuning, against), out, name)
         return
     about, pictures, log_p = compare_models(members, settings, title, tuning)
     about["findings"] = reports.findings(about["models"], log_p)
+    about["differences"] = reports.differences(log_p, against)
     out.mkdir(parents=True, exist_ok=True)
     folder = RunDirectory(out)
     folder.write_json(f"{name}.json", about)

@@ -1,6 +1,5 @@
 """Forecasts of trained models side by side, where `vaejax forecast` measured all runs alike."""
 
-import math
 from typing import Any
 
 import numpy as np
@@ -8,16 +7,17 @@ import numpy as np
 from vaejax.evaluation.compared import Compared
 from vaejax.evaluation.compared_measurements import measured_alike
 from vaejax.evaluation.forecast_section import INSIDE, SCORES
-from vaejax.evaluation.section import Table, format_error
+from vaejax.evaluation.section import Table, with_errors
 from vaejax.evaluation.statistics import ahead, paired_ratio, ratio_over_seeds
 
 _MODELS_OWN = ("error", "log_p")  # of the scores; the others are of guesses that know no model
 _STEPS = (1, 5, 10, 20, 50)
 
 
-def compare_forecasts(members: list[Compared]) -> dict[str, Any] | None:
-    """Of each model its scores at some steps ahead and over all, of each pair the differences,
-    paired over sequences; None where the runs have no forecasts measured alike."""
+def compare_forecasts(members: list[Compared], against: str) -> dict[str, Any] | None:
+    """Of each model its scores at some steps ahead and over all, and their differences from the
+    model `against`, paired over sequences; None where the runs have no forecasts measured
+    alike."""
     found = measured_alike(members, "forecast", "forecasts")
     if found is None:
         return None
@@ -48,15 +48,15 @@ def compare_forecasts(members: list[Compared]) -> dict[str, Any] | None:
         "n": summary["n"],
         "models": [{"label": a} | {name: averages(of(a, name)) for name in names} for a in labels],
         "pairs": [
-            {"first": a, "second": b} | difference(a, b)
-            for i, a in enumerate(labels)
-            for b in labels[i + 1 :]
+            {"first": label, "second": against} | difference(label, against)
+            for label in labels
+            if label != against
         ],
     }
 
 
 def forecast_tables(about: dict[str, Any]) -> list[Table]:
-    """Scores by steps ahead, how often the intervals hold, and the differences of each pair."""
+    """Scores by steps ahead, how often the intervals hold, and the differences from one model."""
     heading, sign = SCORES[about["score"]]
     columns = [*map(str, about["steps"]), "all"]
     steps_ahead = ["1 frame ahead", *columns[1:]]
@@ -78,12 +78,12 @@ def forecast_tables(about: dict[str, Any]) -> list[Table]:
         [
             f"{pair['first']} minus {pair['second']}",
             *(_cell(pair[column], sign) for column in columns),
-            f"{best} is ahead" if best else "cannot be told apart",
+            f"yes: {best} is ahead" if best else "no",
         ]
         for pair in about["pairs"]
         for best in [ahead(pair | pair["all"], -1 if about["score"] == "error" else 1)]
     ]
-    return [*tables, Table(["difference", *columns, ""], differences)]
+    return [*tables, Table(["difference", *columns, "told apart?"], differences)]
 
 
 def _columns(values: np.ndarray, steps: list[int]) -> dict[str, np.ndarray]:
@@ -94,10 +94,7 @@ def _columns(values: np.ndarray, steps: list[int]) -> dict[str, np.ndarray]:
 def _cell(entry: dict[str, Any], sign: int) -> str:
     if entry["mean"] is None:
         return "-"
-    error = entry.get("std_error")  # of a difference
-    if "std_error_data" in entry:
-        error = math.hypot(entry["std_error_data"] or 0.0, entry["std_error_seeds"] or 0.0)
-    return f"{sign * entry['mean']:.3f} +- {format_error(error or None)}"
+    return with_errors(sign * entry["mean"], entry)
 
 
 def forecast_protocol(about: dict[str, Any]) -> str:
@@ -107,5 +104,5 @@ def forecast_protocol(about: dict[str, Any]) -> str:
     return (
         f"Forecasts: {about['n']} sequences of the {settings['split']} split, {about['start']} "
         f"frames seen; {settings['num_particles']:,} draws; scores in {unit}; +- is over "
-        "sequences, and over seeds where there are several."
+        "sequences, then over seeds."
     )

@@ -19,11 +19,22 @@ from vaejax.evaluation.statistics import ahead, paired_ratio, ratio_over_seeds
 
 _LOG_P = "log_p", "filter", "iwae"  # exact where it is, by particle filters, by q's draws
 _NATS = (*_LOG_P, "kl")  # of each sequence
+_DIFFERENCE_HEADER = [
+    "difference of -log p(x)",
+    "mean",
+    "+- data",
+    "+- seeds",
+    "of",
+    "told apart?",
+]
 
 
-def compare_sequences(members: list[Compared], title: str, tuning: str = "") -> dict[str, Any]:
-    """What comparison.json holds: of each model, averaged over its seeds, nats per frame; of each
-    pair the difference, paired over sequences.
+def compare_sequences(
+    members: list[Compared], title: str, tuning: str = "", against: str = ""
+) -> dict[str, Any]:
+    """What comparison.json holds: of each model, averaged over its seeds, nats per frame; and the
+    difference of each from the one whose label is `against`, or else the first, paired over
+    sequences.
 
     Raises:
       UserError: a run has no bound on log p(x), or they were evaluated in different ways.
@@ -52,12 +63,14 @@ def compare_sequences(members: list[Compared], title: str, tuning: str = "") -> 
                 summary["filter"]["flagged"] for summary in filters.summaries[member.label]
             ]
         models.append(model)
-    pairs = []
-    for i, a in enumerate(members):
-        for b in members[i + 1 :]:
-            for found in filter(None, (arrays, filters and filters.arrays)):
-                difference = _difference(found[a.label], found[b.label])
-                pairs.append({"first": a.label, "second": b.label} | difference)
+    labels = [member.label for member in members]
+    base = against if against in labels else labels[0]
+    pairs = [
+        {"first": label, "second": base} | _difference(found[label], found[base])
+        for label in labels
+        if label != base
+        for found in filter(None, (arrays, filters and filters.arrays))
+    ]
     return {
         "title": title,
         "protocol": members[0].runs[0].data.protocol(),
@@ -66,7 +79,7 @@ def compare_sequences(members: list[Compared], title: str, tuning: str = "") -> 
         "models": models,
         "pairs": pairs,
         "filter_settings": filters and filters.settings,
-        "forecasts": compare_forecasts(members),
+        "forecasts": compare_forecasts(members, base),
         "fairness": fairness(members, tuning),
     }
 
@@ -140,20 +153,20 @@ def _difference(
 
 
 def sequence_comparison_section(about: dict[str, Any]) -> Section:
-    """log p(x) and what it cost, the differences of each pair, forecasts, and what the numbers rest
-    on."""
+    """log p(x) and what it cost, the differences from one model, forecasts, and what the numbers
+    rest on."""
     models, forecasts = about["models"], about["forecasts"]
     rows = [row for model in models for row in _log_p_rows(model, about)]
     tables = [
         Table(["model", "-log p(x)", "+- MC", "+- data", "+- seeds", "what it is"], rows),
-        Table(["difference of -log p(x)", "mean", "+-", "of", ""], _differences(about)),
+        Table(_DIFFERENCE_HEADER, _differences(about)),
         Table(["model", "KL(q || p)", "+- data", "parameters", "training"], _costs(models)),
     ]
     notes = [
         "All in nats per frame: total nats / total frames. A bound is at least -log p(x) in "
         "expectation: a model that it is looser for looks worse than it is.",
-        "Differences are paired over the same sequences; +- is over sequences, and over seeds "
-        "where there are several; the words go by a 95 % interval.",
+        "+- data: over sequences; +- seeds: over trainings. Differences are paired over the same "
+        "sequences, and told apart by a 95 % interval with both errors.",
     ]
     if forecasts:
         tables += forecast_tables(forecasts)
@@ -200,10 +213,9 @@ def _differences(about: dict[str, Any]) -> list[list[str]]:
         rows.append(
             [
                 f"{pair['first']} minus {pair['second']}",
-                *_cells(pair, (), -1),
-                format_error(pair["std_error"]),
+                *_cells(pair, ("data", "seeds"), -1),
                 names[pair["of"]],
-                verdict if best else "cannot be told apart",
+                f"yes: {verdict}" if best else "no",
             ]
         )
     return rows

@@ -77,6 +77,14 @@ def mean_row(
     ]
 
 
+def with_errors(value: float, entry: dict[str, Any], digits: int = 3) -> str:
+    """`value +- error over examples (seeds: error over seeds)`, the last where there are several
+    seeds."""
+    words = f"{value:.{digits}f} +- {format_error(entry['std_error_data'], digits)}"
+    seeds = entry.get("std_error_seeds")
+    return words if seeds is None else f"{words} (seeds: {format_error(seeds, digits)})"
+
+
 def listed(indices: list[int]) -> str:
     """How many, and the first of them."""
     if not indices:

@@ -10,13 +10,20 @@ from vaejax.evaluation.summary import mean_and_errors
 
 
 def over_seeds(entries: list[dict[str, Any]], value: str = "mean") -> dict[str, Any]:
-    """The mean over seeds of one number, and its standard error: that over seeds and, since all
-    seeds share the test examples, the mean of those that the numbers came with, in squares."""
+    """The mean over seeds of one number, and its standard errors: `std_error_seeds`, None of one
+    seed; `std_error_data`, the mean of those that the numbers came with, since all seeds share the
+    test examples; and `std_error`, of both in squares."""
     values = np.array([entry[value] for entry in entries], np.float64)
     own = [entry.get("std_error", entry.get("std_error_data")) or 0.0 for entry in entries]
-    seeds = float(values.std(ddof=1) / math.sqrt(len(values))) if len(values) > 1 else 0.0
-    error = math.hypot(seeds, float(np.mean(own)))
-    return {"mean": float(values.mean()), "std_error": error, "each_seed": values.tolist()}
+    seeds = float(values.std(ddof=1) / math.sqrt(len(values))) if len(values) > 1 else None
+    data = float(np.mean(own))
+    return {
+        "mean": float(values.mean()),
+        "std_error": math.hypot(seeds or 0.0, data),
+        "std_error_data": data,
+        "std_error_seeds": seeds,
+        "each_seed": values.tolist(),
+    }
 
 
 def log_p_over_seeds(log_p: list[np.ndarray], errors: list[np.ndarray]) -> dict[str, Any]:
@@ -34,22 +41,10 @@ def log_p_over_seeds(log_p: list[np.ndarray], errors: list[np.ndarray]) -> dict[
     }
 
 
-def paired_difference(
-    first: list[np.ndarray], second: list[np.ndarray]
-) -> tuple[float, float, float]:
-    """(mean, standard error, half the width of a 95 % interval) of log p under the first model
-    minus under the second, in nats, of the same examples. The error is that over examples, which
-    holds that of estimation, and over seeds, in squares; the interval is Student's with the fewest
-    degrees of freedom among these."""
-    freedom = min(n - 1 for n in (len(first[0]), len(first), len(second)) if n > 1)
-    difference = np.mean(first, axis=0, dtype=np.float64) - np.mean(second, axis=0)
-    variance = difference.var(ddof=1) / len(difference)
-    for seeds in (first, second):
-        means = [float(np.mean(values, dtype=np.float64)) for values in seeds]
-        if means[1:]:
-            variance += np.var(means, ddof=1) / len(means)
-    error = math.sqrt(variance)
-    return float(difference.mean()), error, error * float(stdtrit(freedom, 0.975))
+def paired_difference(first: list[np.ndarray], second: list[np.ndarray]) -> dict[str, Any]:
+    """`paired_ratio` per example: the mean of log p under the first model minus under the second,
+    in nats."""
+    return paired_ratio(first, second, np.ones(len(first[0])))
 
 
 def ratio_over_seeds(
@@ -74,26 +69,32 @@ def paired_ratio(
     first: list[np.ndarray], second: list[np.ndarray], counts: np.ndarray
 ) -> dict[str, Any]:
     """sum(first - second) / sum(counts) of the same examples under two models, an array for each
-    seed. `std_error`: over examples, and over seeds, in squares; `half_width`: of Student's 95 %
-    interval with the fewest degrees of freedom among these; None where there is but one example and
-    one seed, or nothing counts."""
+    seed. `std_error_data` is over examples, which holds that of estimation; `std_error_seeds` over
+    seeds, None where each has one; `std_error` of both in squares. `half_width` is of Student's
+    95 % interval with the fewest degrees of freedom among these. None where there is but one
+    example and one seed, or nothing counts."""
     found = ratio_over_seeds(
         [np.mean(first, axis=0, dtype=np.float64) - np.mean(second, axis=0)], counts
     )
-    variance = (found["std_error_data"] or 0.0) ** 2
-    for seeds in (first, second):
-        variance += (ratio_over_seeds(seeds, counts)["std_error_seeds"] or 0.0) ** 2
+    of_seeds = [ratio_over_seeds(seeds, counts)["std_error_seeds"] for seeds in (first, second)]
+    over_seeds = math.hypot(*(error or 0.0 for error in of_seeds))
     freedom = [n - 1 for n in (found["n"], len(first), len(second)) if n > 1]
     known = freedom and found["mean"] is not None
-    error = math.sqrt(variance) if known else None
+    error = math.hypot(found["std_error_data"] or 0.0, over_seeds) if known else None
     half = error * float(stdtrit(min(freedom), 0.975)) if error is not None else None
-    return {"mean": found["mean"], "std_error": error, "half_width": half}
+    return {
+        "mean": found["mean"],
+        "std_error_data": found["std_error_data"],
+        "std_error_seeds": None if of_seeds == [None, None] else over_seeds,
+        "std_error": error,
+        "half_width": half,
+    }
 
 
 def ahead(pair: dict[str, Any], sign: int) -> str | None:
     """Which model of a `paired_ratio` is ahead, where more (sign 1) or less (-1) is better; None
     where the 95 % interval holds 0 or is not known."""
-    if pair["half_width"] is None or abs(pair["mean"]) <= pair["half_width"]:
+    if pair["half_width"] is None or not abs(pair["mean"]) > pair["half_width"]:  # or NaN
         return None
     return pair["first"] if sign * pair["mean"] > 0 else pair["second"]
 

@@ -1,6 +1,11 @@
 """Text and HTML, from the files of a run alone."""
 
-from vaejax.report.comparison import comparison_tables, findings, print_comparison
+from vaejax.report.comparison import (
+    comparison_tables,
+    differences,
+    findings,
+    print_comparison,
+)
 from vaejax.report.comparison_page import comparison_page
 from vaejax.report.model_card import write_model_card
 from vaejax.report.page import save_figures, sections_of, write_page
@@ -9,6 +14,7 @@ from vaejax.report.render import html, print_section
 __all__ = [
     "comparison_page",
     "comparison_tables",
+    "differences",
     "findings",
     "html",
     "print_comparison",

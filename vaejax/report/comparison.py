@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from vaejax.evaluation.section import Table, format_error
-from vaejax.evaluation.statistics import paired_by_seed, paired_difference
+from vaejax.evaluation.section import Table, format_error, with_errors
+from vaejax.evaluation.statistics import ahead, paired_by_seed, paired_difference
 from vaejax.text_table import text_table
 
 QUALITY = ("precision", "recall", "density", "coverage", "mmd")
@@ -94,7 +94,8 @@ def _quality_row(label: str, quality: dict[str, Any], name: str) -> list[str]:
         digits = 4 if measure == "mmd" else 3
         found = quality[measure]
         value = found["mean"] if "mean" in found else found["value"]
-        cells.append(f"{value:.{digits}f} +- {format_error(found['std_error'], digits)}")
+        entry = found if "mean" in found else {"std_error_data": found["std_error"]}
+        cells.append(with_errors(value, entry, digits))
     return [label, *cells, name]
 
 
@@ -103,9 +104,7 @@ def code_rows(models: list[dict[str, Any]]) -> list[list[str]]:
     rows = []
     for model in models:
         cells = [
-            f"{sign * model[name]['mean']:.3f} +- {format_error(model[name]['std_error'])}"
-            if name in model
-            else "no z"
+            with_errors(sign * model[name]["mean"], model[name]) if name in model else "no z"
             for name, sign in (("squared_error", 1), ("reconstruction", -1))
         ]
         probe = model.get("probe")
@@ -113,12 +112,19 @@ def code_rows(models: list[dict[str, Any]]) -> list[list[str]]:
             [
                 model["label"],
                 *cells,
-                f"{100 * probe['mean']:.1f} +- {100 * probe['std_error']:.1f} %" if probe else "-",
+                _percent(probe) if probe else "-",
                 f"{sum(model['parameters'].values()):,}",
                 training_cost(model["training"]),
             ]
         )
     return rows
+
+
+def _percent(probe: dict[str, Any]) -> str:
+    errors = {
+        name: probe[name] and 100 * probe[name] for name in ("std_error_data", "std_error_seeds")
+    }
+    return f"{with_errors(100 * probe['mean'], errors, 1)} %"
 
 
 def training_cost(training: dict[str, Any]) -> str:
@@ -173,15 +179,35 @@ def findings(models: list[dict[str, Any]], log_p: dict[tuple[str, str], list]) -
     return sentences
 
 
+def differences(log_p: dict[tuple[str, str], list], against: str) -> dict[str, Any] | None:
+    """log p(x) of every model, and of each density that it was given, minus that of the model
+    `against`, or else of the first one that has a log p(x), paired over the same examples; None
+    where no two have one. `log_p` is as in `findings`."""
+    own = [name for name in log_p if name[0] == against]
+    base = next(iter(own or log_p), None)
+    if base is None or len(log_p) < 2:
+        return None
+    return {
+        "against": _name(base),
+        "models": [
+            {"first": _name(name), "second": _name(base)}
+            | paired_difference(log_p[name], log_p[base])
+            for name in log_p
+            if name != base
+        ],
+    }
+
+
 def _name(name: tuple[str, str]) -> str:
     return f"{name[0]} ({name[1]})"
 
 
 def _likelihood(of: str, first, second, log_p) -> str:
-    mean, error, half = paired_difference(log_p[first], log_p[second])
+    found = paired_difference(log_p[first], log_p[second])
+    mean, error = found["mean"], found["std_error"]
     seeds = min(len(log_p[first]), len(log_p[second]))
     trainings = "" if seeds > 1 else " (one seed of each)"
-    if abs(mean) <= half:
+    if not abs(mean) > found["half_width"]:  # or NaN
         return (
             f"{of}, {_name(first)} and {_name(second)} cannot be told apart: {abs(mean):.2f} +- "
             f"{error:.2f} nats of difference on the same examples{trainings}."
@@ -244,25 +270,43 @@ def protocol_lines(about: dict[str, Any]) -> list[str]:
         f"-log p(x): {about['examples']} test images, the same for all; with a z: AIS "
         f"({settings['num_chains']} chains, {settings['num_temperatures']} temperatures) from a "
         "Gaussian q fitted to each x, for every model; +- MC: of the estimate; "
-        "+- data: over images; +- seeds: over trainings",
+        "+- data: over images; +- seeds: over trainings; differences are paired over the same "
+        "images, and told apart by a 95 % interval with both errors",
         f"sample quality: {about['samples']:,} draws of x (not of E[x|z]) against as many test "
         f"images, 5 nearest neighbours, in this space: {about['features']}; errors: of drawing "
-        "both anew and, where a model has several, over seeds, in squares; mmd: unbiased MMD^2, "
-        "may be negative",
+        "both anew, then over seeds; mmd: unbiased MMD^2, may be negative",
         "codes: the mean of q, for ||x - E[x|z]||^2, -log p(x|z) and the probe (logistic "
-        "regression, accuracy on the test split); their errors as those of sample quality",
+        "regression, accuracy on the test split); errors: over images, then over seeds",
     ]
 
 
 def comparison_tables(about: dict[str, Any]) -> dict[str, Table]:
-    """What each model is, log p(x), sample quality, codes."""
-    models = about["models"]
+    """What each model is, log p(x) and its differences, sample quality, codes."""
+    models, found = about["models"], about["differences"]
+    apart = {} if found is None else {"differences": difference_table(found)}
     return {
         "models": Table(MODEL_HEADER, model_rows(models)),
         "log_p": Table(LOG_P_HEADER, log_p_rows(models, about["dimensions"])),
+        **apart,
         "quality": Table(QUALITY_HEADER, quality_rows(models, about["reference"])),
         "codes": Table(CODE_HEADER, code_rows(models)),
     }
+
+
+def difference_table(found: dict[str, Any]) -> Table:
+    """What `differences` found, in -log p(x): below 0 the model of the row is the better one."""
+    header = ["difference of -log p(x)", "mean", "+- data", "+- seeds", "told apart?"]
+    rows = [
+        [
+            f"{pair['first']} minus {pair['second']}",
+            "-" if pair["mean"] is None else f"{-pair['mean']:.3f}",
+            *(format_error(pair[f"std_error_{error}"]) for error in ("data", "seeds")),
+            f"yes: {best} is ahead" if best else "no",
+        ]
+        for pair in found["models"]
+        for best in [ahead(pair, 1)]
+    ]
+    return Table(header, rows)
 
 
 def print_comparison(about: dict[str, Any]) -> None:

@@ -34,15 +34,6 @@ def comparison_page(about: dict[str, Any], pictures: Pictures) -> str:
     )
 
 
-_BARS = "bars: standard errors over examples and over seeds, in squares"
-
-
-def error_bar(found: dict[str, Any]) -> float:
-    """All that a number of `log_p_over_seeds` is uncertain by, as its figure says."""
-    names = ("std_error_data", "std_error_seeds")  # the spread over examples holds the estimation's
-    return float(np.sqrt(sum((found[name] or 0.0) ** 2 for name in names)))
-
-
 def _log_p_figure(models: list[dict[str, Any]]):
     bars = [
         (label_of(model, name), found)
@@ -53,19 +44,31 @@ def _log_p_figure(models: list[dict[str, Any]]):
     bars.sort(key=lambda bar: -bar[1]["mean"])
     figure, axes = plt.subplots(figsize=(8, 0.8 + 0.32 * len(bars)))
     for place, (_, found) in enumerate(bars):
-        error = error_bar(found)
         colour = "#1f5fa8" if found["kind"] == "exact" else "#d9822b"
-        axes.errorbar(-found["mean"], place, xerr=error, fmt="o", color=colour, capsize=3)
+        for name, marker, below in (("data", "o", -0.13), ("seeds", "s", 0.13)):
+            error = found[f"std_error_{name}"]
+            if error is not None:
+                axes.errorbar(
+                    -found["mean"],
+                    place + below,
+                    xerr=error,
+                    fmt=marker,
+                    color=colour,
+                    mfc="white",
+                    ms=5,
+                    capsize=3,
+                )
     axes.set_yticks(range(len(bars)), [label for label, _ in bars], fontsize=8)
     axes.invert_yaxis()
     axes.grid(axis="x", alpha=0.3)
     axes.set_xlabel(
-        f"-log p(x), nats; {_BARS}; blue: exact; orange: AIS, an upper bound in expectation",
+        "-log p(x), nats; circles: standard error over examples; squares: over seeds\n"
+        "blue: exact; orange: AIS, an upper bound in expectation",
         fontsize=8,
     )
     return figure, (
         "-log p(x) of the models that define it, in nats. The models share their examples: a "
-        "difference between two is known better than the bars say; the sentences above have it."
+        "difference between two is known better than the bars say; the table above has it."
     )
 
 
