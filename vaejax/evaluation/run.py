@@ -208,7 +208,7 @@ class Run:
         dtype: Any = np.asarray(self.data.example().x).dtype
         condition = rows_of(given, 0)
         if isinstance(condition, Conditions):  # as long as any of them
-            condition = condition._replace(exists=np.ones(shape[0], bool))
+            condition = condition._replace(exists=jnp.ones(shape[0], bool))
         first = Example(np.zeros(shape, dtype), condition)
         joint, q, _ = bind(self.generative, self.inference, self.params, first)
         check_support(function, joint, structure_of(q), x)
