@@ -63,3 +63,11 @@ def test_shapes_that_disagree_are_refused():
     for wrong in ((logits[:2], means, factors), (logits, means, factors[:, :3])):
         with pytest.raises(ValueError, match="must agree"):
             FullGaussianMixture(*wrong)
+
+
+def test_a_degenerate_component_is_refused_by_its_number():
+    logits, means, factors = parameters()
+    for value in (0.0, np.nan):
+        factors[1, 2, 2] = value
+        with pytest.raises(ValueError, match="factor of component 1 must be finite"):
+            FullGaussianMixture(logits, means, factors)

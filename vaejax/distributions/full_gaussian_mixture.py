@@ -1,10 +1,12 @@
 """Mixture of Gaussians with full covariances, and what a potential makes of it: again one."""
 
 import math
+from typing import Any
 
 import distrax
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from vaejax.distributions.full_gaussian import as_gaussian
@@ -24,6 +26,10 @@ class FullGaussianMixture(distrax.Distribution):
 
     Samples are reparameterized implicitly, as those of `GaussianMixture` are: first derivatives
     only. L_k^-1 is computed once, so that a log density is products alone.
+
+    Raises:
+      ValueError: shapes that do not agree; of known values, a factor that is not finite or has a 0
+        on its diagonal. The line names the component.
     """
 
     twice_differentiable = False
@@ -43,6 +49,7 @@ class FullGaussianMixture(distrax.Distribution):
                 f"logits {logits.shape}, means {means.shape} and factors {factors.shape} must "
                 f"agree: k, (k, ...) and (k, d, d), d the {size} elements of one mean"
             )
+        _check_factors(factors)
         self.logits = logits
         self.means = means
         self.factors = factors
@@ -121,6 +128,19 @@ class FullGaussianMixture(distrax.Distribution):
         log_r = jax.nn.log_softmax(log_w + psi - kls)
         kl = jnp.sum(jnp.exp(log_r) * (log_r - log_w + kls))
         return FullGaussianMixture(log_r, means, factors, known_kl=KnownKL(self, kl))
+
+
+def _check_factors(factors: Any) -> None:
+    if isinstance(factors, jax.core.Tracer):
+        return
+    factors = np.asarray(factors)
+    finite = np.isfinite(factors).all(axis=(1, 2))
+    wrong = ~finite | (np.diagonal(factors, 0, 1, 2) == 0).any(axis=1)
+    if wrong.any():
+        raise ValueError(
+            f"FullGaussianMixture: the factor of component {int(np.argmax(wrong))} must be finite, "
+            "without a 0 on its diagonal: no covariance is degenerate"
+        )
 
 
 def _reparameterized(
