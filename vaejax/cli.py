@@ -18,13 +18,13 @@ train
   bench EXPERIMENT       steps per second, and the share of this machine's matmul peak
 measure
   evaluate RUN           measure a run again, with other --evaluate.* settings or --data.*
-  log-likelihood RUN     log p(x): importance sampling, AIS, SMC, bidirectional, particle filters
-  gaps RUN               the approximation, amortization and total gap of the inference
+  log-likelihood RUN     log p(x) by importance sampling, annealing, particle filters, or exactly
+  gaps RUN               how many nats the bound loses: to q's family, and to the encoder
   cost RUN               bound against time: q optimized for each x, beside the encoder
   posterior RUN          true posterior, encoder's q and best q, for a two-dimensional z
   gradients RUN          bias, variance and signal-to-noise ratio of gradient estimators
-  forecast RUN           what follows the first frames of a sequence, against what did follow
-  compare RUN RUN ...    models side by side: log p(x), samples, codes; one table, one page
+  forecast RUN           what the model says follows a sequence's first frames, against what did
+  compare RUN RUN ...    models side by side, and their differences: log p(x), samples, codes
 use
   encode RUN [FILE]      the mean and standard deviation of q(z | x), of your own x or of its data
   sample RUN             draw from the model: z ~ p(z), x ~ p(x | z); or by a denoising chain

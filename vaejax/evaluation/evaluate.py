@@ -66,14 +66,15 @@ _BATCH = 100
 
 @dataclasses.dataclass(frozen=True)
 class Evaluate:
-    """Evaluation of the best (by validation) or else the last parameters."""
+    """What is measured after training, of the parameters that were best on the validation split,
+    or else of the last."""
 
     split: Literal["train", "validation", "test"] = "test"
     """Split to measure."""
     examples: int | None = None
     """Number of examples, from the first; by default all."""
     num_samples: int = 5000
-    """K of the importance-weighted bound."""
+    """Draws of q(z | x) for each example, of the importance-weighted bound on log p(x) (IWAE-K)."""
 
     def __post_init__(self):
         require(self.num_samples >= 1, "num_samples", "at least 1", self.num_samples)

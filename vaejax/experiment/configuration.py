@@ -29,22 +29,22 @@ from vaejax.types import GenerativeModel, InferenceNetwork, Params
 
 @dataclasses.dataclass(frozen=True)
 class Data:
-    """Data and protocol."""
+    """The data, and how they are prepared."""
 
     name: str = "digits"
     """A name that `vaejax data` lists, or the path of an .npz or .npy file or of a folder of
     images."""
     binarization: Binarization | None = None
-    """How grey values become binary; by default what the likelihood needs, else the data set's
+    """How grey values become 0 and 1: drawn anew each time (dynamic), drawn once (static), by a
+    threshold, or not at all (none). By default what the likelihood needs, else the data set's
     usual way."""
     validation: int | None = None
     """Number of training examples held out for validation; by default the data set's usual one."""
     missing: bool = False
-    """Whether frames of your own sequences that are NaN are missing, and left out of the
-    likelihood."""
+    """Whether a frame of NaN in your own sequences is missing: the likelihood leaves it out."""
     standardize: bool = False
-    """Whether your own numbers are real-valued features also where they are whole or in [0, 1]. A
-    Gaussian likelihood standardizes real values; log p(x) is of them in their own units."""
+    """Whether your own numbers are real-valued features even where they are whole or in [0, 1]. A
+    Gaussian likelihood standardizes real values; log p(x) is given in their own units."""
 
 
 PriorName = Literal["normal", "mixture", "vamp", "flow"]
@@ -61,17 +61,18 @@ class MLP:
     activation: Literal["tanh", "relu", "elu", "softplus"] = "tanh"
     """Nonlinearity."""
     likelihood: Likelihood = "bernoulli"
-    """p(x | z), for binary data, grey values, real values or categories. Scales are learned."""
+    """p(x | z): of values 0 and 1 (bernoulli), grey values (discretized_logistic), real values
+    (gaussian) or categories (categorical). Scales are learned."""
     prior: PriorName = "normal"
     """p(z): N(0, I), or a learned mixture of Gaussians, VampPrior or coupling flow."""
     prior_components: int = 50
-    """Components of a mixture; pseudo-inputs of a VampPrior."""
+    """Components of the mixture, or pseudo-inputs of the VampPrior (Tomczak & Welling 2018)."""
     kind: Literal["mlp", "conv"] = "mlp"
-    """mlp for multilayer perceptrons; conv for these with convolutions between them and an image x,
-    of shape (h, w), (h, w, channels) or (channels, h, w)."""
+    """mlp: multilayer perceptrons. conv: convolutions stand between these and x, an image of shape
+    (h, w), (h, w, channels) or (channels, h, w)."""
     channels: tuple[int, ...] = (32, 64)
-    """Of kind conv, the channels after each of the encoder's convolutions, which halve the image;
-    reversed in the decoder."""
+    """Where kind is conv: the channels after each of the encoder's convolutions, which halve the
+    image; reversed in the decoder."""
 
     def __post_init__(self):
         require(self.latent_dim >= 1, "latent_dim", "at least 1", self.latent_dim)

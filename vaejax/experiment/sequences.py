@@ -28,13 +28,15 @@ class DeepStateSpace:
     latent_dim: int = 16
     """Dimensions of each z_t."""
     transition: Literal["linear", "gated", "mlp"] = "gated"
-    """p(z_t | z_{t-1}, u_t): a linear mean, or a network's; all with a diagonal covariance."""
+    """p(z_t | z_{t-1}, u_t), u_t the action where there is one: its mean is linear or a network's,
+    its covariance diagonal."""
     transition_hidden: int = 64
     """Units of the transition's hidden layers; a linear one has none."""
     emission_hidden: tuple[int, ...] = (64,)
     """Widths of the hidden layers from z_t to x_t; none for a linear emission."""
     likelihood: Likelihood = "bernoulli"
-    """p(x_t | z_t), for binary, grey or real values or categories."""
+    """p(x_t | z_t): of values 0 and 1 (bernoulli), grey values (discretized_logistic), real values
+    (gaussian) or categories (categorical)."""
     constant_scale: bool = False
     """Whether the scale of p(x_t | z_t) is the same for every z_t, where it has one."""
     sees: Sees = "future"
@@ -43,7 +45,7 @@ class DeepStateSpace:
     recurrent_hidden: int = 64
     """Units of each recurrent network of q."""
     num_flows: int = 0
-    """Inverse autoregressive layers on each step of q."""
+    """Inverse autoregressive layers that reshape each step of q; 0 leaves it Gaussian."""
 
     def __post_init__(self):
         for name in ("latent_dim", "transition_hidden", "recurrent_hidden"):
@@ -57,15 +59,17 @@ class SequenceBound:
     """What is maximized: a lower bound on log p(x) in expectation."""
 
     kind: Literal["elbo", "iwae", "fivo"] = "elbo"
-    """The ELBO; the importance-weighted bound of whole sequences; or that of a particle filter."""
+    """The ELBO; the importance-weighted bound of whole sequences (iwae); or the bound of a particle
+    filter (fivo, Maddison et al. 2017)."""
     num_samples: int = 5
-    """Draws or particles of iwae and fivo."""
+    """Draws of iwae, or particles of fivo."""
     resampling_gradients: bool = False
-    """Whether fivo's gradient has the score function of the resampling: unbiased, and noisy."""
+    """Whether fivo's gradient has the term of the resampling: without it the gradient is biased,
+    with it noisy."""
     warmup_steps: int = 0
     """Steps over which the weight of the ELBO's KL rises to 1."""
     warmup_start: float = 0.0
-    """That weight at the start."""
+    """Weight of the KL in the first step, from which it rises."""
 
     def __post_init__(self):
         require(self.num_samples >= 1, "num_samples", "at least 1", self.num_samples)
@@ -106,9 +110,10 @@ class GradientRules:
     """What is done to the gradient before Adam."""
 
     clip: float = 100.0
-    """Largest norm of the gradient of a mean over sequences; longer ones are scaled down."""
+    """Largest norm of the gradient, of a mean over sequences; a longer one is scaled down."""
     l2: float = 0.0
-    """This times each matrix is added to its gradient: an L2 penalty of half of it."""
+    """Weight of an L2 penalty: half of this times the sum of the squared weights, without
+    biases."""
 
     def __post_init__(self):
         require(0 < self.clip < math.inf, "clip", "above 0 and finite", self.clip)

@@ -33,18 +33,20 @@ class StructuredStateSpace:
     latent_dim: int = 2
     """Dimensions of each z_t."""
     prior: Literal["linear", "switching"] = "linear"
-    """One linear dynamical system, or several, of which a discrete chain chooses at each step. In
-    the first half of the training steps these are all the same one."""
+    """p(z): one linear dynamical system (linear); or several, of which a discrete chain chooses one
+    at each step (switching). In the first half of training these are all the same one."""
     num_states: int = 3
-    """How many, where it switches."""
+    """Number of linear systems, where prior is switching."""
     emission_hidden: tuple[int, ...] = (64,)
     """Widths of the hidden layers from z_t to x_t; none for a linear emission."""
     recognition_hidden: tuple[int, ...] = (64,)
-    """Widths of the hidden layers from x_t to its potential; none for a linear one."""
+    """Widths of the recognition network's hidden layers, from x_t to its potential, the Gaussian
+    factor that it gives q(z_t); none for a linear network."""
     full: bool = True
-    """Whether the potentials are full Gaussians, or diagonal ones."""
+    """Whether these potentials have full precision matrices, or diagonal ones."""
     likelihood: Likelihood = "bernoulli"
-    """p(x_t | z_t), for binary, grey or real values or categories."""
+    """p(x_t | z_t): of values 0 and 1 (bernoulli), grey values (discretized_logistic), real values
+    (gaussian) or categories (categorical)."""
     constant_scale: bool = False
     """Whether the scale of p(x_t | z_t) is the same for every z_t, where it has one."""
 
@@ -60,9 +62,9 @@ class DynamicsLearning:
     """How the dynamical system's parameters are learned; the networks' are by Adam."""
 
     gradient: Literal["natural", "ordinary"] = "ordinary"
-    """Natural gradients, or Adam's as for the networks."""
+    """By natural gradients, or by Adam as the networks are (ordinary)."""
     rate: float = 0.1
-    """First learning rate of natural gradients, on the schedule of the networks'."""
+    """Initial learning rate of natural gradients; its schedule is that of the networks."""
 
     def __post_init__(self):
         require(0 < self.rate < math.inf, "rate", "above 0 and finite", self.rate)

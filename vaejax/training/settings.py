@@ -22,7 +22,8 @@ class Train:
     learning_rate: float = 1e-3
     """Initial learning rate of Adam."""
     schedule: Literal["constant", "cosine", "burda"] = "cosine"
-    """Learning rate: constant; cosine to 0; or eight stages, the i-th 3^i long at 10^(-i/7)."""
+    """Learning rate over training: constant; cosine, down to 0; or burda, eight stages i = 0..7,
+    3^i parts long each, at 10^(-i/7) times the initial rate (Burda et al. 2016)."""
     adam_beta1: float = 0.9
     """Decay of Adam's first moment."""
     adam_epsilon: float = 1e-8
