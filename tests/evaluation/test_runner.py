@@ -27,6 +27,7 @@ from vaejax.evaluation import (
     rows_in,
 )
 from vaejax.evaluation.runner import read
+from vaejax.experiment import Config
 from vaejax.inference import amortized, diagonal_gaussian
 from vaejax.networks import MLP
 from vaejax.types import Params
@@ -219,6 +220,7 @@ def test_at_the_top_there_is_the_last_one_and_the_others_are_kept(run):
 def test_a_new_measurement_is_one_measurement(run, monkeypatch, capsys):
     """Named in the table it has its command's options, files, and printed section."""
     monkeypatch.setitem(MEASUREMENTS, "toy", toy())
+    run = dataclasses.replace(run, config=Config())
     monkeypatch.setattr(measure, "run_argument", lambda command, rest: (run, rest))
     assert measure.measure("toy", ["--scale", "0.0"]) == 0
     printed = capsys.readouterr().out
