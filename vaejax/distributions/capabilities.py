@@ -38,6 +38,12 @@ def _known(p: Distribution, moment: str) -> bool:
     return True
 
 
+def is_real(p: Distribution) -> bool:
+    """Whether draws are of real numbers alone: no whole ones, which have no gradient."""
+    leaves = jax.tree.leaves(structure_of(p))
+    return all(jnp.issubdtype(leaf.dtype, jnp.floating) for leaf in leaves)
+
+
 def twice_differentiable(q: Distribution) -> bool:
     """Whether a second derivative through a draw is right; False for a mixture."""
     return getattr(q, "twice_differentiable", True)

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from vaejax.distributions.capabilities import structure_of
+from vaejax.distributions.capabilities import is_real, structure_of
 from vaejax.distributions.hierarchical import over_leading_axes
 from vaejax.distributions.kl import kl_form, sample_and_kl
 from vaejax.distributions.markov import Markov
@@ -103,6 +103,4 @@ def with_inert_steps(p: Distribution) -> Distribution:
     for the steps beyond."""
     if not isinstance(p, Markov) or p.length is None:
         return p
-    leaves = jax.tree.leaves(structure_of(p))
-    real = all(jnp.issubdtype(leaf.dtype, jnp.floating) for leaf in leaves)
-    return WithInertSteps(p) if real else p
+    return WithInertSteps(p) if is_real(p) else p

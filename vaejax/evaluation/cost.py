@@ -13,7 +13,7 @@ from vaejax.errors import SettingError, require
 from vaejax.evaluation.cost_section import cost_section
 from vaejax.evaluation.gaps import bind_whole, family_over, own_family, start_of
 from vaejax.evaluation.measurement import Arrays, Measurement, Part, any_in, once
-from vaejax.evaluation.run import Run, check_examples
+from vaejax.evaluation.run import Run, check_examples, has_real_latent
 from vaejax.evaluation.streams import COST
 from vaejax.inference import Trace, fit_variational
 from vaejax.inference.fit_variational import RECORD
@@ -61,6 +61,8 @@ def _undefined(run: Run, settings: Cost) -> str | None:
             "gaps with map compares its code with the best z",
             "map",
         )
+    if not has_real_latent(run):
+        return "its z has whole numbers, and the q that is optimized is of a family of real ones"
     check_examples(run.dataset, "test", settings.examples)
     return None
 

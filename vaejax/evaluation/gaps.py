@@ -22,7 +22,7 @@ from vaejax.errors import SettingError, UserError, require
 from vaejax.evaluation.gap_arithmetic import describe_choice, out_of_order, with_log_p
 from vaejax.evaluation.gaps_section import gaps_section
 from vaejax.evaluation.measurement import Arrays, MaySpend, Measurement, Part
-from vaejax.evaluation.run import Run, check_examples
+from vaejax.evaluation.run import Run, check_examples, has_real_latent
 from vaejax.evaluation.streams import GAPS
 from vaejax.marginal_likelihood import annealed_importance_sampling, importance_sampling
 from vaejax.marginal_likelihood.averages import mean_and_errors
@@ -336,6 +336,11 @@ def _undefined(run: Run, settings: Gaps) -> str | None:
         )
     if settings.map and run.kind != "point mass":
         raise SettingError("map is for a point mass; this run's q has a density", "map")
+    if not settings.map and not has_real_latent(run):
+        return (
+            "its z has whole numbers, and the best q is of a family of real ones: vaejax "
+            "log-likelihood by importance sampling or filters bounds the gap of its ELBO"
+        )
     for split in SPLITS:
         check_examples(run.dataset, split, settings.examples)
     return None

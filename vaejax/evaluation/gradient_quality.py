@@ -15,7 +15,7 @@ from vaejax.errors import require
 from vaejax.evaluation.gradient_section import gradients_section
 from vaejax.evaluation.measurement import Arrays, Measurement, Part, any_in, once
 from vaejax.evaluation.progress import progress_bar
-from vaejax.evaluation.run import Run, check_examples
+from vaejax.evaluation.run import Run, check_examples, has_real_latent
 from vaejax.evaluation.streams import GRADIENTS
 from vaejax.objectives import doubly_reparameterized, elbo, iwae, sticking_the_landing
 from vaejax.types import Example, GenerativeModel, InferenceNetwork, Key, Params, bind, num_rows
@@ -227,6 +227,8 @@ def _undefined(run: Run, settings: GradientQuality) -> str | None:
             "it is an autoencoder: its q is a point mass, so its gradient has no noise and there "
             "is no bound to estimate; digits_vae and mnist_vae have both"
         )
+    if not has_real_latent(run):
+        return "its z has whole numbers, and the estimators compared take gradients through z"
     check_examples(run.dataset, "train", settings.examples)
     return None
 

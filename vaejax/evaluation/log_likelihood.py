@@ -14,7 +14,7 @@ from vaejax.errors import SettingError, require
 from vaejax.evaluation.evaluate import count_frames
 from vaejax.evaluation.log_likelihood_section import log_likelihood_section
 from vaejax.evaluation.measurement import Arrays, MaySpend, Measurement, Part, rows_in
-from vaejax.evaluation.run import Run, check_examples
+from vaejax.evaluation.run import Run, check_examples, has_real_latent
 from vaejax.evaluation.streams import LOG_LIKELIHOOD
 from vaejax.marginal_likelihood.annealed_importance_sampling import check_size
 from vaejax.marginal_likelihood.averages import mean_and_errors
@@ -35,6 +35,7 @@ from vaejax.types import (
 
 Name = Literal["importance", "annealed", "smc", "bidirectional", "filter"]
 NAMES: tuple[Name, ...] = ("importance", "annealed", "smc", "bidirectional", "filter")
+BY_GRADIENTS: tuple[Name, ...] = ("annealed", "smc", "bidirectional")
 BLOCK = 25  # examples at a time, and between two savings
 _MAX_ROUNDS = 64
 _SMC_PARTICLES = 8  # a chain of AIS, each along as many times fewer temperatures: the same cost
@@ -108,11 +109,14 @@ class LogLikelihood:
                 f"{self.estimator} starts at one place: give start posterior or prior", "start"
             )
 
-    def names(self, state_space: bool = False) -> tuple[Name, ...]:
-        """The estimators: of "all", filters where the model is a state-space model."""
+    def names(self, state_space: bool = False, real: bool = True) -> tuple[Name, ...]:
+        """The estimators: of "all", filters where the model is a state-space model, and those that
+        move z by gradients where z is of real numbers."""
         if self.estimator != "all":
             return (self.estimator,)
-        return NAMES if state_space else NAMES[:-1]
+        left_out = () if real else BY_GRADIENTS
+        left_out += () if state_space else ("filter",)
+        return tuple(name for name in NAMES if name not in left_out)
 
     def settings_of(self, name: Name) -> dict[str, Any]:
         """Whatever changes one example's number: the protocol of one estimator."""
@@ -175,7 +179,7 @@ def log_likelihood(run: Run, settings: LogLikelihood) -> list[Part]:
 
         return Part(name, chosen, settings.examples, blocks, rows_in)
 
-    return [part(name) for name in settings.names(is_state_space(run))]
+    return [part(name) for name in names_of(run, settings)]
 
 
 def summarize_log_likelihood(
@@ -184,7 +188,7 @@ def summarize_log_likelihood(
     """Of each estimator what `ml.Estimates.summary` gives, with its protocol."""
     summary: dict[str, Any] = {}
     frames = _frames(run, settings) if run.data.is_sequence else None
-    for name in settings.names(is_state_space(run)):
+    for name in names_of(run, settings):
         if name not in arrays:
             continue
         rows = {field: values[: settings.examples] for field, values in arrays[name].items()}
@@ -218,6 +222,11 @@ def is_state_space(run: Run) -> bool:
     return state_space_of(run.joint(run.data.example().given)) is not None
 
 
+def names_of(run: Run, settings: LogLikelihood) -> tuple[Name, ...]:
+    """The estimators that are asked for, of "all" those that this run's model has."""
+    return settings.names(is_state_space(run), has_real_latent(run))
+
+
 def _missed(arrays: Arrays, target: float | None) -> list[int]:
     """Indices of the examples whose standard error is not as small as asked."""
     return [] if target is None else np.flatnonzero(~(arrays["std_error"] <= target)).tolist()
@@ -236,7 +245,14 @@ def _undefined(run: Run, settings: LogLikelihood) -> str | None:
             "estimator filter follows a state-space model along its sequences, and this run's "
             "model is none: importance and annealed are for any"
         )
-    if "filter" in settings.names(is_state_space(run)) and settings.proposal == "posterior":
+    if settings.estimator in BY_GRADIENTS and not has_real_latent(run):
+        others = "importance or filter" if is_state_space(run) else "importance"
+        raise SettingError(
+            f"estimator {settings.estimator} moves z by gradients, and this run's z has whole "
+            f"numbers: give estimator {others}",
+            "estimator",
+        )
+    if "filter" in names_of(run, settings) and settings.proposal == "posterior":
         x, given = run.data.example()
         if not isinstance(run.posterior(x, given), Markov):
             raise SettingError(

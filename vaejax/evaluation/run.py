@@ -11,7 +11,7 @@ import numpy as np
 from jax.tree_util import Partial
 
 from vaejax.data import Dataset, DataSummary
-from vaejax.distributions import check_support, structure_of
+from vaejax.distributions import check_support, is_real, structure_of
 from vaejax.errors import SettingError, UserError
 from vaejax.evaluation.codes import Codes, encoder
 from vaejax.evaluation.kind import Kind, kind_of
@@ -323,6 +323,11 @@ def check_examples(dataset: Dataset, split: str, count: int | None, section: str
             "examples",
             section=section,
         )
+
+
+def has_real_latent(run: Run) -> bool:
+    """Whether z is of real numbers alone, which gradients can move."""
+    return is_real(run.joint(run.data.example().given).prior)
 
 
 def stream(seed: int, purpose: int) -> Key:

@@ -88,8 +88,8 @@ def annealed_path(
     if not all(jnp.issubdtype(kind, jnp.floating) for kind in kinds):
         raise TypeError(
             f"{function} moves z by gradients and expects floating-point latents; these are "
-            f"{', '.join(kinds)}: log_marginal_likelihood sums a small discrete z exactly, and "
-            "importance_sampling takes any"
+            f"{', '.join(sorted(kinds))}: log_marginal_likelihood sums a small discrete z exactly, "
+            "and importance_sampling takes any"
         )
     _, unravel = ravel_pytree(jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes))
     start: Any = joint.prior if from_prior else q  # type: ignore[union-attr]
