@@ -82,18 +82,28 @@ def test_it_has_every_measurement(directory, page):
 
 
 def test_its_first_sentences_say_what_was_trained_and_how_it_compares(directory):
-    evaluation = directory.read_json("evaluation.json")
-    config = directory.read_json("config.json")
+    evaluation, config = directory.read_json("evaluation.json"), directory.read_json("config.json")
+    own = config["config"] | {"evaluate": evaluation["settings"]}
     value = -evaluation["summary"]["log_p"]["mean"]
-    for above, verdict in ((1.0, "Reached"), (-1.0, "Not reached")):
+
+    def opened(above, own, evaluation=evaluation):
         expected = f"-log p(x) <= {value + above:.1f}"
         said = said_in(f'"""A toy.\n\nExpected: {expected}\nMeasured: nothing\n"""')
-        title, trained, compared = opening(said, config, evaluation, ["run", "toy", "--seeds", "0"])
+        return opening(said, config, evaluation, own), expected
+
+    for above, verdict in ((1.0, "Reached"), (-1.0, "Not reached")):
+        (title, trained, compared), expected = opened(above, own)
         assert title == "A toy." and compared == f"Expected: {expected}. {verdict}."
         assert "trained on given (6 examples)" in trained
         assert f"6 test examples is {value:.3f} +- " in trained
-    changed = opening(said, config, evaluation, ["run", "toy", "--train.steps=5"])[2]
-    assert "its own settings, which were changed here" in changed
+    # No verdict on what was trained or measured otherwise; other data are not what the file says.
+    (*_, changed), _ = opened(1.0, own | {"train": {"steps": 7}})
+    assert "Reached" not in changed and "With its own settings it expects" in changed
+    few = evaluation | {"settings": evaluation["settings"] | {"num_samples": 3}}
+    (*_, changed), _ = opened(1.0, own, few)
+    assert changed.startswith("Not as in the experiment file: evaluate.num_samples 3.")
+    paragraphs, _ = opened(1.0, own | {"data": {"name": "others"}})
+    assert len(paragraphs) == 1 and "toy" in paragraphs[0] and "A toy." not in paragraphs[0]
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no chromium: pages are not looked at in a browser")

@@ -213,6 +213,9 @@ def _train_together(setup, trainer: Trainer, checkpoints, members: list[int], st
     saved_config = experiments_module.to_json(setup.config)
     trackers = []
     made = manifest(setup.file.path, setup.dataset.protocol())  # one for all: trained together
+    made["experiment_settings"] = experiments_module.to_json(
+        absolute_data(setup.file.module.config)
+    )
     for directory in directories:
         directory.keep_metrics_up_to(step)
         if not directory.file("manifest.json").exists():

@@ -1,9 +1,11 @@
 """The README.md of an exported run: a model card, from the folder's files alone."""
 
 import json
+from typing import Any
 
 from vaejax.data import load_summary
 from vaejax.evaluation.expected import said_in
+from vaejax.report.opening import changed_settings, is_on_other_data
 from vaejax.report.page import sections_of
 from vaejax.report.render import markdown
 from vaejax.run_directory import EXPORT, RunDirectory, made_by_other_version
@@ -23,7 +25,7 @@ def write_model_card(directory: RunDirectory) -> None:
         markdown(
             "card",
             title=f"{saved['experiment']}, seed {saved['seed']}",
-            what=said_in(directory.file("experiment.py").read_text()).title,
+            what=_what(directory, saved["config"]),
             trained=_trained(about, data.protocol()),
             warnings=_warnings(directory, about),
             version=about["vaejax"],
@@ -59,6 +61,14 @@ def _warnings(directory: RunDirectory, about: dict) -> list[str]:
         lines.append("**It was not evaluated.**")
     sentence = made_by_other_version(directory)
     return lines + ([f"The run was {sentence}."] if sentence else [])
+
+
+def _what(directory: RunDirectory, config: dict[str, Any]) -> str:
+    """The experiment file's first sentence, where the run is on the data that it speaks of."""
+    own = directory.read_json("manifest.json").get("experiment_settings")
+    if is_on_other_data(changed_settings(config, own)):
+        return ""
+    return said_in(directory.file("experiment.py").read_text()).title
 
 
 def _made(directory: RunDirectory) -> str:

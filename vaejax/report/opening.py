@@ -5,13 +5,16 @@ from typing import Any
 
 from vaejax.evaluation.expected import Said, is_reached
 from vaejax.evaluation.section import format_error
+from vaejax.run_directory import flat
+
+_MOST_NAMED = 5  # of the settings that were changed
 
 
 def opening(
-    said: Said, config: dict[str, Any], evaluation: dict[str, Any], command: list[str]
+    said: Said, config: dict[str, Any], evaluation: dict[str, Any], own: dict[str, Any] | None
 ) -> list[str]:
     """Paragraphs. `said`: in the experiment file; `config`, `evaluation`: of the run's files;
-    `command`: the arguments that began it."""
+    `own`: the settings in the experiment file, None where they are not known."""
     protocol, step = evaluation["protocol"], evaluation["step"]
     what = "sequences" if "frames" in protocol else "examples"
     trained = (
@@ -19,11 +22,27 @@ def opening(
         f"({protocol['train']:,} {what}); the parameters are those of step {step:,}, "
         f"{evaluation['parameters']}."
     )
-    return [
-        said.title,
-        f"{trained} {_result(evaluation, what)}",
-        _expected(said, evaluation, command),
-    ]
+    paragraphs = [f"{trained} {_result(evaluation, what)}"]
+    changed = changed_settings(config["config"] | {"evaluate": evaluation["settings"]}, own)
+    if not is_on_other_data(changed):
+        paragraphs = [said.title, *paragraphs, _expected(said, evaluation, changed)]
+    elif own is not None:
+        others = {name: value for name, value in changed.items() if not name.startswith("data.")}
+        paragraphs.append(_changes(others))
+    return [paragraph for paragraph in paragraphs if paragraph]
+
+
+def changed_settings(config: dict[str, Any], own: dict[str, Any] | None) -> dict[str, Any]:
+    """By their names, the settings that are not the experiment file's own."""
+    if own is None:
+        return {}
+    here, there = flat(config), flat(own)
+    return {name: here.get(name) for name in here | there if here.get(name) != there.get(name)}
+
+
+def is_on_other_data(changed: dict[str, Any]) -> bool:
+    """Whether what the experiment file says is of other data."""
+    return "data.name" in changed
 
 
 def _result(evaluation: dict[str, Any], what: str) -> str:
@@ -49,24 +68,37 @@ def _result(evaluation: dict[str, Any], what: str) -> str:
     monte_carlo = f"+- {format_error(entry['std_error_monte_carlo'])} (Monte Carlo)"
     value = f"{-entry['mean']:.3f} {monte_carlo} {data}"
     doubtful = summary.get("khat_above_0.7", 0)
-    doubt = f" Its error is unreliable for {doubtful:,} of them." if doubtful else ""
+    doubt = ""
+    if doubtful:
+        doubt = (
+            f" For {doubtful:,} of them its sampling error is not to be trusted (k-hat above 0.7)."
+        )
     return (
         f"-log p(x) of {of} is at most {value} {unit} in expectation, by "
         f"{settings['num_samples']:,} draws of q for each.{doubt}"
     )
 
 
-def _expected(said: Said, evaluation: dict[str, Any], command: list[str]) -> str:
-    if not said.expected:
-        return ""
-    if any(part.startswith("--") and "." in part.split("=")[0] for part in command):
-        return f"With its own settings, which were changed here, it is expected: {said.expected}"
+def _expected(said: Said, evaluation: dict[str, Any], changed: dict[str, Any]) -> str:
+    """What the experiment file expects; whether it is reached, where its own settings were used."""
+    if not said.expected or changed:
+        expected = f" With its own settings it expects: {said.expected}." if said.expected else ""
+        return f"{_changes(changed)}{expected}".strip()
     summary = evaluation["summary"]
     entry = summary.get("log_p") or summary.get("iwae")
-    value = None if entry is None else entry["mean"]
-    reached = None if value is None else is_reached(said.expected, -value)
+    if entry is None or entry["mean"] is None:
+        return f"Expected: {said.expected}."
+    reached = is_reached(said.expected, -entry["mean"])
     verdict = {None: "", True: " Reached.", False: " Not reached."}[reached]
     return f"Expected: {said.expected}.{verdict}"
+
+
+def _changes(changed: dict[str, Any]) -> str:
+    if not changed:
+        return ""
+    named = ", ".join(f"{name} {value}" for name, value in list(changed.items())[:_MOST_NAMED])
+    more = len(changed) - _MOST_NAMED
+    return f"Not as in the experiment file: {named}{f' and {more} more' if more > 0 else ''}."
 
 
 def commands_next(run: str, kind: str, is_sequence: bool) -> list[tuple[str, str]]:

@@ -47,11 +47,7 @@ def write_page(directory: RunDirectory) -> Path:
         "run",
         title=", ".join([*name, config["experiment"], f"seed {config['seed']}"]),
         warning=made_by_other_version(directory) or "",
-        opening=[
-            *filter(
-                None, opening(_said(directory), config, evaluation, manifest.get("command", []))
-            )
-        ],
+        opening=opening(_said(directory), config, evaluation, manifest.get("experiment_settings")),
         sections=sections,
         run=place,
         commands=commands_next(place, kind, is_sequence),
