@@ -7,8 +7,8 @@ its prediction of x_t from x_1..x_(t-1), and log p(x), of the test sequences. fl
 
 Command:  python experiments/benchmarks/linear_recovery.py    (two systems of each size)
 To reach: an error of prediction at most 5 % above, log p(x) within 1 % of the true system's
-Measured: see linear_recovery.json. Errors of prediction 0.04 to 0.16 % above, log p(x) 0.02 to 0.12 %
-below: reached by all four systems
+Measured: see linear_recovery.json. Errors of prediction 0.04 to 0.16 % above, log p(x) 0.02 to
+0.05 % below: reached by all four systems
 """
 
 import tempfile
