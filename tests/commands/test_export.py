@@ -142,6 +142,20 @@ def test_what_is_shared_names_no_folder_of_its_maker(made, exported):
     assert f'vaejax.load("{exported.name}")' in card and vaejax.__version__ in card
 
 
+def test_of_what_was_typed_the_folders_are_left_out(made, tmp_path):
+    run, out = tmp_path / "run", tmp_path / "out"
+    shutil.copytree(made[1], run)
+    manifest = json.loads((run / "manifest.json").read_text())
+    typed = "run secret/mine.py --data.name=/secret/x.npz --out=../secret/runs --out secret/runs"
+    settings = ["--model.latent-dim=2", "--train.learning-rate", "1e-3"]
+    manifest["command"] = typed.split() + settings
+    (run / "manifest.json").write_text(json.dumps(manifest))
+    assert main(["export", str(run), "--out", str(out)]) == 0
+    shared = "run mine.py --data.name=x.npz --out=runs --out runs".split()
+    assert json.loads((out / "manifest.json").read_text())["command"] == shared + settings
+    assert not any(b"secret" in path.read_bytes() for path in out.rglob("*") if path.is_file())
+
+
 @pytest.mark.parametrize(
     ("name", "words"),
     [

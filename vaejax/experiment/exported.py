@@ -126,9 +126,14 @@ def _without_folders(target: RunDirectory) -> None:
         target.write_json("config.json", config)
     if target.file("manifest.json").exists():
         manifest = target.read_json("manifest.json")
-        words = [(word, Path(word)) for word in manifest.get("command", [])]
-        manifest["command"] = [path.name if path.is_absolute() else word for word, path in words]
+        manifest["command"] = [_without_folder(word) for word in manifest.get("command", [])]
         target.write_json("manifest.json", manifest)
+
+
+def _without_folder(word: str) -> str:
+    """A word of a command: a path, also that of --option=path, by its last name alone."""
+    option, equals, value = word.partition("=") if word.startswith("-") else ("", "", word)
+    return f"{option}{equals}{Path(value).name}" if os.sep in value else word
 
 
 def _sha256(path: Path) -> str:
