@@ -205,7 +205,7 @@ def test_evaluate_again_with_other_settings(runs, capsys):
 
 
 def test_codes_of_a_persons_own_examples(runs, tmp_path, capsys):
-    run, xs = folder(runs, "digits_vae"), np.random.RandomState(0).randint(0, 2, (7, 8, 8))
+    run, xs = folder(runs, "digits_vae"), np.random.RandomState(0).random((7, 8, 8)) > 0.5
     np.save(tmp_path / "xs.npy", xs)
     out = tmp_path / "codes.npz"
     assert main(["encode", str(run), str(tmp_path / "xs.npy"), "--out", str(out)]) == 0

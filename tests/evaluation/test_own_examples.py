@@ -43,7 +43,35 @@ def test_binary_and_real_values_are_taken_as_they_are(tmp_path):
         (binary, summary_of("dynamic")),
         (real, summary_of("none", None, np.float32)),
     ):
-        np.testing.assert_array_equal(prepared(tmp_path, values, summary)[0], values)
+        x, done = prepared(tmp_path, values, summary)
+        np.testing.assert_array_equal(x, values)
+        assert "taken as they are" in done
+    x, done = prepared(tmp_path, binary.astype(float), summary_of("dynamic"))
+    np.testing.assert_array_equal(x, binary)
+    assert "taken as they are" in done
+
+
+def test_an_image_of_whole_numbers_is_the_same_alone_and_beside_a_brighter_one(tmp_path):
+    dark, bright = np.zeros((1, 3, 3), np.uint8), np.full((1, 3, 3), 16, np.uint8)
+    dark[0, 1] = 1
+    alone, done = prepared(tmp_path, dark, summary_of("none"))
+    both, _ = prepared(tmp_path, np.concatenate([dark, bright]), summary_of("none"))
+    np.testing.assert_array_equal(alone[0], both[0])
+    np.testing.assert_allclose(alone, dark / 16)
+    assert done == "x = value / 16"
+    with pytest.raises(UserError, match=r"whole numbers 0 and 1, .* 0\.\.16, .* as booleans"):
+        prepared(tmp_path, dark, summary_of("dynamic"))
+
+
+def test_of_a_file_with_splits_and_labels_one_array_is_taken(tmp_path):
+    path, summary = tmp_path / "x.npz", summary_of("none")
+    np.savez(path, train=WHOLE, test=WHOLE[:7], train_label=np.ones(40), test_label=np.ones(7))
+    for split, count in (("train", 40), ("test", 7)):
+        np.testing.assert_allclose(own_examples(path, summary, split)[0].x, WHOLE[:count] / 16)
+    with pytest.raises(UserError, match="or one named validation; found test, test_label, train"):
+        own_examples(path, summary, "validation")
+    np.savez(path, x=WHOLE, label=np.ones(40))
+    np.testing.assert_allclose(own_examples(path, summary)[0].x, WHOLE / 16)
 
 
 def test_sequences_come_with_their_lengths(tmp_path):
@@ -53,6 +81,9 @@ def test_sequences_come_with_their_lengths(tmp_path):
     example, _ = own_examples(path, summary)
     np.testing.assert_array_equal(example.given.exists.sum(axis=1), [5, 2])
     assert example.given.actions.shape == (2, 5, 1)
+    named = {"test" if name == "x" else f"test_{name}": array for name, array in arrays.items()}
+    np.savez(path, **named, train=np.zeros((3, 5, 3)))
+    np.testing.assert_array_equal(own_examples(path, summary)[0].x, arrays["x"])
     np.savez(path, **arrays | {"length": np.array([5, 6])})
     with pytest.raises(UserError, match=r"lengths from 1 to 5.*got 5 to 6"):
         own_examples(path, summary)
@@ -74,5 +105,7 @@ def test_what_cannot_be_used_is_refused(tmp_path):
     with pytest.raises(UserError, match="cannot read"):
         own_examples(tmp_path / "x.npz", summary_of("dynamic"))
     np.savez(tmp_path / "x.npz", a=WHOLE, b=WHOLE)
-    with pytest.raises(UserError, match="expected one array of examples; found a, b"):
+    with pytest.raises(
+        UserError, match="expected one array of examples, or one named test; found a, b"
+    ):
         own_examples(tmp_path / "x.npz", summary_of("dynamic"))

@@ -22,7 +22,7 @@ class Options:
     out: Path | None = None
     """The .npz that is written; by default codes.npz in the run's folder."""
     split: Literal["train", "validation", "test"] = "test"
-    """Split to encode, where no file of examples is given."""
+    """Split to encode, also of a FILE that has an array for each."""
 
 
 def encode(arguments: list[str]) -> int:
@@ -63,7 +63,7 @@ def _examples(run: Run, file: Path | None, split: str) -> tuple[Example, str]:
         check_examples(run.dataset, split, None)
         examples = run.examples(split)
         return examples, f"{len(examples.x):,} examples of the {split} split"
-    examples, done = own_examples(file, run.data)
+    examples, done = own_examples(file, run.data, split)
     return examples, f"{len(examples.x):,} examples of {file}, {done}"
 
 

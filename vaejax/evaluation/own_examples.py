@@ -11,22 +11,22 @@ from vaejax.errors import UserError
 from vaejax.types import Conditions, Example
 
 
-def own_examples(path: Path, data: DataSummary) -> tuple[Example, str]:
-    """The examples of an `.npy`, or of an `.npz` with one array; of sequences of an `.npz` with x
-    and length, and perhaps actions. And what was done to their values, in words.
+def own_examples(path: Path, data: DataSummary, split: str = "test") -> tuple[Example, str]:
+    """The examples of an `.npy`, or of an `.npz` with one array or with one for each split, labels
+    aside; of sequences of an `.npz` with x, length and perhaps actions. And what was done to
+    their values, in words.
+
+    Whole numbers are in the units of the data of training. Booleans, and floats from 0 to 1, are
+    fractions of full intensity.
 
     Raises:
-      UserError: a file that cannot be read or has other arrays; values of another range.
+      UserError: a file that cannot be read or has other arrays; values of another range; whole
+        numbers 0 and 1 for an x of 0 and 1 that is made from larger ones.
     """
     entries = read(path)
     if data.is_sequence:
-        return _sequences(path, entries, data), "taken as they are"
-    if len(entries) != 1:
-        raise UserError(
-            f"{path}: expected one array of examples; found {', '.join(sorted(entries)) or 'none'}"
-            ": save the one to be used alone"
-        )
-    (values,) = entries.values()
+        return _sequences(path, _of_one(entries, split), data), "taken as they are"
+    values = _of_split(path, entries, split)
     if getattr(values, "dtype", np.dtype("S")).kind not in "biuf" or values.size == 0:
         raise UserError(f"{path}: expected examples, an array of numbers; got {_words(values)}")
     try:
@@ -47,7 +47,7 @@ def _prepared(values: np.ndarray, data: DataSummary) -> tuple[Example, str]:
         )
     if data.binarization == "static":
         return Example(values), "taken as they are"
-    levels = data.levels if high > 1 else 1.0
+    levels = _levels(values.dtype, high, data)
     fraction = "the value" if levels == 1 else f"value / {levels:g}"
     stored = values.astype(np.float32)
     dataset = Dataset("", stored[:0], stored[:0], stored, levels, data.binarization)
@@ -56,7 +56,44 @@ def _prepared(values: np.ndarray, data: DataSummary) -> tuple[Example, str]:
         "threshold": f"x = 1 where {fraction} is above 1/2, else 0",
         "dynamic": f"x drawn as 1 with probability {fraction}, else 0, the same in every call",
     }[data.binarization]
+    if levels == 1 and np.isin(values, (0, 1)).all():
+        done = "values 0 and 1, taken as they are"
     return Example(dataset.split("test")), done
+
+
+def _of_split(path: Path, entries: dict[str, np.ndarray], split: str) -> np.ndarray:
+    own = [name for name in entries if name != "label" and not name.endswith("_label")]
+    if len(own) != 1 and split not in own:
+        raise UserError(
+            f"{path}: expected one array of examples, or one named {split}; found "
+            f"{', '.join(sorted(entries)) or 'none'}: name the split of one of them, or save the "
+            "one to be used alone"
+        )
+    return entries[own[0] if len(own) == 1 else split]
+
+
+def _levels(dtype: np.dtype, high: float, data: DataSummary) -> float:
+    """The value that means full intensity: never told from how bright whole numbers are, since an
+    image would have another x beside a brighter one."""
+    assert data.levels is not None
+    if dtype.kind == "b" or (dtype.kind == "f" and high <= 1):
+        return 1.0
+    if high == 1 < data.levels and data.binarization != "none":
+        raise UserError(
+            "whole numbers 0 and 1, where the data of this run have whole numbers "
+            f"0..{data.levels:g}, from which x is made 0 or 1: save an x of 0 and 1 as booleans, "
+            "intensities as fractions"
+        )
+    return data.levels
+
+
+def _of_one(entries: dict[str, np.ndarray], split: str) -> dict[str, np.ndarray]:
+    """x, length and actions: those of a split, where a file has an array for each."""
+    if split not in entries:
+        return entries
+    prefix = f"{split}_"
+    named = {name.removeprefix(prefix): a for name, a in entries.items() if name.startswith(prefix)}
+    return named | {"x": entries[split]}
 
 
 def _sequences(path: Path, entries: dict[str, np.ndarray], data: DataSummary) -> Example:
