@@ -571,7 +571,7 @@ def test_what_a_person_can_get_wrong(capsys, tmp_path):
         "discretized_logistic",
     )
     refused(capsys, ["run", "digits_vae", "--data.binarization", "static"], "static", "0 and 1")
-    refused(capsys, ["evaluate", str(tmp_path)], "no run directory")
+    refused(capsys, ["evaluate", str(tmp_path)], "is no run", "a name", "vaejax runs")
     broken = tmp_path / "broken.py"
     broken.write_text("config = 3\n")
     refused(capsys, ["run", str(broken)], "no experiment", "build")

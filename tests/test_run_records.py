@@ -1,7 +1,6 @@
 """What has been run below a folder, told from its files; and a run by its name."""
 
 import json
-from pathlib import Path
 
 import pytest
 
@@ -98,4 +97,12 @@ def test_a_run_is_found_by_folder_name_and_hash(tmp_path):
     with pytest.raises(UserError, match=r"is 2 runs: give one of .*seed-0, .*seed-1"):
         find_run("aabb2222", tmp_path)
     for text in ("aaa", "nowhere"):  # too few digits to mean one
-        assert find_run(text, tmp_path) == Path(text)
+        with pytest.raises(UserError, match=rf"^{text} is no run: .* a name .*see vaejax runs"):
+            find_run(text, tmp_path)
+
+
+def test_a_folder_without_a_run_hides_no_run_of_its_name(tmp_path, monkeypatch):
+    one = make(tmp_path / "runs", "aaaa1111", name="mine")
+    (tmp_path / "mine").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert find_run("mine").resolve() == one

@@ -133,10 +133,10 @@ def _check_first(command: str, arguments: list[str]) -> None:
 
         find(first)
     elif command == "compare":
-        from vaejax.run_records import check_run
+        from vaejax.run_records import find_runs
 
         for name in named:
-            check_run(name)
+            find_runs(name)
     elif command in OF_RUN:
         from vaejax.run_directory import RunDirectory
         from vaejax.run_records import find_run

@@ -99,38 +99,38 @@ def differing(found: list[RunRecord]) -> list[dict[str, Any]]:
 
 
 def find_run(text: str, root: Path = Path("runs")) -> Path:
-    """The one run that is meant, as `find_runs` finds it; what is none is given back.
+    """The one run that is meant, as `find_runs` finds it.
 
     Raises:
-      UserError: several runs are meant.
+      UserError: none or several runs are meant.
     """
     found = find_runs(text, root)
     if len(found) > 1:
         several = ", ".join(map(str, found[:4])) + (", ..." if len(found) > 4 else "")
         raise UserError(f"{text} is {len(found)} runs: give one of {several}")
-    return found[0] if found else Path(text)
+    return found[0]
 
 
 def find_runs(text: str, root: Path = Path("runs")) -> list[Path]:
     """The folders of the runs that are given by their folder, or by that of their configuration,
     which has one for each seed; or, of what is below `root`, by their name or by the first digits
-    of their hash."""
+    of their hash.
+
+    Raises:
+      UserError: there are none.
+    """
     path = Path(text)
     if (path / "config.json").exists():
         return [path]
-    if path.exists():
-        return [file.parent for file in sorted(path.glob("seed-*/config.json"))]
+    seeds = [file.parent for file in sorted(path.glob("seed-*/config.json"))]
+    if seeds:
+        return seeds
 
     def is_meant(record: RunRecord) -> bool:
         digits = record.folder.resolve().parent.name
         return record.name == text or (len(text) >= _LEAST and digits.startswith(text))
 
-    return [record.folder for record in records(root) if is_meant(record)]
-
-
-def check_run(text: str, root: Path = Path("runs")) -> list[Path]:
-    """The folders that `find_runs` finds; UserError where there are none."""
-    found = find_runs(text, root)
+    found = [record.folder for record in records(root) if is_meant(record)]
     if not found:
         raise UserError(
             f"{text} is no run: expected a folder <out>/<experiment>/<hash>, or seed-<n> in one; "

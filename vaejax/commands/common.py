@@ -41,7 +41,7 @@ def experiment_argument(command: str, arguments: list[str]) -> tuple[ExperimentF
         folders = find_runs(arguments[1])
         if len({folder.resolve().parent for folder in folders}) > 1:
             folders = [find_run(arguments[1])]
-        saved = [load_saved(folder) for folder in folders or [Path(arguments[1])]]
+        saved = [load_saved(folder) for folder in folders]
         return saved[0][0], ["--seeds", *(str(seed) for _, seed in saved), *arguments[2:]]
     if not arguments or arguments[0].startswith("-"):
         if arguments and arguments[0] in ("-h", "--help"):

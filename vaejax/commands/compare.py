@@ -19,7 +19,7 @@ from vaejax.experiment import load as load_experiment
 from vaejax.experiment.exported import trained_steps
 from vaejax.experiment.loading import load
 from vaejax.run_directory import RunDirectory
-from vaejax.run_records import check_run
+from vaejax.run_records import find_runs
 
 
 def compare(arguments: list[str]) -> int:
@@ -136,7 +136,7 @@ def _seeds_of(paths: list[Path]) -> list[list[Run]]:
     together."""
     found: dict[tuple, dict[str, Path]] = {}
     for path in paths:
-        for seed in map(Path.resolve, check_run(str(path))):
+        for seed in map(Path.resolve, find_runs(str(path))):
             # The same experiment and hash is the same model, wherever its seeds lie; a seed that
             # is there twice is another run of it.
             *model, name = RunDirectory(seed).name.split("/")
