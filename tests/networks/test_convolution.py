@@ -51,7 +51,13 @@ def test_every_layout_has_its_output(shape, axes, output_shape, output_axes):
     last = ConvEncoder((7,), (4,), channels=(5, 6)).apply(weights, jnp.moveaxis(x, axes, (0, 1)))
     np.testing.assert_allclose(encoded, last, rtol=1e-6)
     decoded, weights = decoder.init_with_output(key, z)
-    assert decoded.shape == output_shape
+    others = [n for axis, n in enumerate(output_shape) if axis not in output_axes]
+    sizes = [output_shape[axis] for axis in output_axes]
+    first = ConvDecoder((7,), (*sizes, *others), channels=(6, 5))
+    bias = {"output_bias": jnp.ones((*sizes, *others))}
+    drawn = first.apply({"params": weights["params"] | bias}, z)
+    np.testing.assert_allclose(decoded, jnp.moveaxis(drawn, (0, 1), output_axes), rtol=1e-6)
+    assert decoded.shape == output_shape and np.unique(decoded).size > 2
     silent = jax.tree.map(jnp.zeros_like, weights) | {}
     silent["params"]["output_bias"] = weights["params"]["output_bias"]
     np.testing.assert_array_equal(decoder.apply(silent, z), np.ones(output_shape))
