@@ -15,6 +15,7 @@ def image_axes(shape: tuple[int, ...]) -> tuple[int, int] | None:
 
 def is_grey(shape: tuple[int, ...]) -> bool:
     """Whether x is an image of one channel."""
-    if image_axes(shape) is None:
-        return False
-    return len(shape) == 2 or 1 in (shape[0], shape[2])
+    axes = image_axes(shape)
+    return axes is not None and all(
+        size == 1 for axis, size in enumerate(shape) if axis not in axes
+    )
