@@ -284,6 +284,9 @@ def test_a_name_is_shown_and_stands_for_its_run(runs, tmp_path, capsys, monkeypa
     assert "<h1>small one, digits_ae, seed 0</h1>" in (run / "report.html").read_text()
     assert main(["runs"]) == 0
     assert "small one (digits_ae)" in capsys.readouterr().out
+    assert main(["train", "--config", str(run), "--name", "small"]) == 0
+    assert f"{run.parent}: renamed from small one to small\n" in capsys.readouterr().err
+    assert main(["train", "--config", str(run), "--name", "small one"]) == 0
     refused(capsys, ["run", "digits_ae", "--name", "a/b"], "--name")
     other = [str(run), "--train.epochs", "1", "--name", "short"]
     assert main(["train", "--config", *other]) == 0
@@ -571,6 +574,14 @@ def test_what_a_person_can_get_wrong(capsys, tmp_path):
         "discretized_logistic",
     )
     refused(capsys, ["run", "digits_vae", "--data.binarization", "static"], "static", "0 and 1")
+    misspelled = ["--train.step", "20", "--modle.latent-dim=3"]
+    refused(
+        capsys,
+        ["run", "digits_vae", *misspelled],
+        "Unrecognized options: --train.step, --modle.latent-dim; perhaps you meant "
+        "--model.latent-dim, --train.steps; see vaejax run digits_vae --help",
+    )
+    refused(capsys, ["run", "digits_vae", "20"], "Unrecognized options: 20; see")
     refused(capsys, ["evaluate", str(tmp_path)], "is no run", "a name", "vaejax runs")
     broken = tmp_path / "broken.py"
     broken.write_text("config = 3\n")

@@ -86,4 +86,17 @@ def _one_line(box: str) -> str:
     lines = [re.sub(r"[─╭╮╰╯│|+]|-{3,}", " ", line).strip() for line in box.splitlines()[1:]]
     text = re.sub(r"\s+", " ", " ".join(lines)).strip()
     text = re.sub(r"Error parsing [A-Z]\w*(\.\w+)*: ", "", text)  # a class, not an option
-    return re.sub(r"\.? ?For full helptext, (?:see|run)", "; see", text)
+    text, *see = re.split(r"\.? ?For full helptext, (?:see|run)", text)
+    return "; see".join([_unrecognized(text), *see])
+
+
+def _unrecognized(text: str) -> str:
+    """Of options that tyro does not know their names alone, without values, and the names of those
+    most like them, without types and help. Any other text as it is."""
+    given, *similar = re.split(r" (?:Perhaps you meant|Arguments similar to \S+):(?= )", text)
+    options = re.findall(r"(?<!\S)--[\w.-]+", given)
+    if not given.startswith("Unrecognized options") or not options:
+        return text
+    meant = {name for part in similar for name in re.findall(r"(?<!\S)--[\w.-]+", part)[:1]}
+    words = f"Unrecognized options: {', '.join(options)}"
+    return f"{words}; perhaps you meant {', '.join(sorted(meant))}" if meant else words

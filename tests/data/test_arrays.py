@@ -260,7 +260,7 @@ def test_labels_follow_their_examples(save):
     """Through the shuffle and the splits; x and its fingerprint are as without them."""
     rows = np.arange(40 * 3).reshape(40, 3) + 0.5
     label = rows[:, 0].astype(int) % 7
-    for given in (label, np.array([f"class {c}" for c in label])):
+    for given in (label, label.astype(float), np.array([f"class {c}" for c in label])):
         data = load(save(x=rows, label=given))
         for split in ("train", "validation", "test"):
             np.testing.assert_array_equal(data.labels[split], getattr(data, split)[:, 0] // 1 % 7)

@@ -140,12 +140,17 @@ def set_up(command: str, file: ExperimentFile, arguments: list[str]) -> Setup:
     base = options.out / file.name / experiments_module.identity(file, config, dataset.fingerprint)
     directories = [RunDirectory(base / f"seed-{seed}") for seed in options.seeds]
     saved = experiments_module.to_json(config)
+    earlier = {directory.given_name for directory in directories} - {"", options.name}
     for directory, seed in zip(directories, options.seeds, strict=True):
         directory.create(file.name, file.path, saved, seed, options.name, file.copied_as())
         if directory.file("data.json").exists():
             check_fingerprint(directory, dataset)
         else:
             directory.write_json("data.json", dataset.summary.to_json())
+    if options.name and earlier:
+        print(
+            f"{base}: renamed from {', '.join(sorted(earlier))} to {options.name}", file=sys.stderr
+        )
     return Setup(file, config, options.seeds, options.track, dataset, experiment, directories)
 
 

@@ -10,7 +10,8 @@ from vaejax.errors import UserError
 def check(what: str, label: np.ndarray, n: int) -> None:
     """Raises UserError unless there is a whole number or a name for each of n examples."""
     dtype = getattr(label, "dtype", "bytes")  # what is no array in an .npz comes as bytes
-    if getattr(dtype, "kind", "none") not in "biuU":
+    whole = getattr(dtype, "kind", "none") == "f" and (label == np.round(label)).all()
+    if not whole and getattr(dtype, "kind", "none") not in "biuU":
         raise UserError(f"{what}: expected whole numbers or names as labels; got dtype {dtype}")
     if label.shape != (n,):
         raise UserError(
