@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from jax.tree_util import Partial
 
-from vaejax import Joint, distributions
+from vaejax import Joint, LogJoint, distributions
 from vaejax import marginal_likelihood as ml
 from vaejax.evaluation.gap_arithmetic import with_log_p
 
@@ -172,3 +172,15 @@ def test_each_half_of_the_examples_takes_the_other_halfs_estimator():
         }
         means.append(with_log_p(arrays)["log_p"].mean())
     assert np.mean(means) < 3 * np.std(means) / np.sqrt(2000)
+
+
+def test_a_decoder_that_is_written_with_numpy_is_refused_in_one_line():
+    weights, prior = np.ones((4, 2), np.float32), distributions.standard_normal(2)
+    joint = Joint(prior, lambda z: gaussian(jnp.asarray(np.dot(weights, z)), 0.0))
+    logjoint = LogJoint(lambda x, z: jnp.sum(np.square(x) - np.dot(weights, z)))
+    for model, q in ((joint, None), (joint, prior), (logjoint, prior)):
+        posterior = None if q is None else lambda x, q=q: q
+        with pytest.raises(TypeError, match=r"must be written with jax\.numpy, .* traced$"):
+            ml.log_marginal_likelihood(
+                jax.random.key(0), model, jnp.zeros((3, 4)), posterior=posterior
+            )

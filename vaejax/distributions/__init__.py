@@ -50,7 +50,7 @@ from vaejax.distributions.markov import Markov
 from vaejax.distributions.particles import Filtered, filter_particles, systematic
 from vaejax.distributions.point_mass import PointMass
 from vaejax.distributions.potential import Potential
-from vaejax.distributions.shapes import check_shapes
+from vaejax.distributions.shapes import check_shapes, written_with_jax
 from vaejax.distributions.state_space import (
     StateSpace,
     check_length,
@@ -128,4 +128,5 @@ __all__ = [
     "twice_differentiable",
     "unit_lower_triangle",
     "with_inert_steps",
+    "written_with_jax",
 ]

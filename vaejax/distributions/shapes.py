@@ -1,5 +1,7 @@
 """Whether p(z), p(x | z), q(z | x) and x fit together, told from shapes alone."""
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 import jax
@@ -17,6 +19,7 @@ def check_shapes(function: str, joint: Joint, q: Distribution, x: Observation) -
       function: the name that a complaint starts with.
 
     Raises:
+      TypeError: the likelihood is written with NumPy.
       UserError: q and the prior draw z of other shapes or dtypes; p(x | z) is over another shape
         than x's; a log density of one example is not one number.
     """
@@ -26,15 +29,31 @@ def check_shapes(function: str, joint: Joint, q: Distribution, x: Observation) -
             f"{function}: q(z | x) draws z of {_words(drawn)}; the prior p(z) has "
             f"{_words(latent)}: they must agree"
         )
+    with written_with_jax(function, "likelihood(z), with its sample and log_prob,"):
+        _check_likelihood(function, joint, latent, x)
+    _scalar(function, "the prior's log_prob(z)", joint.prior.log_prob, latent)
+    if has_density(q):
+        _scalar(function, "q(z | x)'s log_prob(z)", q.log_prob, latent)
+
+
+@contextlib.contextmanager
+def written_with_jax(function: str, what: str) -> Iterator[None]:
+    """Raises TypeError, in one line, where what is computed inside is given to NumPy."""
+    try:
+        yield
+    except jax.errors.TracerArrayConversionError:
+        raise TypeError(
+            f"{function}: {what} must be written with jax.numpy, not numpy: x and z are traced"
+        ) from None
+
+
+def _check_likelihood(function: str, joint: Joint, latent: Any, x: Observation) -> None:
     likelihood = _likelihood_structure(joint, latent)
     if likelihood is not None and _shapes(likelihood) != _shapes(x):
         raise UserError(
             f"{function}: p(x | z) is over x of shape {_shapes(likelihood)}; the data have x of "
             f"shape {_shapes(x)}: give the decoder that output shape, or reshape the data"
         )
-    _scalar(function, "the prior's log_prob(z)", joint.prior.log_prob, latent)
-    if has_density(q):
-        _scalar(function, "q(z | x)'s log_prob(z)", q.log_prob, latent)
     _scalar(
         function, "p(x | z)'s log_prob(x)", lambda z, x: joint.likelihood(z).log_prob(x), latent, x
     )

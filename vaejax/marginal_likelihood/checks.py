@@ -5,7 +5,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from vaejax.distributions import check_shapes, has_density, structure_of
+from vaejax.distributions import check_shapes, has_density, structure_of, written_with_jax
 from vaejax.types import Distribution, Joint, LogJoint, Observation
 
 _KEY = jax.eval_shape(lambda: jax.random.key(0))
@@ -29,8 +29,8 @@ def check(
     """The shapes of a latent, from shapes alone: nothing is computed.
 
     Raises:
-      TypeError: q has no density; the prior is needed and there is none, or it cannot be sampled;
-        `joint` is neither a Joint nor a LogJoint.
+      TypeError: the model is written with NumPy; q has no density; the prior is needed and there
+        is none, or it cannot be sampled; `joint` is neither a Joint nor a LogJoint.
       ValueError: x is not of the model's shape; q and the prior disagree about z; a log density
         is not one number.
     """
@@ -50,7 +50,8 @@ def check(
                 f"{function} starts from p(z) here and a LogJoint has none: give a posterior q to "
                 "start from, or a Joint(prior, likelihood)"
             )
-        shape = jax.eval_shape(joint.log_prob, x, z).shape
+        with written_with_jax(function, "joint.log_prob(x, z)"):
+            shape = jax.eval_shape(joint.log_prob, x, z).shape
         if shape != ():
             raise ValueError(
                 f"{function}: joint.log_prob(x, z) has shape {shape}; the log density of one "
