@@ -177,6 +177,7 @@ class RunDirectory:
         try:
             self.write_arrays(f"{new}.npz", arrays)
             self.write_json(f"{new}.json", summary)
+            self._forget_digests(f"{stem}.npz", f"{stem}.json")
             for suffix in ("npz", "json"):
                 if keep is not None:
                     self.file(f"{stem}.{suffix}").replace(self.file(f"{keep}.{suffix}"))
@@ -184,6 +185,13 @@ class RunDirectory:
         finally:
             for suffix in ("npz", "json"):
                 self.file(f"{new}.{suffix}").unlink(missing_ok=True)
+
+    def _forget_digests(self, *names: str) -> None:
+        """Of an exported run, what is measured anew is no more what was exported."""
+        if self.is_exported():
+            about = self.read_json(EXPORT, "sha256")
+            about["sha256"] = {k: v for k, v in about["sha256"].items() if k not in names}
+            self.write_json(EXPORT, about)
 
     def _replace(self, name: str, write) -> None:
         path = self.file(name)

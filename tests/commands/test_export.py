@@ -127,6 +127,7 @@ def test_an_exported_run_has_the_same_bits(made, exported, tmp_path, monkeypatch
         assert set(one) == set(other)
         for name in one:
             np.testing.assert_array_equal(one[name], other[name])
+    assert vaejax.load(again).evaluation["summary"] == ours.evaluation["summary"]
 
 
 def test_what_is_shared_names_no_folder_of_its_maker(made, exported):
@@ -139,7 +140,8 @@ def test_what_is_shared_names_no_folder_of_its_maker(made, exported):
     card = (exported / "README.md").read_text()
     summary = json.loads((exported / "evaluation.json").read_text())["summary"]
     assert f"{-summary['iwae']['mean']:.3f}" in card and "A model of my own." in card
-    assert f'vaejax.load("{exported.name}")' in card and vaejax.__version__ in card
+    assert f'vaejax.load("{exported.name}")' in card and "pip install" not in card
+    assert f"Install vaejax {vaejax.__version__} from its repository" in card
 
 
 def test_of_what_was_typed_the_folders_are_left_out(made, tmp_path):
@@ -161,6 +163,8 @@ def test_of_what_was_typed_the_folders_are_left_out(made, tmp_path):
     [
         ("parameters.safetensors", "is not the file that was exported"),
         ("modules/rules.py", "is not the file that was exported"),
+        ("evaluation.json", "is not the file that was exported"),
+        ("evaluation.npz", "is not the file that was exported"),
         ("parameters.safetensors", "is missing"),
         ("experiment.py", "is missing"),
         ("export.json", "is damaged"),
@@ -181,6 +185,7 @@ def test_a_folder_that_is_not_as_it_was_exported_is_refused(
         content[-1] ^= 1
         (copy / name).write_bytes(content)
     assert words in said(capsys, ["sample", str(copy), "--count", "2"])
+    assert words in said(capsys, ["report", str(copy)])
 
 
 def test_a_folder_that_is_there_is_not_written_over(made, exported, capsys):

@@ -3,6 +3,7 @@
 from vaejax import report as reports
 from vaejax.commands.common import warn_of_version
 from vaejax.errors import UserError
+from vaejax.experiment.exported import check_export
 from vaejax.run_directory import RunDirectory
 from vaejax.run_records import find_run
 
@@ -16,6 +17,8 @@ def report(arguments: list[str]) -> int:
         raise UserError(f"vaejax report expects one run directory; got {len(arguments)} arguments")
     directory = RunDirectory(find_run(arguments[0]))
     directory.read_json("config.json")
+    if directory.is_exported():
+        check_export(directory)
     if not directory.is_evaluated():
         raise UserError(f"{directory.path} is not evaluated yet: vaejax evaluate {directory.path}")
     warn_of_version(directory)

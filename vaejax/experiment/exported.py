@@ -1,6 +1,6 @@
 """A run as a folder to share: its parameters as safetensors, what made them, what was measured.
 
-parameters.safetensors  export.json (its format, digests of what makes the model)  README.md
+parameters.safetensors  export.json (its format, digests of the model and its evaluation)  README.md
 config.json  experiment.py  modules/  data.json  manifest.json  metrics.jsonl
 evaluation.json  evaluation.npz  a folder of each other measurement  figures/  report.html
 """
@@ -48,31 +48,22 @@ def export(run: Run, folder: Path) -> RunDirectory:
     return RunDirectory(folder)
 
 
-def check_export(directory: RunDirectory) -> dict[str, Any]:
-    """What export.json says of a folder whose model is as it was exported.
-
-    Raises:
-      UserError: the folder is of another format, or a file of the model is missing or damaged.
-    """
-    about = directory.read_json(EXPORT, "format", "vaejax")
-    if about["format"] != FORMAT:
-        raise UserError(
-            f"{directory.path} was exported in format {about['format']} by vaejax "
-            f"{about['vaejax']}; this is vaejax {__version__}, which reads format {FORMAT}: "
-            "install that version"
-        )
-    about = directory.read_json(EXPORT, "run", "step", "chosen", "trained_steps", "sha256")
-    for name, digest in about["sha256"].items():
+def check_export(directory: RunDirectory) -> None:
+    """Raises UserError where a folder is of another format, or where a file of its model or of its
+    evaluation is damaged, or one of its model missing. What was measured there anew is not
+    checked."""
+    for name, digest in _about(directory)["sha256"].items():
         path = directory.file(name)
+        if not path.is_file() and name in _MEASURED:
+            continue
         if not path.is_file() or _sha256(path) != digest:
             what = "is not the file that was exported" if path.is_file() else "is missing"
             raise UserError(f"{path} {what}: copy the exported folder anew")
-    return about
 
 
 def restore_exported(directory: RunDirectory, shapes: Params) -> tuple[Params, int, str]:
-    """What `Checkpoints.restore_params` gives, of an exported run."""
-    about, path = check_export(directory), directory.file(PARAMETERS)
+    """What `Checkpoints.restore_params` gives, of an exported run after `check_export`."""
+    about, path = _about(directory), directory.file(PARAMETERS)
     arrays = safetensors.numpy.load_file(path)
     return in_structure(shapes, arrays, str(path)), about["step"], about["chosen"]
 
@@ -80,8 +71,20 @@ def restore_exported(directory: RunDirectory, shapes: Params) -> tuple[Params, i
 def trained_steps(directory: RunDirectory) -> int:
     """How many steps of training a run has had."""
     if directory.is_exported():
-        return check_export(directory)["trained_steps"]
+        return _about(directory)["trained_steps"]
     return Checkpoints(directory.file("checkpoints")).latest_step() or 0
+
+
+def _about(directory: RunDirectory) -> dict[str, Any]:
+    """What export.json says, of this format."""
+    about = directory.read_json(EXPORT, "format", "vaejax")
+    if about["format"] != FORMAT:
+        raise UserError(
+            f"{directory.path} was exported in format {about['format']} by vaejax "
+            f"{about['vaejax']}; this is vaejax {__version__}, which reads format {FORMAT}: "
+            "install that version"
+        )
+    return directory.read_json(EXPORT, "run", "step", "chosen", "trained_steps", "sha256")
 
 
 def _write(run: Run, target: RunDirectory) -> None:
@@ -99,7 +102,8 @@ def _write(run: Run, target: RunDirectory) -> None:
     arrays = jax.tree.map(stored, run.params)
     safetensors.numpy.save_file(by_name(arrays), target.file(PARAMETERS))
     modules = [path for path in target.file("modules").rglob("*") if path.is_file()]
-    model = [target.file(name) for name in (PARAMETERS, *_MODEL)] + sorted(modules)
+    measured = [target.file(name) for name in _MEASURED if target.file(name).exists()]
+    files = [target.file(name) for name in (PARAMETERS, *_MODEL)] + sorted(modules) + measured
     about = {
         "format": FORMAT,
         "vaejax": __version__,
@@ -112,7 +116,7 @@ def _write(run: Run, target: RunDirectory) -> None:
             part: sum(leaf.size for leaf in jax.tree.leaves(tree))
             for part, tree in arrays._asdict().items()
         },
-        "sha256": {str(path.relative_to(target.path)): _sha256(path) for path in model},
+        "sha256": {str(path.relative_to(target.path)): _sha256(path) for path in files},
     }
     target.write_json(EXPORT, about)
 
@@ -120,14 +124,18 @@ def _write(run: Run, target: RunDirectory) -> None:
 def _without_folders(target: RunDirectory) -> None:
     """A person's own file by its name alone: its folders are nobody else's."""
     config = target.read_json("config.json")
-    data = config["config"]["data"]
-    if is_own_file(data["name"]):
-        data["name"] = Path(data["name"]).name
-        target.write_json("config.json", config)
+    _without_folder_of_data(config["config"])
+    target.write_json("config.json", config)
     if target.file("manifest.json").exists():
         manifest = target.read_json("manifest.json")
         manifest["command"] = [_without_folder(word) for word in manifest.get("command", [])]
+        _without_folder_of_data(manifest.get("experiment_settings"))
         target.write_json("manifest.json", manifest)
+
+
+def _without_folder_of_data(settings: dict[str, Any] | None) -> None:
+    if settings and is_own_file(settings["data"]["name"]):
+        settings["data"]["name"] = Path(settings["data"]["name"]).name
 
 
 def _without_folder(word: str) -> str:

@@ -20,6 +20,7 @@ def write_model_card(directory: RunDirectory) -> None:
     use = f"joint, q = run.joint({given}), run.posterior({', '.join(filter(None, ['x', given]))})"
     note = "given = vaejax.Conditions(exists, actions)" if given else "p(x, z) and q(z | x)"
     trained = {name: value for name, value in saved["config"].items() if name != "evaluate"}
+    commits = _commits(directory)
     directory.write_text(
         "README.md",
         markdown(
@@ -29,12 +30,13 @@ def write_model_card(directory: RunDirectory) -> None:
             trained=_trained(about, data.protocol()),
             warnings=_warnings(directory, about),
             version=about["vaejax"],
+            commit=_to_install(directory, commits.get("vaejax", "")),
             folder=directory.path.name,
             use=f"{use}  # {note}",
             shape=f"shape {data.shape}, {data.support} values",
             sections=sections_of(directory),
             config=json.dumps(trained, indent=2),
-            made=_made(directory),
+            made=_made(commits),
             measured=directory.is_evaluated(),
         ),
     )
@@ -71,9 +73,18 @@ def _what(directory: RunDirectory, config: dict[str, Any]) -> str:
     return said_in(directory.file("experiment.py").read_text()).title
 
 
-def _made(directory: RunDirectory) -> str:
-    """The commits of the code, where they are known."""
-    commits = directory.read_json("manifest.json").get("git")
-    known = commits.items() if isinstance(commits, dict) else [("experiment", commits)]
-    said = [f"{name} {commit}" for name, commit in known if commit]
+def _made(commits: dict[str, str]) -> str:
+    said = [f"{name} {commit}" for name, commit in commits.items()]
     return f"Code: {', '.join(said)}." if said else "Code: no commit was recorded."
+
+
+def _to_install(directory: RunDirectory, commit: str) -> str:
+    """The commit of the version that exported; "" where another one trained."""
+    return "" if made_by_other_version(directory) else commit.removesuffix("-dirty")
+
+
+def _commits(directory: RunDirectory) -> dict[str, str]:
+    """Those of the code, where they are known."""
+    commits = directory.read_json("manifest.json").get("git")
+    known = commits if isinstance(commits, dict) else {"experiment": commits}
+    return {name: commit for name, commit in known.items() if commit}
