@@ -944,8 +944,10 @@ def test_models_side_by_side(runs, tmp_path, capsys):
     members = [str(folder(runs, name).parent) for name in ("digits_vae", "digits_ae")]
     arguments = ["compare", *members, *FEW_COMPARED, "--out", str(tmp_path / "a")]
     assert main(arguments) == 0
-    printed = capsys.readouterr().out
+    printed, progress = capsys.readouterr()
+    assert "model 2 of 2: digits_ae, seed 0: ex-post gaussian" in progress
     about = json.loads((tmp_path / "a" / "comparison.json").read_text())
+    assert about["settings"]["ex_post"] == ["gaussian"]
     vae, ae = about["models"]
     assert list(vae["generators"]) == ["prior", "ex-post gaussian"]
     assert list(ae["generators"]) == ["N(0, I)", "ex-post gaussian"]
@@ -965,7 +967,7 @@ def test_models_side_by_side(runs, tmp_path, capsys):
         assert np.all(np.abs(arrays["prior/log_p"] - iwae["iwae"][:4]) < 4 * error + 0.2)
     page = (tmp_path / "a" / "comparison.html").read_text()
     assert page.count("data:image/png;base64") == 4
-    assert "http" not in page
+    assert "http" not in page and "The question" in page
     written = {path: path.stat().st_mtime_ns for path in runs.rglob("compare/*")}
     assert main([*arguments[:-1], str(tmp_path / "b")]) == 0
     assert {path: path.stat().st_mtime_ns for path in runs.rglob("compare/*")} == written
@@ -1035,4 +1037,7 @@ def test_a_file_that_compares_trains_its_members_once(tmp_path, capsys):
     alone = ["compare", ordered_run, str(copy), *FEW_COMPARED, "--out", str(tmp_path / "alone")]
     assert main(alone) == 0
     about = json.loads((tmp_path / "alone" / "comparison.json").read_text())
+    assert about["findings"][0].startswith("Of the models as they were trained")
+    assert about["settings"]["ex_post"] == []  # without an autoencoder
+    assert "The question" not in (tmp_path / "alone" / "comparison.html").read_text()
     assert len({model["label"] for model in about["models"]}) == 2

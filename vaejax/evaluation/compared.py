@@ -69,9 +69,12 @@ def compare_models(
     examples by label and generator, an array for each seed). Measures what is not measured."""
     dataset = members[0].runs[0].dataset
     features = _features(dataset, settings)
+    if all(member.runs[0].kind != "point mass" for member in members):
+        settings = dataclasses.replace(settings, ex_post=())  # nothing that they are a control of
     models, pictures, log_p = [], {}, {}
-    for member in members:
-        measured = [_measured(run, settings, features, member.label) for run in member.runs]
+    for number, member in enumerate(members, 1):
+        what = f"model {number} of {len(members)}: {member.label}"
+        measured = [_measured(run, settings, features, what) for run in member.runs]
         models.append(_summary(member, measured))
         pictures[member.label] = measured[0][0]
         for generator in models[-1]["generators"]:
@@ -115,7 +118,7 @@ def _features(dataset: Dataset, settings: Compare) -> Features:
 
 
 def _measured(
-    run: Run, settings: Compare, features: Features, label: str
+    run: Run, settings: Compare, features: Features, model: str
 ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """(arrays, summary) of one run, kept in its folder."""
     directory = run.directory
@@ -129,7 +132,7 @@ def _measured(
             run,
             features,
             settings,
-            progress=lambda what: print(f"{label}, seed {run.seed}: {what}", file=sys.stderr),
+            progress=lambda what: print(f"{model}, seed {run.seed}: {what}", file=sys.stderr),
         )
     except ValueError as error:  # of data that the measures are not for
         raise UserError(f"{directory.path} cannot be measured: {error}") from error

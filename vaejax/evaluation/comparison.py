@@ -45,7 +45,8 @@ class Compare:
     chain_steps: int = 200
     """Steps of a denoising autoencoder's chain before its x is taken."""
     ex_post: tuple[Literal["gaussian", "mixture", "flow"], ...] = EX_POST
-    """Densities fitted to a model's codes afterwards, each in the place of its p(z)."""
+    """Densities fitted to a model's codes afterwards, each in the place of its p(z): where an
+    autoencoder, which has none of its own, is among the models."""
     seed: int = 0
     """Of what is fitted in order to measure: the classifier, the probe, the errors' splits."""
 

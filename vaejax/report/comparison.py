@@ -10,6 +10,7 @@ from vaejax.evaluation.statistics import ahead, paired_by_seed, paired_differenc
 from vaejax.text_table import text_table
 
 QUALITY = ("precision", "recall", "density", "coverage", "mmd")
+OWN = "prior", "in order"  # ways to draw x that a model was trained with
 LOOSE = 1.0  # nats between annealing and importance sampling, above which a line says so
 MODEL_HEADER = ["model", "p(x, z)", "p(z)", "p(x|z)", "q(z|x)", "how x is drawn"]
 LOG_P_HEADER = ["model", "-log p(x)", "+- MC", "+- data", "+- seeds", "bits/dim", "what it is"]
@@ -147,14 +148,22 @@ def findings(models: list[dict[str, Any]], log_p: dict[tuple[str, str], list]) -
     """
     ranked = sorted(log_p, key=lambda name: -float(np.mean(log_p[name])))
     sentences = []
-    others = [name for name in ranked if name[0] != ranked[0][0]]
-    if others:
-        of = "Of the models with a p(x), the two best on these examples"
-        sentences.append(_likelihood(of, ranked[0], others[0], log_p))
-    own = [name for name in ranked if name[1] == "prior"]
+    own = [name for name in ranked if name[1] in OWN]
+    if len(own) > 1:
+        of = "Of the models as they were trained, each with its own p(x)"
+        if len(own) > 2:
+            of += ", the two best on these examples"
+        sentences.append(_likelihood(of, own[0], own[1], log_p))
     points = {model["label"] for model in models if model["kind"] == "point mass"}
     ex_post = [name for name in ranked if name[1].startswith("ex-post")]
     fitted = [name for name in ex_post if name[0] in points]
+    others = [name for name in fitted if name[0] != fitted[0][0]]
+    if others and not own:
+        of = (
+            "An autoencoder with a density fitted to its codes is a p(x, z): of the autoencoders, "
+            "each with the density that is best for it, the two best on these examples"
+        )
+        sentences.append(_likelihood(of, fitted[0], others[0], log_p))
     if own and fitted:
         of = (
             "An autoencoder with a density fitted to its codes is a p(x, z) too: of the best of "
@@ -181,18 +190,18 @@ def findings(models: list[dict[str, Any]], log_p: dict[tuple[str, str], list]) -
 
 def differences(log_p: dict[tuple[str, str], list], against: str) -> dict[str, Any] | None:
     """log p(x) of every model, and of each density that it was given, minus that of the model
-    `against`, or else of the first one that has a log p(x), paired over the same examples; None
-    where no two have one. `log_p` is as in `findings`."""
-    own = [name for name in log_p if name[0] == against]
-    base = next(iter(own or log_p), None)
-    if base is None or len(log_p) < 2:
+    `against`, or else of the first one that has a log p(x), paired over the same examples: first
+    the models as they were trained. None where no two have one. `log_p` is as in `findings`."""
+    names = sorted(log_p, key=lambda name: name[1] not in OWN)
+    base = next((name for name in names if name[0] == against), next(iter(names), None))
+    if base is None or len(names) < 2:
         return None
     return {
         "against": _name(base),
         "models": [
             {"first": _name(name), "second": _name(base)}
             | paired_difference(log_p[name], log_p[base])
-            for name in log_p
+            for name in names
             if name != base
         ],
     }

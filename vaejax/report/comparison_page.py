@@ -27,6 +27,7 @@ def comparison_page(about: dict[str, Any], pictures: Pictures) -> str:
         "comparison",
         title=about["title"],
         findings=about["findings"],
+        autoencoder=any(model["kind"] == "point mass" for model in models),
         tables=comparison_tables(about),
         figures=figures,
         mixing=_mixing_lines(models),
