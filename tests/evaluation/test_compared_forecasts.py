@@ -43,9 +43,9 @@ def test_the_difference_is_of_the_frames_that_count(tmp_path):
     assert first["all"]["mean"] == pytest.approx(arrays["log_p"].sum() / counts.sum())
     assert first["1"]["mean"] == pytest.approx(arrays["log_p"][:, 0].sum() / counts[:, 0].sum())
     scores, holds, differences = forecast_tables(about)
-    assert differences.rows[0][-1] == "yes: b is ahead" and differences.rows[0][-2].startswith(
-        "-0.500"
-    )
+    assert differences.rows[0][
+        -1
+    ] == "yes: b is ahead, of these two trainings" and differences.rows[0][-2].startswith("-0.500")
     assert holds.rows[0][1].startswith("0.500")
     assert [len(row) for row in scores.rows] == [len(scores.header)] * 2
 

@@ -74,11 +74,16 @@ def test_what_is_said_goes_by_the_interval():
     about |= {"fairness": [], "forecasts": None}
     section = sequence_comparison_section(about)
     rows = {row[0]: row for row in section.tables[1].rows}
-    assert rows["a minus b"][-1] == "yes: a is ahead" and rows["a minus b"][1].startswith("-0.0")
+    assert rows["a minus b"][-1] == "yes: a is ahead, of these two trainings" and rows["a minus b"][
+        1
+    ].startswith("-0.0")
     assert rows["a minus c"][-1] == "no"
     about["pairs"][0]["of"] = "iwae"
     bounds = sequence_comparison_section(about).tables[1].rows
-    assert {row[-1] for row in bounds} == {"yes: a has the better bound", "no"}
+    assert {row[-1] for row in bounds} == {
+        "yes: a has the better bound, of these two trainings",
+        "no",
+    }
     assert section.tables[2].rows[0][-1] == "100 steps, 4 s (25 steps/s)"
     assert "k-hat above 0.7 for 4 of 30" in section.tables[0].rows[1][-1]
     for table in section.tables:

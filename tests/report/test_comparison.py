@@ -2,8 +2,15 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 
-from vaejax.evaluation.statistics import log_p_over_seeds, over_seeds, paired_difference
+from vaejax.evaluation.statistics import (
+    over_seeds,
+    paired_by_seed,
+    paired_difference,
+    ratio_over_seeds,
+    student_interval,
+)
 from vaejax.report.comparison import difference_table, differences, findings, log_p_rows
 from vaejax.report.comparison_page import _log_p_figure
 
@@ -31,11 +38,11 @@ def test_the_monte_carlo_error_of_log_p_is_that_of_all_estimates():
     truth = rng.normal(-80, 5, (3, 40))
     errors = rng.uniform(0.1, 0.5, (3, 40))
     grand = [np.mean(truth + errors * rng.normal(size=errors.shape)) for _ in range(4000)]
-    found = log_p_over_seeds(list(truth), list(errors))
+    found = ratio_over_seeds(list(truth), np.ones(40), list(errors))
     assert found["mean"] == pytest.approx(truth.mean())
     assert found["std_error_monte_carlo"] == pytest.approx(np.std(grand), rel=0.05)
     assert found["std_error_seeds"] == pytest.approx(np.std(truth.mean(1), ddof=1) / 3**0.5)
-    assert log_p_over_seeds(list(truth[:1]), list(errors[:1]))["std_error_seeds"] is None
+    assert ratio_over_seeds(list(truth[:1]), np.ones(40))["std_error_seeds"] is None
 
 
 def test_the_paired_difference_takes_the_images_own_spread_out():
@@ -52,20 +59,55 @@ def test_the_paired_difference_takes_the_images_own_spread_out():
         pair_found = paired_difference(*pair)
         found.append([pair_found[name] for name in ("mean", "std_error", "half_width")])
     means, errors, halves = np.array(found).T
-    assert halves / errors == pytest.approx(3.182, abs=1e-3)  # Student's, of 4 seeds
+    assert 0.95 < np.mean(abs(means - 0.7) < halves) < 1  # a 95 % interval, a little too wide
+    assert np.all(halves / errors < stats.t.ppf(0.975, 3))  # more freedom than 4 seeds'
     assert abs(means.mean() - 0.7) < 4 * means.std() / 500**0.5
     # The spread of images within a seed is counted in that of the seeds too: a little too wide.
     assert means.std() < np.sqrt(np.mean(errors**2)) < 1.3 * means.std()
 
 
+def test_an_interval_of_several_errors_is_welchs():
+    rng = np.random.default_rng(8)
+    one, other = rng.normal(0, 1, 5), rng.normal(0, 3, 3)
+    parts = [(v.std(ddof=1) / len(v) ** 0.5, len(v) - 1) for v in (one, other)]
+    interval = stats.ttest_ind(one, other, equal_var=False).confidence_interval()
+    width = (interval.high - interval.low) / 2
+    assert student_interval(parts)[1] == pytest.approx(width)
+    exact = [over_seeds([{"mean": m, "std_error": 0.0} for m in v]) for v in (one, other)]
+    assert paired_by_seed(*exact)[2] == pytest.approx(width)
+    pair = [over_seeds([{"mean": m, "std_error": 9.0} for m in v]) for v in (one[:3], other)]
+    found = stats.ttest_rel(one[:3], other).confidence_interval()
+    assert paired_by_seed(*pair)[2] == pytest.approx((found.high - found.low) / 2)
+
+
+def test_an_error_over_seeds_is_unknown_where_one_model_has_but_one():
+    rng = np.random.default_rng(9)
+    images = rng.normal(-80, 5, 100)
+    seeds = [images + shift + rng.normal(0, 0.1, 100) for shift in (1.0, 3.0, 5.0)]
+    alone = [images]
+    for pair, words in ((seeds, "of these trainings"), (seeds[2:], "of these two trainings")):
+        found = paired_difference(pair, alone)
+        assert found["std_error_seeds"] is None
+        assert found["std_error"] == found["std_error_data"]
+        log_p = {("A", "prior"): pair, ("B", "prior"): alone}
+        (row,) = difference_table(differences(log_p, "B")).rows
+        assert row[-2:] == ["-", f"yes: A (prior) is ahead, {words}"]
+        assert f"on the same examples, {words};" in findings([], log_p)[0]
+    assert paired_difference(seeds, alone * 2)["std_error_seeds"] > 0
+
+
+def of_seeds(means, error=0.01):
+    return over_seeds([{"mean": mean, "std_error": error} for mean in means])
+
+
 def _model(label, kind, log_p=None, **ways):
-    quality = {m: {"mean": 0.5, "std_error": 0.01, "each_seed": [0.5]} for m in ("coverage", "mmd")}
+    quality = {m: of_seeds([0.5], 0.01) for m in ("coverage", "mmd")}
     undefined = {"kind": "not defined", "reason": "no p(z)"}
     mean = 4.0 if kind == "point mass" else 5.0
     return {
         "label": label,
         "kind": kind,
-        "squared_error": {"mean": mean, "std_error": 0.1, "each_seed": [mean]},
+        "squared_error": of_seeds([mean], 0.1),
         "generators": {
             name: {"quality": quality | better, "log_p": log_p or undefined}
             for name, better in ways.items()
@@ -88,7 +130,7 @@ def test_sentences_say_who_wins_and_when_it_cannot_be_told():
     assert "VAE (prior) is ahead of AE (ex-post mixture) by 3.0" in sentences[0]
     assert "reconstructs better than VAE" in sentences[-1]
     assert "squared error of 4.000 against 5.000, +- 0.141" in sentences[-1]
-    models[1]["squared_error"] = {"mean": 4.2, "std_error": 0.1, "each_seed": [4.2]}
+    models[1]["squared_error"] = of_seeds([4.2], 0.1)
     assert "cannot be told from VAE" in findings(models, far)[-1]
     near = far | {("AE", "ex-post mixture"): [far["VAE", "prior"][0] + rng.normal(0, 1, 100)]}
     assert "cannot be told apart" in findings(models, near)[0]
@@ -139,8 +181,8 @@ def test_models_as_they_were_trained_come_before_densities_fitted_to_their_codes
 
 
 def test_a_chain_is_held_against_noise_through_the_same_decoder():
-    better = {"coverage": {"mean": 0.9, "std_error": 0.01, "each_seed": [0.9]}}
-    worse = {"mmd": {"mean": 0.7, "std_error": 0.01, "each_seed": [0.7]}}
+    better = {"coverage": of_seeds([0.9], 0.01)}
+    worse = {"mmd": of_seeds([0.7], 0.01)}
     models = [_model("DAE", "point mass", **{"chain": better | worse, "N(0, I)": {}})]
     (sentence,) = findings(models, {})
     assert "beats it in coverage (0.900 against 0.500" in sentence
@@ -164,10 +206,6 @@ def test_the_table_says_exact_estimated_or_why_not():
     assert rows[1][1] == "not defined" and rows[1][-1] == "no p(z)"
 
 
-def of_seeds(means, error=0.01):
-    return over_seeds([{"mean": mean, "std_error": error} for mean in means])
-
-
 def test_a_sentence_states_the_error_that_it_decides_by():
     """Seeds in pairs: each autoencoder is 0.1 better than its partner, and seeds differ by more."""
     models = [_model("AE", "point mass"), _model("VAE", "latent variable")]
@@ -187,7 +225,8 @@ def test_a_sentence_states_the_error_that_it_decides_by():
 def test_bars_are_the_errors_that_the_figure_names():
     rng = np.random.default_rng(4)
     log_p = rng.normal(-80, 5, (3, 40)) + np.array([[0.0], [1.0], [3.0]])
-    found = log_p_over_seeds(list(log_p), [np.full(40, 0.1)] * 3) | {"kind": "estimated"}
+    found = ratio_over_seeds(list(log_p), np.ones(40), [np.full(40, 0.1)] * 3)
+    found |= {"kind": "estimated"}
     over_examples = log_p.mean(axis=0).std(ddof=1) / 40**0.5
     seeds = log_p.mean(axis=1).std(ddof=1) / 3**0.5
     figure, _ = _log_p_figure([_model("VAE", "latent variable", found, prior={})])
@@ -205,16 +244,16 @@ def test_every_model_is_held_against_a_chosen_one():
     images = rng.normal(-80, 5, 100)
     log_p = {
         ("A", "prior"): [images + rng.normal(0, 0.1, 100) + seed for seed in (0.0, 0.2)],
-        ("B", "prior"): [images - 3 + rng.normal(0, 0.1, 100)],
+        ("B", "prior"): [images + shift + rng.normal(0, 0.1, 100) for shift in (-3.1, -2.9)],
         ("C", "prior"): [images - 3 + rng.normal(0, 0.1, 100)],
     }
     rows = {row[0]: row for row in difference_table(differences(log_p, "B")).rows}
     row = rows["A (prior) minus B (prior)"]
     assert row[-1] == "yes: A (prior) is ahead" and float(row[1]) == pytest.approx(-3.1, abs=0.1)
-    each = np.mean(log_p["A", "prior"], axis=0) - log_p["B", "prior"][0]
+    each = np.mean(log_p["A", "prior"], axis=0) - np.mean(log_p["B", "prior"], axis=0)
     assert float(row[2]) == pytest.approx(each.std(ddof=1) / 10, abs=6e-4)
-    means = [values.mean() for values in log_p["A", "prior"]]
-    assert float(row[3]) == pytest.approx(np.std(means, ddof=1) / 2**0.5, abs=6e-4)
+    spreads = [np.std(np.mean(log_p[name, "prior"], axis=1), ddof=1) / 2**0.5 for name in "AB"]
+    assert float(row[3]) == pytest.approx(np.hypot(*spreads), abs=6e-4)
     assert rows["C (prior) minus B (prior)"][-2:] == ["-", "no"]
     assert differences(log_p, "")["against"] == "A (prior)"
     assert differences({}, "") is None

@@ -18,7 +18,7 @@ from vaejax.evaluation.comparison import (
 )
 from vaejax.evaluation.features import Features, fit_features
 from vaejax.evaluation.run import Run
-from vaejax.evaluation.statistics import log_p_over_seeds, over_seeds
+from vaejax.evaluation.statistics import over_seeds, ratio_over_seeds
 from vaejax.evaluation.streams import COMPARE
 from vaejax.run_directory import flat
 
@@ -176,8 +176,9 @@ def _summary(member: Compared, measured: list) -> dict[str, Any]:
             arrays = [a for a, _ in measured]
             generator["log_p"] = {
                 "kind": found["log_p"]["kind"],
-                **log_p_over_seeds(
+                **ratio_over_seeds(
                     [a[f"{name}/log_p"] for a in arrays],
+                    np.ones(len(arrays[0][f"{name}/log_p"])),
                     [
                         a.get(f"{name}/log_p_std_error", np.zeros_like(a[f"{name}/log_p"]))
                         for a in arrays

@@ -8,7 +8,7 @@ from vaejax.evaluation.compared import Compared
 from vaejax.evaluation.compared_measurements import measured_alike
 from vaejax.evaluation.forecast_section import INSIDE, SCORES
 from vaejax.evaluation.section import Table, with_errors
-from vaejax.evaluation.statistics import ahead, paired_ratio, ratio_over_seeds
+from vaejax.evaluation.statistics import paired_ratio, ratio_over_seeds, verdict
 
 _MODELS_OWN = ("error", "log_p")  # of the scores; the others are of guesses that know no model
 _STEPS = (1, 5, 10, 20, 50)
@@ -78,10 +78,9 @@ def forecast_tables(about: dict[str, Any]) -> list[Table]:
         [
             f"{pair['first']} minus {pair['second']}",
             *(_cell(pair[column], sign) for column in columns),
-            f"yes: {best} is ahead" if best else "no",
+            verdict(pair | pair["all"], -1 if about["score"] == "error" else 1),
         ]
         for pair in about["pairs"]
-        for best in [ahead(pair | pair["all"], -1 if about["score"] == "error" else 1)]
     ]
     return [*tables, Table(["difference", *columns, "told apart?"], differences)]
 

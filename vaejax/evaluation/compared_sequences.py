@@ -15,7 +15,7 @@ from vaejax.evaluation.compared_measurements import Alike, measured_alike
 from vaejax.evaluation.comparison import size_of
 from vaejax.evaluation.evaluation_section import protocol_line
 from vaejax.evaluation.section import Section, Table, format_error
-from vaejax.evaluation.statistics import ahead, paired_ratio, ratio_over_seeds
+from vaejax.evaluation.statistics import paired_ratio, ratio_over_seeds, verdict
 
 _LOG_P = "log_p", "filter", "iwae"  # exact where it is, by particle filters, by q's draws
 _NATS = (*_LOG_P, "kl")  # of each sequence
@@ -166,7 +166,7 @@ def sequence_comparison_section(about: dict[str, Any]) -> Section:
         "All in nats per frame: total nats / total frames. A bound is at least -log p(x) in "
         "expectation: a model that it is looser for looks worse than it is.",
         "+- data: over sequences; +- seeds: over trainings. Differences are paired over the same "
-        "sequences, and told apart by a 95 % interval with both errors.",
+        "sequences, and told apart by Student's 95 % interval with both errors, as far as known.",
     ]
     if forecasts:
         tables += forecast_tables(forecasts)
@@ -208,14 +208,13 @@ def _differences(about: dict[str, Any]) -> list[list[str]]:
     names = {"log_p": "exact", "iwae": f"IWAE-{about['num_samples']}", "filter": "filters"}
     rows = []
     for pair in sorted(about["pairs"], key=lambda pair: -abs(pair["mean"] or 0.0)):
-        best = ahead(pair, 1)
-        verdict = f"{best} is ahead" if pair["of"] == "log_p" else f"{best} has the better bound"
+        words = "is ahead" if pair["of"] == "log_p" else "has the better bound"
         rows.append(
             [
                 f"{pair['first']} minus {pair['second']}",
                 *_cells(pair, ("data", "seeds"), -1),
                 names[pair["of"]],
-                f"yes: {verdict}" if best else "no",
+                verdict(pair, 1, words),
             ]
         )
     return rows

@@ -26,21 +26,6 @@ def over_seeds(entries: list[dict[str, Any]], value: str = "mean") -> dict[str, 
     }
 
 
-def log_p_over_seeds(log_p: list[np.ndarray], errors: list[np.ndarray]) -> dict[str, Any]:
-    """-log p(x) in nats of the same examples under each seed's model: the mean with its errors of
-    estimation, over examples and over seeds; the last needs two."""
-    found = mean_and_errors(np.mean(log_p, axis=0), np.sqrt(np.sum(np.square(errors), axis=0)))
-    means = [float(np.mean(values, dtype=np.float64)) for values in log_p]
-    monte_carlo = found["std_error_monte_carlo"]
-    return {
-        "mean": found["mean"],
-        "std_error_monte_carlo": monte_carlo and monte_carlo / len(log_p),
-        "std_error_data": found["std_error_data"],
-        "std_error_seeds": np.std(means, ddof=1) / math.sqrt(len(means)) if means[1:] else None,
-        "n": found["n"],
-    }
-
-
 def paired_difference(first: list[np.ndarray], second: list[np.ndarray]) -> dict[str, Any]:
     """`paired_ratio` per example: the mean of log p under the first model minus under the second,
     in nats."""
@@ -70,25 +55,40 @@ def paired_ratio(
 ) -> dict[str, Any]:
     """sum(first - second) / sum(counts) of the same examples under two models, an array for each
     seed. `std_error_data` is over examples, which holds that of estimation; `std_error_seeds` over
-    seeds, None where each has one; `std_error` of both in squares. `half_width` is of Student's
-    95 % interval with the fewest degrees of freedom among these. None where there is but one
-    example and one seed, or nothing counts."""
+    seeds, None where one of the models has but one; `std_error` of both, as far as they are known,
+    in squares; `half_width` of the 95 % interval that `student_interval` gives. These are None
+    where there is but one example and one seed, or nothing counts. `trainings`: of both models."""
     found = ratio_over_seeds(
         [np.mean(first, axis=0, dtype=np.float64) - np.mean(second, axis=0)], counts
     )
     of_seeds = [ratio_over_seeds(seeds, counts)["std_error_seeds"] for seeds in (first, second)]
-    over_seeds = math.hypot(*(error or 0.0 for error in of_seeds))
-    freedom = [n - 1 for n in (found["n"], len(first), len(second)) if n > 1]
-    known = freedom and found["mean"] is not None
-    error = math.hypot(found["std_error_data"] or 0.0, over_seeds) if known else None
-    half = error * float(stdtrit(min(freedom), 0.975)) if error is not None else None
+    parts = [(found["std_error_data"], found["n"] - 1)]
+    if None not in of_seeds:
+        parts += [
+            (error, len(seeds) - 1) for error, seeds in zip(of_seeds, (first, second), strict=True)
+        ]
+    parts = [(error, freedom) for error, freedom in parts if error is not None]
+    known = parts and found["mean"] is not None
+    error, half = student_interval(parts) if known else (None, None)
     return {
         "mean": found["mean"],
         "std_error_data": found["std_error_data"],
-        "std_error_seeds": None if of_seeds == [None, None] else over_seeds,
+        "std_error_seeds": None if None in of_seeds else math.hypot(*of_seeds),
         "std_error": error,
         "half_width": half,
+        "trainings": len(first) + len(second),
     }
+
+
+def student_interval(parts: list[tuple[float, float]]) -> tuple[float, float]:
+    """(standard error, half the width of a 95 % interval) of a sum of independent parts, from the
+    (standard error, degrees of freedom) of each: Student's, with sum(s^2)^2 / sum(s^4 / freedom)
+    degrees of freedom (Satterthwaite 1946, Welch 1947)."""
+    error = math.hypot(*(error for error, _ in parts))
+    if error == 0:
+        return 0.0, 0.0
+    shares = [(part / error) ** 4 / freedom for part, freedom in parts]
+    return error, error * float(stdtrit(1 / sum(shares) if sum(shares) else math.inf, 0.975))
 
 
 def ahead(pair: dict[str, Any], sign: int) -> str | None:
@@ -99,16 +99,32 @@ def ahead(pair: dict[str, Any], sign: int) -> str | None:
     return pair["first"] if sign * pair["mean"] > 0 else pair["second"]
 
 
+def of_trainings(pair: dict[str, Any]) -> str:
+    """What a verdict on a `paired_ratio` ends with where its error over seeds is not known."""
+    if pair["std_error_seeds"] is not None:
+        return ""
+    return f", of these {'two ' if pair['trainings'] == 2 else ''}trainings"
+
+
+def verdict(pair: dict[str, Any], sign: int, words: str = "is ahead") -> str:
+    """Whether the models of a `paired_ratio` are told apart, and which is `ahead`."""
+    best = ahead(pair, sign)
+    return f"yes: {best} {words}{of_trainings(pair)}" if best else "no"
+
+
 def paired_by_seed(first: dict[str, Any], second: dict[str, Any]) -> tuple[float, float, float]:
     """(difference, standard error, half the width of a 95 % interval) of two means `over_seeds`:
-    paired by seed where there are several, else from the errors of both."""
+    paired by seed where there are several, else from the errors of both. Of an error over examples
+    the degrees of freedom are taken to be many."""
     one, other = (np.array(found["each_seed"]) for found in (first, second))
-    if len(one) != len(other) or len(one) < 2:
-        error = math.hypot(first["std_error"], second["std_error"])
-        return first["mean"] - second["mean"], error, 1.96 * error
-    error = float((one - other).std(ddof=1) / math.sqrt(len(one)))
-    return (
-        float((one - other).mean()),
-        error,
-        error * float(stdtrit(len(one) - 1, 0.975)),
-    )
+    difference = first["mean"] - second["mean"]
+    if len(one) == len(other) > 1:
+        error = float((one - other).std(ddof=1) / math.sqrt(len(one)))
+        return difference, *student_interval([(error, len(one) - 1)])
+    parts = [(found["std_error_data"], math.inf) for found in (first, second)]
+    parts += [
+        (found["std_error_seeds"], len(found["each_seed"]) - 1)
+        for found in (first, second)
+        if found["std_error_seeds"] is not None
+    ]
+    return difference, *student_interval(parts)

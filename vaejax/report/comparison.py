@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from vaejax.evaluation.section import Table, format_error, with_errors
-from vaejax.evaluation.statistics import ahead, paired_by_seed, paired_difference
+from vaejax.evaluation.statistics import of_trainings, paired_by_seed, paired_difference, verdict
 from vaejax.text_table import text_table
 
 QUALITY = ("precision", "recall", "density", "coverage", "mmd")
@@ -214,8 +214,7 @@ def _name(name: tuple[str, str]) -> str:
 def _likelihood(of: str, first, second, log_p) -> str:
     found = paired_difference(log_p[first], log_p[second])
     mean, error = found["mean"], found["std_error"]
-    seeds = min(len(log_p[first]), len(log_p[second]))
-    trainings = "" if seeds > 1 else " (one seed of each)"
+    trainings = of_trainings(found)
     if not abs(mean) > found["half_width"]:  # or NaN
         return (
             f"{of}, {_name(first)} and {_name(second)} cannot be told apart: {abs(mean):.2f} +- "
@@ -280,7 +279,7 @@ def protocol_lines(about: dict[str, Any]) -> list[str]:
         f"({settings['num_chains']} chains, {settings['num_temperatures']} temperatures) from a "
         "Gaussian q fitted to each x, for every model; +- MC: of the estimate; "
         "+- data: over images; +- seeds: over trainings; differences are paired over the same "
-        "images, and told apart by a 95 % interval with both errors",
+        "images, and told apart by Student's 95 % interval with both errors, as far as known",
         f"sample quality: {about['samples']:,} draws of x (not of E[x|z]) against as many test "
         f"images, 5 nearest neighbours, in this space: {about['features']}; errors: of drawing "
         "both anew, then over seeds; mmd: unbiased MMD^2, may be negative",
@@ -310,10 +309,9 @@ def difference_table(found: dict[str, Any]) -> Table:
             f"{pair['first']} minus {pair['second']}",
             "-" if pair["mean"] is None else f"{-pair['mean']:.3f}",
             *(format_error(pair[f"std_error_{error}"]) for error in ("data", "seeds")),
-            f"yes: {best} is ahead" if best else "no",
+            verdict(pair, 1),
         ]
         for pair in found["models"]
-        for best in [ahead(pair, 1)]
     ]
     return Table(header, rows)
 
