@@ -8,12 +8,14 @@ import pytest
 
 from vaejax.evaluation.compared import Compared
 from vaejax.evaluation.compared_forecasts import compare_forecasts, forecast_tables
+from vaejax.evaluation.forecasts import FORECAST_MEASUREMENT
 from vaejax.run_directory import RunDirectory
 
 STEPS = 3
+VERSION = FORECAST_MEASUREMENT.version
 
 
-def member(folder, label, better=0.0, particles=100, stopped=None):
+def member(folder, label, better=0.0, particles=100, stopped=None, version=VERSION):
     """A run whose forecasts of 40 sequences are on file; one frame in four does not count."""
     directory = RunDirectory(folder / label)
     directory.file("forecast").mkdir(parents=True)
@@ -25,6 +27,7 @@ def member(folder, label, better=0.0, particles=100, stopped=None):
     settings = {"split": "test", "num_particles": particles, "level": 0.9}
     summary = {"start": 5, "n": 40}
     about = {"settings": settings, "summary": summary, "stopped_by": stopped}
+    about["version"] = version
     directory.write_json(
         "forecast/1.json", about | {"files": {"forecasts": "forecast/forecasts-1.npz"}}
     )
@@ -56,3 +59,6 @@ def test_only_what_was_measured_alike_and_to_the_end_is_compared(tmp_path):
     cut, _ = member(tmp_path, "cut", stopped="SIGTERM")
     assert compare_forecasts([a, other], "a") is None
     assert compare_forecasts([a, cut], "a") is None
+    old, _ = member(tmp_path, "old", version=VERSION - 1)
+    assert compare_forecasts([a, old], "a") is None
+    assert compare_forecasts([old, old], "old") is None

@@ -7,6 +7,7 @@ import numpy as np
 from vaejax.evaluation.compared import Compared
 from vaejax.evaluation.compared_measurements import measured_alike
 from vaejax.evaluation.forecast_section import INSIDE, SCORES
+from vaejax.evaluation.forecasts import FORECAST_MEASUREMENT
 from vaejax.evaluation.section import Table, with_errors
 from vaejax.evaluation.statistics import paired_ratio, ratio_over_seeds, verdict
 
@@ -18,7 +19,7 @@ def compare_forecasts(members: list[Compared], against: str) -> dict[str, Any] |
     """Of each model its scores at some steps ahead and over all, and their differences from the
     model `against`, paired over sequences; None where the runs have no forecasts measured
     alike."""
-    found = measured_alike(members, "forecast", "forecasts")
+    found = measured_alike(members, FORECAST_MEASUREMENT, "forecasts")
     if found is None:
         return None
     first = found.arrays[members[0].label][0]

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from vaejax.evaluation.compared import Compared
+from vaejax.evaluation.measurement import Measurement
 from vaejax.run_directory import RunDirectory
 
 
@@ -21,15 +22,15 @@ class Alike(NamedTuple):
     arrays: dict[str, list[dict[str, np.ndarray]]]
 
 
-def measured_alike(members: list[Compared], folder: str, part: str) -> Alike | None:
-    """The measurement in `folder` whose settings all runs share, with the arrays of its `part`;
-    the first run's latest where there are several, None where there is none."""
-    first = members[0].runs[0].directory
+def measured_alike(members: list[Compared], measurement: Measurement, part: str) -> Alike | None:
+    """What this version measured of all runs with the same settings, with the arrays of its
+    `part`; the first run's latest where there are several, None where there is none."""
+    first, folder = members[0].runs[0].directory, measurement.name
     files = sorted(first.file(folder).glob("*.json"), key=lambda file: -file.stat().st_mtime)
     for file in files:
         settings = first.read_json(f"{folder}/{file.name}", "settings")["settings"]
         found = {
-            m.label: [_measured(run.directory, folder, part, settings) for run in m.runs]
+            m.label: [_measured(run.directory, measurement, part, settings) for run in m.runs]
             for m in members
         }
         runs = {label: [run for run in of if run] for label, of in found.items()}
@@ -41,11 +42,14 @@ def measured_alike(members: list[Compared], folder: str, part: str) -> Alike | N
 
 
 def _measured(
-    directory: RunDirectory, folder: str, part: str, settings: dict[str, Any]
+    directory: RunDirectory, measurement: Measurement, part: str, settings: dict[str, Any]
 ) -> tuple[dict[str, Any], dict[str, np.ndarray]] | None:
-    for file in directory.file(folder).glob("*.json"):
-        about = directory.read_json(f"{folder}/{file.name}", "settings", "files", "summary")
+    for file in directory.file(measurement.name).glob("*.json"):
+        about = directory.read_json(
+            f"{measurement.name}/{file.name}", "settings", "files", "summary"
+        )
         whole = about.get("stopped_by") is None
-        if whole and about["settings"] == settings and part in about["files"]:
+        usable = whole and about.get("version") == measurement.version
+        if usable and about["settings"] == settings and part in about["files"]:
             return about["summary"], directory.read_arrays(about["files"][part])
     return None

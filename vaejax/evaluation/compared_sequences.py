@@ -14,6 +14,7 @@ from vaejax.evaluation.compared_forecasts import (
 from vaejax.evaluation.compared_measurements import Alike, measured_alike
 from vaejax.evaluation.comparison import size_of
 from vaejax.evaluation.evaluation_section import protocol_line
+from vaejax.evaluation.log_likelihood import LOG_LIKELIHOOD_MEASUREMENT
 from vaejax.evaluation.section import Section, Table, format_error
 from vaejax.evaluation.statistics import paired_ratio, ratio_over_seeds, verdict
 
@@ -106,7 +107,7 @@ def _filters(
 ) -> Alike | None:
     """Particle filters of all runs, over the sequences whose estimate is finite under each; None
     where they were not run alike, or on other sequences than were evaluated."""
-    found = measured_alike(members, "log_likelihood", "filter")
+    found = measured_alike(members, LOG_LIKELIHOOD_MEASUREMENT, "filter")
     frames = arrays[members[0].label][0]["frames"]
     split = members[0].runs[0].evaluation["settings"]["split"]
     if found is None or (found.settings["split"] or "test") != split:
