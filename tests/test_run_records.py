@@ -40,7 +40,7 @@ def test_the_state_of_each_run(tmp_path):
     states = {finished: "finished", trained: "trained", stopped: "stopped", running: "running"}
     assert {folder: record.state for folder, record in found.items()} == states
     assert (found[stopped].step, found[stopped].steps) == (20, 30)
-    assert found[finished].result == ("-IWAE-50", 80.0, 0.25, "nats")
+    assert found[finished].result == ("-log p(x)", "IWAE-50", 80.0, 0.25, "nats")
     assert found[trained].result is None
 
 
@@ -85,7 +85,7 @@ def test_seeds_together_come_from_their_file(tmp_path):
     (folders[0].parent / "seeds.json").write_text(json.dumps(about))
     (together,) = seed_means(records(tmp_path))
     assert (together.folder, together.seed) == (folders[0].parent, "0, 1")
-    assert together.result == ("-IWAE-7", 5.0, 0.5, "nats")
+    assert together.result == ("-log p(x)", "IWAE-7", 5.0, 0.5, "nats")
 
 
 def test_a_run_is_found_by_folder_name_and_hash(tmp_path):

@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 from vaejax.errors import UserError
 from vaejax.run_directory import RunDirectory, flat
 
-_LEAST = 4  # digits of a hash that name a run
-_HEADLINE = {  # of an evaluation: its name, and what is shown, the negative mean
-    "log_p": "-log p(x)",
-    "iwae": "-IWAE-{K}",
-    "reconstruction": "-log p(x|z)",
+_FEWEST_DIGITS = 4  # of a hash, that name a run
+_HEADLINE = {  # of an evaluation: its name; what its negative mean is, and by which upper bound
+    "log_p": ("-log p(x)", ""),
+    "iwae": ("-log p(x)", "IWAE-{K}"),
+    "reconstruction": ("-log p(x|z)", ""),
 }
 
 
@@ -21,10 +21,12 @@ class Result(NamedTuple):
     """The first number of an evaluation: on average over examples, or frames; `unit` says which.
 
     Attributes:
+      bound: which upper bound on it `value` is in expectation; "" where it is the number itself.
       std_error: over examples, or, of several seeds together, over seeds.
     """
 
     what: str
+    bound: str
     value: float
     std_error: float | None
     unit: str
@@ -73,7 +75,7 @@ def seed_means(found: list[RunRecord]) -> list[RunRecord]:
     means = []
     for folder, record in sorted(first.items()):
         about = _read(folder / "seeds.json")
-        result = _of_seeds(about)
+        result = _result(about)
         if result is None:
             continue
         seeds = ", ".join(map(str, about.get("seeds", ())))
@@ -128,7 +130,7 @@ def find_runs(text: str, root: Path = Path("runs")) -> list[Path]:
 
     def is_meant(record: RunRecord) -> bool:
         digits = record.folder.resolve().parent.name
-        return record.name == text or (len(text) >= _LEAST and digits.startswith(text))
+        return record.name == text or (len(text) >= _FEWEST_DIGITS and digits.startswith(text))
 
     found = [record.folder for record in records(root) if is_meant(record)]
     if not found:
@@ -197,26 +199,35 @@ def _steps(config: dict[str, Any], data: dict[str, Any]) -> int | None:
         return None
 
 
-def _result(evaluation: dict[str, Any]) -> Result | None:
+def _result(about: dict[str, Any]) -> Result | None:
+    """The headline number of evaluation.json, or of seeds.json; None where it has none."""
     try:
-        summary = evaluation["summary"]
-        of_frames = "per_frame" in summary
-        entries = summary["per_frame"] if of_frames else summary
+        entries = _of_seeds(about) if "rows" in about else _of_examples(about)
         name = next(name for name in _HEADLINE if name in entries)
-        entry, unit = entries[name], "nats per frame" if of_frames else "nats"
-        error = entry["std_error_data"]
-        what = _HEADLINE[name].format(K=evaluation["settings"].get("num_samples"))
-        return Result(what, -float(entry["mean"]), None if error is None else float(error), unit)
+        value, error, unit = entries[name]
+        what, bound = _HEADLINE[name]
+        bound = bound.format(K=about["settings"].get("num_samples"))
+        return Result(what, bound, float(value), None if error is None else float(error), unit)
     except (KeyError, TypeError, ValueError, AttributeError, StopIteration):
         return None
 
 
-def _of_seeds(about: dict[str, Any]) -> Result | None:
-    try:
-        rows = {row["name"]: row for row in reversed(about["rows"])}
-        name = next(name for name in _HEADLINE if name in rows)
-        row, what = rows[name], _HEADLINE[name].format(K=about["settings"].get("num_samples"))
-        unit = row["unit"].split(";")[0]
-        return Result(what, float(row["mean"]), float(row["std_error_seeds"]), unit)
-    except (KeyError, TypeError, ValueError, AttributeError, StopIteration):
-        return None
+def _of_examples(evaluation: dict[str, Any]) -> dict[str, tuple[Any, Any, str]]:
+    """The negative mean, its error and its unit, by name."""
+    summary = evaluation["summary"]
+    of_frames = "per_frame" in summary
+    unit = "nats per frame" if of_frames else "nats"
+    entries = summary["per_frame"] if of_frames else summary
+    return {
+        name: (-entries[name]["mean"], entries[name]["std_error_data"], unit)
+        for name in _HEADLINE
+        if name in entries
+    }
+
+
+def _of_seeds(about: dict[str, Any]) -> dict[str, tuple[Any, Any, str]]:
+    """The same over seeds: of several rows of one name the first."""
+    return {
+        row["name"]: (row["mean"], row["std_error_seeds"], row["unit"].split(";")[0])
+        for row in reversed(about["rows"])
+    }

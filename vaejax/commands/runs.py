@@ -58,7 +58,8 @@ def _row(record: RunRecord, settings: dict[str, Any]) -> list[str]:
     if result is not None:
         error = "" if result.std_error is None else f" +- {result.std_error:.3f}"
         over = " over seeds" if not record.state else ""
-        shown = f"{result.what} {result.value:.3f}{error} {result.unit}{over}"
+        sign, by = ("<= ", f" ({result.bound})") if result.bound else ("", "")
+        shown = f"{result.what} {sign}{result.value:.3f}{error} {result.unit}{over}{by}"
     state = record.state
     if state in ("stopped", "running") and record.steps is not None:
         state = f"{state}, {record.step or 0:,} of {record.steps:,} steps"
@@ -89,6 +90,6 @@ def _plain(found: list[RunRecord]) -> list[dict[str, Any]]:
 
 def _result(record: RunRecord) -> dict[str, Any]:
     if record.result is None:
-        return dict.fromkeys(("result", "value", "std_error", "unit"))
-    what, value, error, unit = record.result
-    return {"result": what, "value": value, "std_error": error, "unit": unit}
+        return dict.fromkeys(("result", "bound", "value", "std_error", "unit"))
+    what, bound, value, error, unit = record.result
+    return {"result": what, "bound": bound, "value": value, "std_error": error, "unit": unit}
