@@ -771,7 +771,12 @@ def test_gaps_are_in_order_and_go_on_where_they_stopped(runs, tmp_path, capsys):
     arguments = ["gaps", str(run), "--num-temperatures", "400", "--families", "diagonal"]
     assert main([*arguments, "--examples", "4"]) == 0
     printed = capsys.readouterr().out
-    for words in ("approximation gap", "amortization gap", "generalization gap", "not converged"):
+    for words in (
+        "approximation gap",
+        "amortization gap",
+        "generalization gap",
+        "every fit converged",
+    ):
         assert words in printed
     (found,) = (run / "gaps").glob("*.json")
     files = {split: next((run / "gaps").glob(f"{split}-*.npz")) for split in ("train", "test")}

@@ -76,7 +76,7 @@ def test_a_linear_model_has_its_log_p_exactly_beside_the_bound():
     """Of a q that is not exact too; a point mass has none."""
     run = a_run(MODEL, WIDER, PARAMS, XS)
     parts = {part.name: part for part in evaluate(run, Evaluate(num_samples=30))}
-    arrays = {name: whole(parts[name]) for name in ("evaluation", "exact")}
+    arrays = {name: whole(parts[name]) for name in ("bounds", "exact")}
     np.testing.assert_allclose(arrays["exact"]["log_p"], exact_log_prob(XS), rtol=1e-6)
     summary = summarize_evaluation(run, Evaluate(num_samples=30), arrays)
     assert summary["exact"].startswith("linear-Gaussian")
@@ -152,7 +152,7 @@ def test_a_point_mass_is_measured_without_a_density():
 
 
 def test_a_log_density_that_is_not_finite_is_named():
-    arrays = {"evaluation": {"iwae": np.array([0.0, np.nan, -np.inf]), "elbo": np.zeros(3)}}
+    arrays = {"bounds": {"iwae": np.array([0.0, np.nan, -np.inf]), "elbo": np.zeros(3)}}
     run = a_run(MODEL, EXACT, PARAMS, XS[:3])
     with pytest.raises(UserError, match=r"2 of 3 examples .* \(first indices \[1, 2\]\)"):
         summarize_evaluation(run, Evaluate(), arrays)

@@ -104,7 +104,7 @@ def test_exact_is_the_kalman_filter_of_each_sequence():
     ]
     np.testing.assert_allclose(arrays["exact"]["log_p"], truth, rtol=1e-6)
     assert np.all(arrays["exact"]["log_p_std_error"] < 1e-4)
-    found = arrays["evaluation"]
+    found = arrays["bounds"]
     errors = found["iwae_std_error"] + found["elbo_std_error"]
     assert np.all(found["elbo"] < found["iwae"])
     assert np.all(np.abs(found["iwae"] - truth) < 5 * errors + 0.3)
@@ -113,25 +113,25 @@ def test_exact_is_the_kalman_filter_of_each_sequence():
 def test_room_behind_a_sequence_changes_no_number():
     _, arrays = measured()
     _, doubled = measured(2 * ROOM)
-    for name, values in arrays["evaluation"].items():
+    for name, values in arrays["bounds"].items():
         rtol = 2e-3 if name == "khat" else 1e-5
-        np.testing.assert_allclose(doubled["evaluation"][name], values, rtol, 1e-5, err_msg=name)
+        np.testing.assert_allclose(doubled["bounds"][name], values, rtol, 1e-5, err_msg=name)
     np.testing.assert_allclose(doubled["exact"]["log_p"], arrays["exact"]["log_p"], rtol=1e-9)
-    assert set(doubled["together"]) == set(arrays["together"])
-    for name, values in arrays["together"].items():
+    assert set(doubled["summary"]) == set(arrays["summary"])
+    for name, values in arrays["summary"].items():
         if name == "repeats_training":
             continue
-        assert doubled["together"][name].shape == values.shape == (3, ROOM, *values.shape[2:])
+        assert doubled["summary"][name].shape == values.shape == (3, ROOM, *values.shape[2:])
         np.testing.assert_allclose(
-            doubled["together"][name], values, rtol=1e-4, atol=1e-4, err_msg=name
+            doubled["summary"][name], values, rtol=1e-4, atol=1e-4, err_msg=name
         )
 
 
 def test_missing_frames_are_counted_and_integrated_over():
     """A missing frame of the Kalman filter: one without an update."""
     run, arrays = measured(missing=(2, 4))
-    np.testing.assert_array_equal(arrays["evaluation"]["frames"], [6, 5, 3])
-    np.testing.assert_array_equal(arrays["evaluation"]["missing_frames"], [2, 0, 0])
+    np.testing.assert_array_equal(arrays["bounds"]["frames"], [6, 5, 3])
+    np.testing.assert_array_equal(arrays["bounds"]["missing_frames"], [2, 0, 0])
     x, actions = linear.sequence(8, seed=0)
     # Of all frames together: one Gaussian, of which those that are there are a part.
     mean, covariance = _of_all_frames(actions)
@@ -140,7 +140,7 @@ def test_missing_frames_are_counted_and_integrated_over():
     S = covariance[np.ix_(kept, kept)]
     truth = -0.5 * (np.linalg.slogdet(2 * np.pi * S)[1] + away @ np.linalg.solve(S, away))
     np.testing.assert_allclose(arrays["exact"]["log_p"][0], truth, rtol=1e-6)
-    assert np.isfinite(arrays["together"]["reconstructions"]).all()
+    assert np.isfinite(arrays["summary"]["reconstructions"]).all()
     section = evaluation_section(about_of(run, arrays), arrays)
     assert "3 sequences, 14 frames and 2 missing ones" in section.protocol
 
@@ -171,7 +171,7 @@ def test_numbers_per_frame():
     assert (summary["frames"], summary["missing_frames"], summary["n"]) == (16, 0, 3)
     lengths = np.array(LENGTHS)
     for name in ("log_p", "iwae", "elbo", "reconstruction", "kl"):
-        values = {**arrays["evaluation"], **arrays["exact"]}[name].astype(np.float64)
+        values = {**arrays["bounds"], **arrays["exact"]}[name].astype(np.float64)
         assert summary["per_frame"][name]["mean"] == pytest.approx(values.sum() / 16)
         assert summary[name]["mean"] == pytest.approx(values.mean())
         alike = (values / lengths).mean()
@@ -203,11 +203,11 @@ def test_without_an_observed_frame_there_is_no_mean():
     """Of the first sequence alone, all of whose frames are missing."""
     run, arrays = measured(missing=tuple(range(8)))
     first = {
-        part: values if part == "together" else {name: a[:1] for name, a in values.items()}
+        part: values if part == "summary" else {name: a[:1] for name, a in values.items()}
         for part, values in arrays.items()
     }
     about = about_of(run, arrays)
-    about["summary"] = summarize(first["evaluation"] | first["exact"]) | {
+    about["summary"] = summarize(first["bounds"] | first["exact"]) | {
         "kl_form": "",
         "exact": "Kalman filter",
     }
@@ -238,31 +238,31 @@ def test_the_table_names_the_three_means():
 
 def test_sequences_of_the_training_split_are_told_apart():
     run, arrays = measured()
-    np.testing.assert_array_equal(arrays["together"]["repeats_training"], [False, True, False])
+    np.testing.assert_array_equal(arrays["summary"]["repeats_training"], [False, True, False])
     about = about_of(run, arrays)
     without = about["summary"]["without_repeats"]
     assert (without["repeats"], without["frames"]) == (1, 11)
-    mean = arrays["evaluation"]["iwae"][[0, 2]].astype(np.float64).sum() / 11
+    mean = arrays["bounds"]["iwae"][[0, 2]].astype(np.float64).sum() / 11
     assert without["per_frame"]["iwae"]["mean"] == pytest.approx(mean)
     row = next(r for r in evaluation_rows(about) if r[0].endswith("IWAE-30 bound, without repeats"))
     assert row[1] == f"{-mean:.3f}"
     section = evaluation_section(about, arrays)
     assert any("1 of these sequences is in the training split too" in n for n in section.notes)
-    assert "without_repeats" not in summarize(arrays["evaluation"])
+    assert "without_repeats" not in summarize(arrays["bounds"])
 
 
 def test_on_other_data_no_sequence_is_called_one_of_training():
     """The training split of that data is not the run's."""
     run, _ = measured()
     elsewhere = dataclasses.replace(run, on_training_data=False)
-    together = next(part for part in evaluate(elsewhere, SETTINGS) if part.name == "together")
+    together = next(part for part in evaluate(elsewhere, SETTINGS) if part.name == "summary")
     assert "repeats_training" not in next(together.blocks({}, lambda evaluations: True))
 
 
 def test_a_mean_field_that_did_not_converge_is_counted():
     run, arrays = measured()
     about = about_of(run, arrays)
-    whole = arrays["evaluation"] | {"converged": np.array([True, False, False])}
+    whole = arrays["bounds"] | {"converged": np.array([True, False, False])}
     about["summary"]["not_converged"] = summarize(whole)["not_converged"]
     (row,) = (row for row in evaluation_rows(about) if row[0] == "q not converged")
     assert row[1] == "2 of 3"
@@ -271,7 +271,7 @@ def test_a_mean_field_that_did_not_converge_is_counted():
 def test_what_is_pictured_of_a_sequence_is_near_it():
     """Nearer than samples of p(x) are, which have its length."""
     _, arrays = measured()
-    found, counts = arrays["together"], dataset().given["test"].exists
+    found, counts = arrays["summary"], dataset().given["test"].exists
     away = np.square(found["reconstructions"] - found["originals"])[counts].mean()
     assert away < 0.5 * np.square(found["samples"] - found["originals"])[counts].mean()
     inside = (found["low"] < found["originals"]) & (found["originals"] < found["high"])
@@ -283,7 +283,7 @@ def test_what_is_pictured_of_a_sequence_is_near_it():
 def test_pictures_are_drawn_by_the_kind_of_frame(kind):
     """Each has an image of every view; the missing frames are marked in the first sequence."""
     run, arrays = measured(missing=(2, 4))
-    about, together = about_of(run, arrays), dict(arrays["together"])
+    about, together = about_of(run, arrays), dict(arrays["summary"])
     shape = {"films": (6, 6), "categories": (2,)}.get(kind, (3,))
     random = np.random.RandomState(0)
     for name in ("originals", "reconstructions", "samples", "sample_means"):
@@ -295,7 +295,7 @@ def test_pictures_are_drawn_by_the_kind_of_frame(kind):
     if kind == "categories":
         about["protocol"] |= {"categories": 4}
         del together["sample_means"]
-    figures = evaluation_section(about, arrays | {"together": together}).figures
+    figures = evaluation_section(about, arrays | {"summary": together}).figures
     assert [figure.name for figure in figures] == ["reconstructions", "samples"]
     seen, caption = figures[0].draw()
     marks = [to_rgb(patch.get_edgecolor()) for axes in seen.axes for patch in axes.patches]
@@ -328,9 +328,9 @@ def test_categories_without_a_mean_are_measured():
     q = InferenceNetwork(lambda key: (), lambda phi, x, joint, given: joint.prior)
     run = a_run_of(data, CATEGORIES, q, Params((), ()))
     arrays = {part.name: whole(part) for part in evaluate(run, SETTINGS)}
-    assert set(arrays) == {"evaluation", "together"}  # no Kalman filter
-    np.testing.assert_array_equal(arrays["evaluation"]["frames"], [5, 4])
-    np.testing.assert_allclose(arrays["evaluation"]["kl"], 0, atol=1e-5)
-    assert set(np.unique(arrays["together"]["reconstructions"])) <= {0, 1, 2}
-    assert "sample_means" not in arrays["together"]
+    assert set(arrays) == {"bounds", "summary"}  # no Kalman filter
+    np.testing.assert_array_equal(arrays["bounds"]["frames"], [5, 4])
+    np.testing.assert_allclose(arrays["bounds"]["kl"], 0, atol=1e-5)
+    assert set(np.unique(arrays["summary"]["reconstructions"])) <= {0, 1, 2}
+    assert "sample_means" not in arrays["summary"]
     assert evaluation_section(about_of(run, arrays), arrays).figures[0].drawn

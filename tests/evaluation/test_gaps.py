@@ -181,7 +181,13 @@ def test_what_diverged_or_is_out_of_order_is_named_and_not_averaged(measured):
     assert "test: log p(x) or the encoder's bound not finite, in none of the means: 1 (ex" in (
         "".join(lines)
     )
-    assert "test: diverged, not in the means: diagonal 1 (examples 1), full 0" in lines
+    assert "test: diverged, not in the means: diagonal 1 (examples 1)" in lines
+    assert "every fit converged" not in lines
+    for fit in (summary["test"][name] for name in names):
+        fit |= {"diverged": [], "not_converged": [], "out_of_order": []}
+    quiet = gap_lines(about)
+    assert "every fit converged" in quiet and not any(line.startswith("test: d") for line in quiet)
+    assert len(quiet) < len(lines)
 
 
 def test_the_generalization_gap_is_of_the_encoders_own_family(measured):

@@ -14,7 +14,8 @@ def test_the_table_has_the_moments_and_quantiles_of_both(size):
     examples = RANDOM.normal(3.0, 2.0, (101, size))
     samples = RANDOM.normal(5.0, 1.0, (201, size))
     header, rows = marginals_table(examples, samples, "test")
-    assert header[0].startswith("101 test examples, 201 samples")
+    assert header[0].startswith("101 test examples, 201 samples of the model")
+    assert header[1:5] == ["test mean", "model mean", "test std", "model std"]
     assert ("; 12 of 20 features" in header[0]) == (size == 20)
     assert [row[0] for row in rows] == [f"x[{i}]" for i in range(min(size, 12))]
     for i, row in enumerate(rows):

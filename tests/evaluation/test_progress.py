@@ -25,3 +25,9 @@ def test_quick_work_has_one_line(capsys):
             bar.update(1)
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("gaps: 50 of 50 examples")
+
+
+def test_work_done_at_once_has_no_count_and_no_rate(capsys):
+    with progress.progress_bar(1, unit="example", what="evaluation: summary") as bar:
+        bar.update(1)
+    assert capsys.readouterr().err == "evaluation: summary: 0 s\n"

@@ -1,10 +1,10 @@
-"""Images of each layout, drawn."""
+"""Images of each layout, drawn; errors in words."""
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from vaejax.evaluation.section import is_binary, is_image, show
+from vaejax.evaluation.section import format_rounding, is_binary, is_image, show
 
 GREY = np.random.RandomState(0).uniform(size=(3, 9, 8))
 COLOUR = np.random.RandomState(0).uniform(size=(3, 9, 8, 3))
@@ -35,3 +35,7 @@ def test_what_is_no_image():
     assert not is_image(GREY[0])
     assert not is_image(COLOUR[..., :2])
     assert is_binary(GREY > 0.5) and not is_binary(GREY)
+
+
+def test_an_error_of_rounding_is_shown_where_it_shows():
+    assert [format_rounding(error) for error in (None, 1e-12, 4e-4, 0.02)] == 3 * ["-"] + ["0.020"]

@@ -11,7 +11,13 @@ from vaejax.evaluation.statistics import (
     ratio_over_seeds,
     student_interval,
 )
-from vaejax.report.comparison import difference_table, differences, findings, log_p_rows
+from vaejax.report.comparison import (
+    difference_table,
+    differences,
+    findings,
+    log_p_notes,
+    log_p_rows,
+)
 from vaejax.report.comparison_page import _log_p_figure
 
 
@@ -186,7 +192,7 @@ def test_a_chain_is_held_against_noise_through_the_same_decoder():
     models = [_model("DAE", "point mass", **{"chain": better | worse, "N(0, I)": {}})]
     (sentence,) = findings(models, {})
     assert "beats it in coverage (0.900 against 0.500" in sentence
-    assert "does not beat it in mmd" in sentence
+    assert "is worse in mmd" in sentence
     models = [_model("DAE", "point mass", **{"chain": {}, "N(0, I)": {}})]
     assert findings(models, {})[0].count("cannot be told from it") == 2
 
@@ -201,9 +207,15 @@ def test_the_table_says_exact_estimated_or_why_not():
         ],
         64,
     )
-    assert rows[0][1:3] == [f"{64 * np.log(2):.3f}", "0"]
+    assert rows[0][1:3] == [f"{64 * np.log(2):.3f}", "-"]
     assert rows[0][5:] == ["1.0000", "exact"]
     assert rows[1][1] == "not defined" and rows[1][-1] == "no p(z)"
+    assert log_p_notes([_model("MADE", "no latent variable", exact, **{"in order": {}})]) == []
+    seeds = [{"not_converged": 3}, {"not_converged": 4}]
+    estimated = exact | {"kind": "estimated", "std_error_monte_carlo": 0.1, "each_seed": seeds}
+    models = [_model("VAE", "latent variable", estimated, prior={})]
+    assert log_p_rows(models, None)[0][-1] == "AIS"
+    assert log_p_notes(models)[1].endswith("corrects for: VAE 7.")
 
 
 def test_a_sentence_states_the_error_that_it_decides_by():

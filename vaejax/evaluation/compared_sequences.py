@@ -15,7 +15,7 @@ from vaejax.evaluation.compared_measurements import Alike, measured_alike
 from vaejax.evaluation.comparison import size_of
 from vaejax.evaluation.evaluation_section import protocol_line
 from vaejax.evaluation.log_likelihood import LOG_LIKELIHOOD_MEASUREMENT
-from vaejax.evaluation.section import Section, Table, format_error
+from vaejax.evaluation.section import Section, Table, format_error, format_rounding
 from vaejax.evaluation.statistics import paired_ratio, ratio_over_seeds, verdict
 
 _LOG_P = "log_p", "filter", "iwae"  # exact where it is, by particle filters, by q's draws
@@ -194,15 +194,13 @@ def _log_p_rows(model: dict[str, Any], about: dict[str, Any]) -> list[list[str]]
         )
         if flagged:
             meaning["filter"] += f"; {flagged} estimates flagged"
-    return [
-        [
-            model["label"],
-            *_cells(model[name], ("monte_carlo", "data", "seeds"), -1),
-            meaning[name],
-        ]
-        for name in _LOG_P
-        if name in model
-    ]
+    rows = []
+    for name in (name for name in _LOG_P if name in model):
+        mean, monte_carlo, *others = _cells(model[name], ("monte_carlo", "data", "seeds"), -1)
+        if name == "log_p":
+            monte_carlo = format_rounding(model[name]["std_error_monte_carlo"])
+        rows.append([model["label"], mean, monte_carlo, *others, meaning[name]])
+    return rows
 
 
 def _differences(about: dict[str, Any]) -> list[list[str]]:

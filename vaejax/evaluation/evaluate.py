@@ -114,8 +114,8 @@ def evaluate(run: Run, settings: Evaluate) -> list[Part]:
         block=_block(run, settings.num_samples),
     )
     parts = [
-        Part("evaluation", identity, count, each, rows_in),
-        Part("together", identity, 1, once(lambda: _together(run, settings, examples)), any_in),
+        Part("bounds", identity, count, each, rows_in),
+        Part("summary", identity, 1, once(lambda: _together(run, settings, examples)), any_in),
     ]
     if exact_reason(run, rows_of(examples, 0)) is not None:
         parts.insert(1, Part("exact", identity, count, exact_blocks(run, examples), rows_in))
@@ -210,7 +210,7 @@ def summarize_evaluation(run: Run, settings: Evaluate, arrays: dict[str, Arrays]
     joint, q, _ = bind(run.generative, run.inference, run.params, example)
     form = kl_form(q, joint.prior) if has_density(q) else None
     return summarize(whole) | {
-        "n": rows_in(arrays["evaluation"]),
+        "n": rows_in(arrays["bounds"]),
         "denoising": run.corrupt is not None,
         "kl_form": form,
         "exact": exact_reason(run, example) if "exact" in arrays else None,

@@ -8,7 +8,7 @@ import numpy as np
 
 from vaejax.evaluation.evaluation_figures import evaluation_figures
 from vaejax.evaluation.marginals import marginals_table
-from vaejax.evaluation.section import HEADER, Section, Table, format_error
+from vaejax.evaluation.section import HEADER, Section, Table, format_error, format_rounding
 from vaejax.evaluation.sequence_figures import sequence_figures
 
 # What each measurement is called, its sign in the table, and what it says of itself.
@@ -40,8 +40,8 @@ _NOTE = (
 )
 _NOTE_BOUND = "A bound is not log p(x): this table does not tell how far apart they are."
 _NOTE_TIGHT = (
-    "A bound is not log p(x): here that is known exactly, up to rounding (its +- MC), so the table "
-    "tells how loose the bounds are."
+    "A bound is not log p(x): here that is known exactly, up to rounding (its +- MC, where that "
+    "shows), so the table tells how loose the bounds are."
 )
 _NOTE_EXACT = (
     "No Monte Carlo error: log p(x) is computed without sampling. +- data: standard error over "
@@ -115,11 +115,12 @@ def evaluation_rows(evaluation: dict) -> list[list[str]]:
     """[what, value, Monte Carlo error, data-set error, unit] for each number measured."""
     summary, rows = evaluation["summary"], []
     for name, label, sign, unit, entry in _entries(evaluation):
+        shown = format_rounding if name == "log_p" else format_error
         rows.append(
             [
                 label,
                 _shown(name, sign, entry["mean"]),
-                format_error(entry["std_error_monte_carlo"]),
+                shown(entry["std_error_monte_carlo"]),
                 format_error(entry["std_error_data"]),
                 unit,
             ]
@@ -130,8 +131,11 @@ def evaluation_rows(evaluation: dict) -> list[list[str]]:
             shape = evaluation["protocol"]["shape"]
             bits = math.log(2) * math.prod(shape[1:] if "per_frame" in summary else shape)
             errors = [
-                format_error(error and error / bits, 5)
-                for error in (entry["std_error_monte_carlo"], entry["std_error_data"])
+                words(error and error / bits, 5)
+                for words, error in (
+                    (shown, entry["std_error_monte_carlo"]),
+                    (format_error, entry["std_error_data"]),
+                )
             ]
             mean = "-" if entry["mean"] is None else f"{-entry['mean'] / bits:.5f}"
             rows.append(["  the same", mean, *errors, "bits/dim"])

@@ -113,6 +113,9 @@ def gap_lines(about: dict[str, Any]) -> list[str]:
             "where log p(x) is short, approximation gaps are too small; where a fit is, "
             "amortization gaps are too small and approximation gaps too large"
         )
+    fits = [found[name] for _, found in _splits(about) for name in about["summary"]["names"]]
+    if not any(fit["diverged"] or fit["not_converged"] for fit in fits):
+        lines.append("every fit converged")
     meanings = {
         "diverged": "diverged, not in the means",
         "not_converged": "not converged, in the means",
@@ -128,8 +131,13 @@ def gap_lines(about: dict[str, Any]) -> list[str]:
         for what, meaning in meanings.items():
             if what == "out_of_order" and s["map"]:
                 continue
-            counts = [f"{name} {listed(found[name][what])}" for name in about["summary"]["names"]]
-            lines.append(f"{split}: {meaning}: {', '.join(counts)}")
+            counts = [
+                f"{name} {listed(found[name][what])}"
+                for name in about["summary"]["names"]
+                if found[name][what]
+            ]
+            if counts:
+                lines.append(f"{split}: {meaning}: {', '.join(counts)}")
     return lines
 
 

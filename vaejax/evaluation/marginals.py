@@ -24,10 +24,11 @@ def marginals_table(
 ) -> Table:
     """Mean, standard deviation and quantiles of each feature, of examples and of samples."""
     size = examples.shape[1]
-    what = f"{len(examples):,} {split} examples, {len(samples):,} samples"
+    what = f"{len(examples):,} {split} examples, {len(samples):,} samples of the model"
     if size > _MOST_LISTED:
         what += f"; {_MOST_LISTED} of {size} features"
-    header = [what, "mean", "samples", "std", "samples", "quantiles 5, 50, 95 %", "samples"]
+    columns = itertools.product(("mean", "std", "quantiles 5, 50, 95 %"), (split, "model"))
+    header = [what, *(f"{source} {name}" for name, source in columns)]
     rows = []
     for i in range(min(size, _MOST_LISTED)):
         pair = examples[:, i], samples[:, i]

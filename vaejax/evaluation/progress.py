@@ -39,11 +39,18 @@ def signals() -> Iterator[Stop]:
 def progress_bar(
     total: int, initial: int = 0, unit: str = "step", what: str = "train"
 ) -> "tqdm | PlainProgress":
-    """A bar on standard error; where that is no terminal, lines."""
+    """A bar on standard error; where that is no terminal, lines. Work that is done all at once has
+    no count and no rate."""
     if not sys.stderr.isatty():
         return PlainProgress(total, initial, unit, what)
     return tqdm(
-        total=total, initial=initial, unit=unit, desc=what, file=sys.stderr, mininterval=0.5
+        total=total,
+        initial=initial,
+        unit=unit,
+        desc=what,
+        file=sys.stderr,
+        mininterval=0.5,
+        bar_format="{desc}: {elapsed}" if total == 1 else None,
     )
 
 
@@ -83,6 +90,8 @@ class PlainProgress:
         self._said, self._said_at = self.n, time.monotonic()
         seconds = self._said_at - self._started
         rate = (self.n - self._initial) / max(seconds, 1e-9)
-        line = f"{self.what}: {self.n:,} of {self.total:,} {self.unit}s, {seconds:.0f} s"
-        ends = [f"{rate:,.3g} {self.unit}s/s", *([self._postfix] if self._postfix else [])]
-        print(", ".join([line, *ends]), file=sys.stderr, flush=True)
+        words = [f"{self.n:,} of {self.total:,} {self.unit}s"] if self.total > 1 else []
+        words.append(f"{seconds:.0f} s")
+        words += [f"{rate:,.3g} {self.unit}s/s"] if self.total > 1 else []
+        words += [self._postfix] if self._postfix else []
+        print(f"{self.what}: {', '.join(words)}", file=sys.stderr, flush=True)

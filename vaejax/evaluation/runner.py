@@ -111,7 +111,8 @@ def _measure(
     """The part's arrays; resumes from what an earlier call has saved, and saves after each
     block."""
     arrays = directory.read_arrays(file) if directory.file(file).exists() else {}
-    what = f"{measurement.name}, {part.name}"
+    alone = part.name == measurement.name
+    what = part.name if alone else f"{measurement.name}: {part.name}"
     with progress_bar(part.total, min(part.done(arrays), part.total), "example", what) as bar:
         for block in part.blocks(arrays, lambda cost: limits.may_spend(cost, stop)):
             arrays = block

@@ -60,6 +60,11 @@ def format_error(value: float | None, digits: int = 3) -> str:
     return f"{value:.{digits}f}" if value >= 0.5 * 10**-digits else f"{value:.0e}"
 
 
+def format_rounding(value: float | None, digits: int = 3) -> str:
+    """The error of an exact number, from rounding: `-` where so many digits do not show it."""
+    return format_error(value, digits) if value and value >= 0.5 * 10**-digits else "-"
+
+
 def mean_row(
     label: str, entry: dict[str, Any], meaning: str, unit: float = 1.0, digits: int = 3
 ) -> list[str]:

@@ -59,5 +59,5 @@ def _seen_caption(sequences: list[Views], split: str, categories: bool) -> str:
     if any(view.band is not None for view in sequences[0].views):
         caption += " The band holds 5 to 95 % of 32 draws x ~ p(x | z), each of its own z."
     if any(len(one.gaps) for one in sequences):
-        caption += " Orange: missing frames, where what is shown of z alone is imputed."
+        caption += " Orange: missing frames; the line there is the model's guess."
     return caption

@@ -40,15 +40,12 @@ def log_p_rows(models: list[dict[str, Any]], dimensions: int | None) -> list[lis
                 rows.append([label, "not defined", "", "", "", "", found["reason"]])
                 continue
             bits = -found["mean"] / (math.log(2) * dimensions) if dimensions else None
-            exact = found["kind"] == "exact"
-            meaning = "exact" if exact else "at least -log p(x) in expectation"
+            meaning = "exact" if found["kind"] == "exact" else "AIS"
             rows.append(
                 [
                     label,
                     f"{-found['mean']:.3f}",
-                    "0"
-                    if found["kind"] == "exact"
-                    else format_error(found["std_error_monte_carlo"]),
+                    format_error(found["std_error_monte_carlo"]),
                     format_error(found["std_error_data"]),
                     format_error(found["std_error_seeds"]),
                     "-" if bits is None else f"{bits:.4f}",
@@ -58,11 +55,28 @@ def log_p_rows(models: list[dict[str, Any]], dimensions: int | None) -> list[lis
     return rows
 
 
+def log_p_notes(models: list[dict[str, Any]]) -> list[str]:
+    """What `log_p_rows` do not say in each row: what AIS is, and of which rows fits were cut."""
+    found = {
+        label_of(model, name): generator["log_p"]
+        for model in models
+        for name, generator in model["generators"].items()
+    }
+    if all(entry["kind"] != "estimated" for entry in found.values()):
+        return []
+    cut = {
+        label: sum(seed.get("not_converged", 0) for seed in entry.get("each_seed", []))
+        for label, entry in found.items()
+    }
+    notes = ["AIS: at least -log p(x) in expectation."]
+    if any(cut.values()):
+        counts = ", ".join(f"{label} {count:,}" for label, count in cut.items() if count)
+        notes.append(f"Fits of q that stopped at max_steps, which AIS corrects for: {counts}.")
+    return notes
+
+
 def _doubts(found: dict[str, Any]) -> str:
     doubts = []
-    cut = sum(seed.get("not_converged", 0) for seed in found.get("each_seed", []))
-    if cut:
-        doubts.append(f"{cut} fits of q stopped at max_steps; annealing corrects for that")
     if found.get("importance_looser_by", 0.0) < -3 * (found["std_error_monte_carlo"] or 0.0) - 0.01:
         doubts.append(
             f"importance sampling from the same q is {-found['importance_looser_by']:.2f} tighter: "
@@ -234,11 +248,11 @@ def _chain(model: dict[str, Any]) -> str:
     for measure, sign in (("coverage", 1), ("mmd", -1)):
         digits = 4 if measure == "mmd" else 3
         difference, error, half = paired_by_seed(chain[measure], normal[measure])
-        verdict = "cannot be told from"
+        verdict = "cannot be told from it"
         if abs(difference) > half:
-            verdict = "beats" if sign * difference > 0 else "does not beat"
+            verdict = "beats it" if sign * difference > 0 else "is worse"
         verdicts.append(
-            f"{verdict} it in {measure} ({chain[measure]['mean']:.{digits}f} against "
+            f"{verdict} in {measure} ({chain[measure]['mean']:.{digits}f} against "
             f"{normal[measure]['mean']:.{digits}f}, +- {error:.{digits}f})"
         )
     mixing = model["generators"]["chain"].get("mixing", {"reliable": True})
@@ -318,7 +332,9 @@ def difference_table(found: dict[str, Any]) -> Table:
 
 def print_comparison(about: dict[str, Any]) -> None:
     """The tables, the findings and the protocol."""
-    for table in comparison_tables(about).values():
+    for name, table in comparison_tables(about).items():
         print(f"\n{text_table(*table)}")
+        if name == "log_p":
+            print("\n".join(log_p_notes(about["models"])))
     print()
     print("\n".join([*about["findings"], *protocol_lines(about)]))

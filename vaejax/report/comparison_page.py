@@ -7,7 +7,7 @@ import numpy as np
 
 from vaejax.evaluation import pyplot as plt
 from vaejax.evaluation.section import Figure, format_error, is_binary, is_image, show
-from vaejax.report.comparison import comparison_tables, label_of, protocol_lines
+from vaejax.report.comparison import comparison_tables, label_of, log_p_notes, protocol_lines
 from vaejax.report.render import html
 
 _COLUMNS = 16
@@ -29,6 +29,7 @@ def comparison_page(about: dict[str, Any], pictures: Pictures) -> str:
         findings=about["findings"],
         autoencoder=any(model["kind"] == "point mass" for model in models),
         tables=comparison_tables(about),
+        log_p_notes=log_p_notes(models),
         figures=figures,
         mixing=_mixing_lines(models),
         protocol=[*protocol_lines(about), *about["fairness"]],
