@@ -11,7 +11,8 @@ Measured: see svae_gmm_pinwheel.json, of 5 seeds benchmarks/structured_pinwheel.
           with a rising KL, 0.371 +- 0.053 +- 0.028; of a VAE with a mixture and a rising KL,
           -0.018 +- 0.030 +- 0.017: alike. Less ordinary gradients 0.003 +- 0.009 +- 0.009; less
           point estimates -0.013 +- 0.017 +- 0.025: alike. 12 to 15 Gaussians keep a weight above
-          0.01. Without warm-up, after 1,000 epochs, -6.849: that of one Gaussian
+          0.01. Without warm-up, after 1,000 epochs, -6.849: that of one Gaussian. Gaps of 20 test
+          points: log p(x) less the bound 0.013 +- 0.002 nats, of the best diagonal q 0.010 +- 0.003
 """
 
 from vaejax.evaluation import Evaluate

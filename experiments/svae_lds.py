@@ -4,7 +4,8 @@ emission, a linear recognition network, so that q(z | x) can be p(z | x) and the
 Command:  vaejax run svae_lds
 Expected: the bound within 0.001 of log p(x), relative; log p(x) within 1 % of the true parameters'
 Measured: see svae_lds.json. Exact 4.322, -ELBO 4.322 nats/frame (149.901 and 149.919 +- 0.001 nats
-a sequence), +- 0.019 over data, one seed; the true parameters have 4.321
+a sequence), +- 0.019 over data, one seed; the true parameters have 4.321. Against the best q that
+is factorized over all states, this q is worth 8.82 +- 0.86 (data) nats a sequence (8 of them)
 """
 
 from vaejax.evaluation import Evaluate
