@@ -173,11 +173,15 @@ def test_what_diverged_or_is_out_of_order_is_named_and_not_averaged(measured):
     entries = found["log_p"], found["total"], found["full"]["bound"], found["diagonal"]["bound"]
     assert [entry["n"] for entry in entries] == [2, 2, 2, 1]
     about = {
-        "summary": summary | {"names": names},
+        "summary": summary | {"names": names, "own_family": "diagonal"},
         "settings": dataclasses.asdict(Gaps()),
         "stopped_by": None,
     }
     lines = gap_lines(about)
+    other = gap_lines(about | {"summary": about["summary"] | {"own_family": None}})
+    assert set(other) - set(lines) == {
+        "the encoder's q is of none of these families: it may be better than the best of them"
+    }
     assert "test: log p(x) or the encoder's bound not finite, in none of the means: 1 (ex" in (
         "".join(lines)
     )

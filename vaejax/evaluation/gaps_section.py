@@ -138,6 +138,10 @@ def gap_lines(about: dict[str, Any]) -> list[str]:
             ]
             if counts:
                 lines.append(f"{split}: {meaning}: {', '.join(counts)}")
+    if not s["map"] and about["summary"]["own_family"] not in about["summary"]["names"]:
+        lines.append(
+            "the encoder's q is of none of these families: it may be better than the best of them"
+        )
     return lines
 
 
