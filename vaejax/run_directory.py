@@ -323,9 +323,15 @@ def _trained_by(content: dict) -> dict:
 
 def difference(one: dict, other: dict, here: str, there: str) -> str:
     """The first fields in which two configurations differ, with both values; "" where in none."""
+    found = sorted(differences(one, other).items())[:3]
+    return ", ".join(f"{name}: {a} {here}, {b} {there}" for name, (a, b) in found)
+
+
+def differences(one: dict, other: dict) -> dict[str, tuple[Any, Any]]:
+    """Both values of each field in which two configurations differ, by its name as in `flat`; None
+    for one that is not there."""
     a, b = flat(one), flat(other)
-    names = [name for name in sorted(a.keys() | b.keys()) if a.get(name) != b.get(name)]
-    return ", ".join(f"{name}: {a.get(name)} {here}, {b.get(name)} {there}" for name in names[:3])
+    return {name: (a.get(name), b.get(name)) for name in a | b if a.get(name) != b.get(name)}
 
 
 def flat(tree: Any, prefix: str = "") -> dict[str, Any]:

@@ -20,13 +20,14 @@ def write_model_card(directory: RunDirectory) -> None:
     use = f"joint, q = run.joint({given}), run.posterior({', '.join(filter(None, ['x', given]))})"
     note = "given = vaejax.Conditions(exists, actions)" if given else "p(x, z) and q(z | x)"
     trained = {name: value for name, value in saved["config"].items() if name != "evaluate"}
-    commits = _commits(directory)
+    manifest = directory.read_json("manifest.json")
+    commits = _commits(manifest)
     directory.write_text(
         "README.md",
         markdown(
             "card",
             title=f"{saved['experiment']}, seed {saved['seed']}",
-            what=_what(directory, saved["config"]),
+            what=_what(directory, saved["config"], manifest),
             trained=_trained(about, data.protocol()),
             warnings=_warnings(directory, about),
             version=about["vaejax"],
@@ -65,10 +66,9 @@ def _warnings(directory: RunDirectory, about: dict) -> list[str]:
     return lines + ([f"The run was {sentence}."] if sentence else [])
 
 
-def _what(directory: RunDirectory, config: dict[str, Any]) -> str:
+def _what(directory: RunDirectory, config: dict[str, Any], manifest: dict[str, Any]) -> str:
     """The experiment file's first sentence, where the run is on the data that it speaks of."""
-    own = directory.read_json("manifest.json").get("experiment_settings")
-    if is_on_other_data(changed_settings(config, own)):
+    if is_on_other_data(changed_settings(config, manifest.get("experiment_settings"))):
         return ""
     return said_in(directory.file("experiment.py").read_text()).title
 
@@ -83,8 +83,8 @@ def _to_install(directory: RunDirectory, commit: str) -> str:
     return "" if made_by_other_version(directory) else commit.removesuffix("-dirty")
 
 
-def _commits(directory: RunDirectory) -> dict[str, str]:
+def _commits(manifest: dict[str, Any]) -> dict[str, str]:
     """Those of the code, where they are known."""
-    commits = directory.read_json("manifest.json").get("git")
+    commits = manifest.get("git")
     known = commits if isinstance(commits, dict) else {"experiment": commits}
     return {name: commit for name, commit in known.items() if commit}

@@ -5,7 +5,7 @@ from typing import Any
 
 from vaejax.evaluation.expected import Said, is_reached
 from vaejax.evaluation.section import format_error
-from vaejax.run_directory import flat
+from vaejax.run_directory import differences
 
 _MOST_NAMED = 5  # of the settings that were changed
 
@@ -34,10 +34,9 @@ def opening(
 
 def changed_settings(config: dict[str, Any], own: dict[str, Any] | None) -> dict[str, Any]:
     """By their names, the settings that are not the experiment file's own."""
-    if own is None:
-        return {}
-    here, there = flat(config), flat(own)
-    return {name: here.get(name) for name in here | there if here.get(name) != there.get(name)}
+    return (
+        {} if own is None else {name: here for name, (here, _) in differences(config, own).items()}
+    )
 
 
 def is_on_other_data(changed: dict[str, Any]) -> bool:
