@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from vaejax.errors import UserError
-from vaejax.run_directory import RunDirectory, flat
+from vaejax.run_directory import EXPORT, RunDirectory, flat
 
 _FEWEST_DIGITS = 4  # of a hash, that name a run
 _HEADLINE = {  # of an evaluation: its name; what its negative mean is, and by which upper bound
@@ -151,7 +151,9 @@ def _record(folder: Path) -> RunRecord | None:
             experiment = folder.resolve().parent.parent.name
             return RunRecord(experiment, "", folder, folder.name.removeprefix("seed-"), "damaged")
         return None
-    step, steps = _newest_step(folder / "checkpoints"), _steps(config, _read(folder / "data.json"))
+    exported = _read(folder / EXPORT)
+    step = exported.get("trained_steps") if exported else _newest_step(folder / "checkpoints")
+    steps = _steps(config, _read(folder / "data.json"))
     started = _read(folder / "manifest.json").get("started")
     if not isinstance(started, str):
         made = (folder / "config.json").stat().st_mtime

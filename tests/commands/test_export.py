@@ -10,6 +10,7 @@ import pytest
 
 import vaejax
 from vaejax.cli import main
+from vaejax.run_records import records
 
 EXPERIMENT = '''"""A model of my own.
 
@@ -118,6 +119,8 @@ def test_an_exported_run_has_the_same_bits(made, exported, tmp_path, monkeypatch
         theirs.evaluation,
     )
     assert theirs.directory.name == ours.directory.name
+    states = [records(path)[0][4:7] for path in (made[1], exported)]  # state, step, steps
+    assert states[0] == states[1] and states[0][0] == "finished"
     again = tmp_path / "again"
     shutil.copytree(exported, again)
     (again / "evaluation.json").unlink()

@@ -121,6 +121,7 @@ def test_x_outside_the_support_is_refused_and_a_probability_above_one_flagged():
     nothing = np.zeros(1)
     above = ml.Estimates(nothing + 3, nothing, nothing + 9, nothing, {}, "", discrete=True)
     assert "probability of a discrete x above 1" in above.flags()
+    assert "mean 3.000 nats" in repr(above) and "1 flagged" in repr(above)
     with pytest.raises(ValueError, match='estimator is "auto" or'):
         run(np.zeros((1, 2), np.float32), estimator="exact")
 

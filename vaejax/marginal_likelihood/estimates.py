@@ -56,6 +56,18 @@ class Estimates(NamedTuple):
     method: str
     discrete: bool = False  # x is: log p(x) is at most 0
 
+    def __repr__(self) -> str:
+        """One line; the numbers are in the fields."""
+        summary = self.summary()
+        log_p = summary["log_p"]
+        flagged = f"{summary['flagged']} flagged"
+        words = [f"log p(x) of {len(self.value)} examples by {self.method}"]
+        if log_p["mean"] is not None:
+            words.append(f"mean {log_p['mean']:.3f} nats")
+        if log_p["std_error_monte_carlo"] is not None:
+            words.append(f"Monte Carlo error {log_p['std_error_monte_carlo']:.1g}")
+        return f"Estimates({', '.join([*words, flagged])})"
+
     def interval(self, level: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
         """(low, high): value -+ t std_error, with Student's t at ess - 1 degrees of freedom.
 
