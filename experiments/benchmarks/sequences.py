@@ -90,7 +90,7 @@ def with_vaejax(data: Example):
     state = jax.tree.map(jnp.copy, state)
     run = jax.jit(make_steps(update, as_floats), donate_argnums=0)
     for indices in orders(len(data.x)):
-        state, terms = run(state, jnp.asarray(indices), data)
+        state, (terms, _) = run(state, jnp.asarray(indices), data)
         yield -np.asarray(terms.value)
 
 

@@ -54,7 +54,7 @@ def few_steps(experiment, dataset):
     state, _ = trainer.start([jax.random.key(0)])
     found, bounds = [jax.tree.map(np.asarray, state.params)], []
     for _ in range(TRAIN.epochs):
-        state, terms = trainer.steps(state, jnp.arange(32).reshape(1, 4, 8), trainer.data)
+        state, (terms, _) = trainer.steps(state, jnp.arange(32).reshape(1, 4, 8), trainer.data)
         found.append(jax.tree.map(np.asarray, state.params))
         bounds.append(np.asarray(terms.value))
     return *found, np.concatenate(bounds)

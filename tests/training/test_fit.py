@@ -1,5 +1,7 @@
 """Training against models whose best parameters are known."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,6 +12,7 @@ import vaejax
 from tests.pairs import elbo_objective, linear_gaussian
 from vaejax import Example, inference
 from vaejax.distributions import DiagonalGaussian, Frames, support_problem
+from vaejax.objectives import Terms
 from vaejax.training import (
     NonFiniteLoss,
     Train,
@@ -85,7 +88,7 @@ def test_a_step_is_adam_on_the_mean_gradient():
     update = gradient_update(loss_of(objective_terms(model, q, elbo_objective)), optimizer)
     state = init_state(jax.random.key(1), model, q, update)
     steps = make_steps(update, lambda key, stored: Example(stored))
-    after, terms = jax.jit(steps)(state, jnp.arange(8).reshape(1, 8), xs)
+    after, (terms, _) = jax.jit(steps)(state, jnp.arange(8).reshape(1, 8), xs)
 
     step_key = jax.random.fold_in(jax.random.split(state.key, 3)[1], 0)
     keys = jax.random.split(jax.random.split(step_key)[1], 8)
@@ -134,6 +137,32 @@ def test_a_loss_that_stops_being_finite_is_named():
         vaejax.fit(
             jax.random.key(0), model, q, elbo_objective, xs, num_steps=50, optimizer=optax.sgd(1e6)
         )
+
+
+def test_the_example_whose_loss_is_not_finite_is_named():
+    """Number 37, in the step that draws it; where all are broken, none."""
+    model, _ = linear_gaussian(np.ones((4, 1)), 1.0)
+    q = inference.amortized(inference.diagonal_gaussian(1), Linear(2), (4,))
+    xs = factor_data(np.ones((4, 1)), 0.5, 100)
+    xs = jnp.asarray(xs).at[37, 0].set(1000.0)
+
+    def objective(key, q, joint, x, step):
+        terms = elbo_objective(key, q, joint, x, step)
+        return terms._replace(value=jnp.where(x[0] > 999.0, jnp.nan, terms.value))
+
+    fit = functools.partial(vaejax.fit, jax.random.key(0), model, q)
+    with pytest.raises(NonFiniteLoss, match=r"at step \d+, in training example 37 ") as error:
+        fit(objective, xs, num_steps=10, batch_size=10)
+    order = epoch_order(
+        init_state(
+            jax.random.key(0), model, q, gradient_update(lambda *a: None, optax.adam(1e-3))
+        ).key,
+        0,
+        100,
+    )
+    assert 37 in order[10 * error.value.step :][:10]
+    with pytest.raises(NonFiniteLoss, match=r"at step 0$"):
+        fit(lambda *a: Terms(jnp.array(jnp.nan), {}), xs, num_steps=10, batch_size=10)
 
 
 def test_settings_are_checked():

@@ -133,8 +133,8 @@ def bench(arguments: list[str]) -> int:
     for _ in range(_BENCH_CALLS + 1):
         peaks.append(_matmul_flops())
         started = time.perf_counter()
-        states, terms = trainer.steps(states, indices, trainer.data)
-        jax.block_until_ready(terms)
+        states, found = trainer.steps(states, indices, trainer.data)
+        jax.block_until_ready(found)
         rates.append(count / (time.perf_counter() - started))
     rates, peaks = rates[1:], peaks[1:]  # the first call compiles
     rate, peak = statistics.median(rates), statistics.median(peaks)

@@ -42,7 +42,7 @@ def fit(
       The parameters, and the objective at each step (mean over the batch, nats).
 
     Raises:
-      NonFiniteLoss: the loss became NaN or infinite.
+      NonFiniteLoss: the loss became NaN or infinite; of one example, where it was not all.
       ValueError: num_steps or batch_size out of range; shapes of p, q, x or of the objective that
         do not fit together; arrays of other numbers of examples; a sequence without a first step;
         x outside the support of p(x | z).
@@ -65,8 +65,9 @@ def fit(
     order = jnp.concatenate([order[: per_epoch * batch_size] for order in orders])
     indices = order.reshape(-1, batch_size)[:num_steps]
     steps = make_steps(update, lambda key, stored: stored)
-    state, terms = jax.jit(steps)(state, indices, examples)
+    state, (terms, broken) = jax.jit(steps)(state, indices, examples)
     finite = np.isfinite(np.asarray(terms.value))
     if not finite.all():
-        raise NonFiniteLoss(0, int(np.argmin(finite)))
+        step = int(np.argmin(finite))
+        raise NonFiniteLoss(0, step, int(broken[step]))
     return state.params, terms.value

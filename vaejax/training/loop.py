@@ -30,10 +30,12 @@ _FLOPS_PER_CALL = {"cpu": 1e11, "gpu": 1e13, "tpu": 1e13}
 
 
 class NonFiniteLoss(Exception):
-    """The loss of seed number `seed` was NaN or infinite at `step`."""
+    """The loss of seed number `seed` was NaN or infinite at `step`, first that of training example
+    number `example`, where it was not that of all."""
 
-    def __init__(self, seed: int, step: int):
-        super().__init__(f"the loss stopped being finite at step {step}")
+    def __init__(self, seed: int, step: int, example: int = -1):
+        first = f", in training example {example} (from 0)" if example >= 0 else ""
+        super().__init__(f"the loss stopped being finite at step {step}{first}")
         self.seed = seed
         self.step = step
 
@@ -174,12 +176,12 @@ class Trainer:
                 most = min(per_call, self.total_steps - step, to_validation)
                 count, time = self.batches.call(schedule[position:], most)
                 indices = orders[:, position : position + count]
-                states, terms = self.steps(states, indices, self.data, time)
-                terms = jax.tree.map(np.asarray, terms)
+                states, found = self.steps(states, indices, self.data, time)
+                terms, broken = jax.tree.map(np.asarray, found)
                 finite = np.isfinite(terms.value)
                 if not finite.all():
-                    seed, offset = np.argwhere(~finite)[0]
-                    raise NonFiniteLoss(int(seed), step + int(offset))
+                    seed, offset = (int(place) for place in np.argwhere(~finite)[0])
+                    raise NonFiniteLoss(seed, step + offset, int(broken[seed, offset]))
                 intact = np.asarray(_all_finite(states.params))
                 if not intact.all():
                     raise NonFiniteLoss(int(np.argmin(intact)), step + count - 1)

@@ -1,13 +1,14 @@
 """The training step, and many of them in one compiled program."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax.sharding import NamedSharding
 from jaxtyping import Array, Int
 
+from vaejax.objectives import Terms
 from vaejax.training.state import TrainState
 from vaejax.training.terms import TermsOf, over_batch
 from vaejax.training.update import Loss, Update
@@ -16,13 +17,26 @@ from vaejax.types import Example, Key, num_rows
 Observe = Callable[[Key, Any], Example]  # a batch of stored arrays -> a batch of examples
 
 
+class Step(NamedTuple):
+    """What a step says.
+
+    Attributes:
+      terms: means over the batch.
+      broken: the first example, by its index in the data, whose objective is not finite where
+        another one's is; -1 where there is none.
+    """
+
+    terms: Terms
+    broken: Int[Array, ""]
+
+
 def loss_of(terms_of: TermsOf) -> Loss:
-    """Minus the mean of the objective over a batch, and the batch's mean Terms."""
+    """Minus the mean of the objective over a batch, and the Terms of each example."""
     batch_terms = over_batch(terms_of)
 
     def loss(params, key, examples, step):
-        terms = jax.tree.map(jnp.mean, batch_terms(params, key, examples, step))
-        return -terms.value, terms
+        terms = batch_terms(params, key, examples, step)
+        return -jnp.mean(terms.value), terms
 
     return loss
 
@@ -41,7 +55,7 @@ def validation_key(state_key: Key) -> Key:
 def make_steps(
     update: Update, observe: Observe, batch_sharding: NamedSharding | None = None
 ) -> Callable[..., Any]:
-    """(state, indices, data, time=None) -> (state, Terms averaged over each step's batch).
+    """(state, indices, data, time=None) -> (state, the `Step` of each step).
 
     `indices` gives the examples of each step, `time` (static) how many frames of these are used:
     all, unless given. Drawing the batch, binarizing it and the update all happen on the device, in
@@ -70,7 +84,10 @@ def make_steps(
         params, update_state, terms = update.step(
             update_key, state.params, state.update, examples, draw_batch, state.step
         )
-        return TrainState(state.step + 1, params, update_state, state.key), terms
+        state = TrainState(state.step + 1, params, update_state, state.key)
+        finite = jnp.isfinite(terms.value)
+        broken = jnp.where(jnp.all(finite == finite[0]), -1, indices[jnp.argmin(finite)])
+        return state, Step(jax.tree.map(jnp.mean, terms), broken)
 
     def steps(state, indices, data, time=None):
         return jax.lax.scan(lambda s, i: one_step(s, i, data, time), state, indices)

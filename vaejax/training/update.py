@@ -10,7 +10,7 @@ from jaxtyping import Array, Float
 from vaejax.objectives import Terms
 from vaejax.types import Example, Key, Params
 
-# (params, key, examples, step) -> (minus the mean objective, Terms averaged over the batch)
+# (params, key, examples, step) -> (minus the mean objective, Terms of each example)
 Loss = Callable[[Params, Key, Example, Any], tuple[Float[Array, ""], Terms]]
 DrawBatch = Callable[[Key], Example]  # another batch, drawn from all training examples
 
@@ -20,7 +20,8 @@ class Update(NamedTuple):
 
     Attributes:
       init: params -> the state that the step carries along, any pytree.
-      step: (key, params, state, examples, draw_batch, step) -> (params, state, Terms).
+      step: (key, params, state, examples, draw_batch, step) -> (params, state, Terms of each
+        example).
       gradients: how many gradients of a batch one step takes, at most.
     """
 
