@@ -12,6 +12,7 @@ from vaejax import marginal_likelihood as ml
 from vaejax.distributions import Markov, state_space_of
 from vaejax.errors import SettingError, require
 from vaejax.evaluation.evaluate import count_frames
+from vaejax.evaluation.kind import by_shapes
 from vaejax.evaluation.log_likelihood_section import log_likelihood_section
 from vaejax.evaluation.measurement import Arrays, MaySpend, Measurement, Part, rows_in
 from vaejax.evaluation.run import Run, check_examples, has_real_latent
@@ -219,7 +220,20 @@ def _per_frame(estimates: ml.Estimates, frames: np.ndarray) -> dict[str, Any]:
 
 def is_state_space(run: Run) -> bool:
     """Whether p(x, z) is a state-space model: what a particle filter follows."""
-    return state_space_of(run.joint(run.data.example().given)) is not None
+
+    def look(theta, given):
+        return state_space_of(run.generative.joint(theta, given)) is not None
+
+    return by_shapes(look, run.params.generative, run.data.example().given)
+
+
+def _moves_in_steps(run: Run) -> bool:
+    """Whether q(z | x) is a Markov chain, whose steps can move particles."""
+
+    def look(params, example):
+        return isinstance(bind(run.generative, run.inference, params, example)[1], Markov)
+
+    return by_shapes(look, run.params, run.data.example())
 
 
 def names_of(run: Run, settings: LogLikelihood) -> tuple[Name, ...]:
@@ -253,8 +267,7 @@ def _undefined(run: Run, settings: LogLikelihood) -> str | None:
             "estimator",
         )
     if "filter" in names_of(run, settings) and settings.proposal == "posterior":
-        x, given = run.data.example()
-        if not isinstance(run.posterior(x, given), Markov):
+        if not _moves_in_steps(run):
             raise SettingError(
                 "proposal posterior moves particles by the steps of a Markov chain, and this "
                 "run's q(z | x) is none: give proposal prior",

@@ -12,7 +12,7 @@ from vaejax.errors import SettingError, require
 from vaejax.evaluation.gaps import check_families, start_of
 from vaejax.evaluation.measurement import Arrays, Measurement, Part, any_in, once
 from vaejax.evaluation.posterior_section import posterior_section
-from vaejax.evaluation.run import Run
+from vaejax.evaluation.run import Run, has_real_latent
 from vaejax.evaluation.streams import POSTERIOR
 from vaejax.inference import FAMILIES, fit_variational
 from vaejax.types import (
@@ -65,9 +65,12 @@ def _undefined(run: Run, settings: Posterior) -> str | None:
             "p(z | x)"
         )
     if run.data.is_sequence:
+        other = "gaps measures q(z | x) of sequences"
+        if not has_real_latent(run):
+            other = "log-likelihood by importance sampling or filters bounds the gap of its ELBO"
         return (
-            "the picture is of one two-dimensional z, and its z is a state for every frame: "
-            "vaejax gaps measures q(z | x) of sequences"
+            "the picture is of one two-dimensional z, and its z is a state for every frame: vaejax "
+            + other
         )
     present = len(getattr(run.dataset, settings.split))
     if settings.example >= present:

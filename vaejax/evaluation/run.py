@@ -14,7 +14,7 @@ from vaejax.data import Dataset, DataSummary
 from vaejax.distributions import check_support, is_real, structure_of
 from vaejax.errors import SettingError, UserError
 from vaejax.evaluation.codes import Codes, encoder
-from vaejax.evaluation.kind import Kind, kind_of
+from vaejax.evaluation.kind import Kind, by_shapes, kind_of
 from vaejax.evaluation.samples import Samples, model_samples
 from vaejax.evaluation.streams import ENCODE
 from vaejax.marginal_likelihood import Estimates, log_marginal_likelihood
@@ -327,7 +327,11 @@ def check_examples(dataset: Dataset, split: str, count: int | None, section: str
 
 def has_real_latent(run: Run) -> bool:
     """Whether z is of real numbers alone, which gradients can move."""
-    return is_real(run.joint(run.data.example().given).prior)
+
+    def look(theta, given):
+        return is_real(run.generative.joint(theta, given).prior)
+
+    return by_shapes(look, run.params.generative, run.data.example().given)
 
 
 def stream(seed: int, purpose: int) -> Key:
