@@ -1,10 +1,10 @@
 """Covariances from unconstrained numbers."""
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from vaejax.distributions.precision import highest_precision
 from vaejax.types import Parameters
 
 
@@ -27,7 +27,18 @@ def factor_of(parameters: Parameters) -> Float[Array, "... d d"]:
     return jnp.exp(log_scale)[..., None] * unit.at[..., rows, columns].set(lower)
 
 
-def inverse_of_factor(factor: Float[Array, "d d"]) -> Float[Array, "d d"]:
-    """Of a Cholesky factor."""
-    identity = jnp.eye(len(factor), dtype=factor.dtype)
-    return jax.scipy.linalg.solve_triangular(factor, identity, lower=True)
+@highest_precision
+def inverse_of_factor(factor: Float[Array, "... d d"]) -> Float[Array, "... d d"]:
+    """Of a Cholesky factor [[A, 0], [C, B]], by halves: [[A^-1, 0], [-B^-1 C A^-1, B^-1]].
+
+    Products alone: on a CPU `solve_triangular` of many matrices waits in a thread for its own
+    threads, and two of them at once wait for ever (jaxlib 0.10).
+    """
+    half = factor.shape[-1] // 2
+    if half == 0:
+        return 1 / factor
+    A = inverse_of_factor(factor[..., :half, :half])
+    B = inverse_of_factor(factor[..., half:, half:])
+    C = -B @ factor[..., half:, :half] @ A
+    above = jnp.concatenate([A, jnp.zeros_like(jnp.swapaxes(C, -1, -2))], axis=-1)
+    return jnp.concatenate([above, jnp.concatenate([C, B], axis=-1)], axis=-2)

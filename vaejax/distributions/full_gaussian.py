@@ -9,6 +9,8 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from vaejax.distributions.diagonal_gaussian import DiagonalGaussian
+from vaejax.distributions.factors import inverse_of_factor
+from vaejax.distributions.precision import highest_precision
 
 _HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 
@@ -74,17 +76,14 @@ class FullGaussian(distrax.Distribution):
         noise = jax.random.normal(key, (n, self.loc.size), self.loc.dtype)
         return self._transform(noise), self._log_density_of_noise(noise)
 
+    @highest_precision
     def log_prob(self, value: Float[Array, "..."]) -> Float[Array, ""]:
         """log N(value; mean, L L^T), in nats."""
         standardized = (value - self.loc) * jnp.exp(-self.log_scale)
         leading = standardized.shape[: standardized.ndim - self.loc.ndim]
-        noise = jax.scipy.linalg.solve_triangular(
-            self._unit_factor,
-            standardized.reshape(-1, self.loc.size).T,
-            lower=True,
-            unit_diagonal=True,
-        )
-        return self._log_density_of_noise(noise.T).reshape(leading)
+        inverse = inverse_of_factor(self._unit_factor)
+        noise = standardized.reshape(-1, self.loc.size) @ inverse.T
+        return self._log_density_of_noise(noise).reshape(leading)
 
     def entropy(self) -> Float[Array, ""]:
         return jnp.sum(self.log_scale + _HALF_LOG_2PI + 0.5)

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from vaejax.distributions.factors import inverse_of_factor
 from vaejax.distributions.full_gaussian import as_gaussian
 from vaejax.distributions.gaussian_mixture import GaussianMixture, at_its_quantile
 from vaejax.distributions.known_kl import KnownKL
@@ -53,8 +54,7 @@ class FullGaussianMixture(distrax.Distribution):
         self.logits = logits
         self.means = means
         self.factors = factors
-        identity = jnp.broadcast_to(jnp.eye(size, dtype=factors.dtype), factors.shape)
-        self.inverses = jax.scipy.linalg.solve_triangular(factors, identity, lower=True)
+        self.inverses = inverse_of_factor(factors)
         self.known_kl = known_kl
 
     @property

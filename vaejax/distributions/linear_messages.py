@@ -17,6 +17,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from vaejax.distributions.factors import inverse_of_factor
 from vaejax.distributions.precision import highest_precision
 
 
@@ -62,8 +63,8 @@ class Tilted(NamedTuple):
 
 def root_of_inverse(S: Float[Array, "d d"]) -> Float[Array, "d d"]:
     """U^-T of S = U U', U upper triangular: lower triangular, R R' = S^-1."""
-    U = jnp.linalg.cholesky(S[::-1, ::-1], symmetrize_input=False)[::-1, ::-1]
-    return jax.scipy.linalg.solve_triangular(U, jnp.eye(len(S), dtype=S.dtype)).T
+    L = jnp.linalg.cholesky(S[::-1, ::-1], symmetrize_input=False)
+    return inverse_of_factor(L)[::-1, ::-1].T
 
 
 @highest_precision

@@ -8,6 +8,7 @@ from jax.tree_util import Partial
 from jaxtyping import Array, Float, Int
 
 from vaejax.distributions.discrete_chain import DiscreteChain
+from vaejax.distributions.factors import inverse_of_factor
 from vaejax.distributions.hierarchical import Hierarchical
 from vaejax.distributions.known_kl import KnownKL
 from vaejax.distributions.linear_chain import LinearChain, check_linear_steps, gaussian_of_factor
@@ -89,9 +90,7 @@ class SwitchingChain(Markov):
         counts = jnp.broadcast_to(self._counts(jnp.arange(self.num_steps)), (self.num_steps,))
         h = jnp.where(counts[:, None], potentials.h, 0.0)
         J = jnp.where(counts[:, None, None], potentials.matrix, 0.0)
-        identity = jnp.broadcast_to(jnp.eye(G.shape[-1], dtype=G.dtype), G.shape)
-        inverse = jax.scipy.linalg.solve_triangular(G, identity, lower=True)
-        p = Switching(self.switches.logits, A, b, G, inverse, counts)
+        p = Switching(self.switches.logits, A, b, G, inverse_of_factor(G), counts)
         found = mean_field(p, h, J, parallel=self.switches.parallel)
         return ChainPair(self, found)
 

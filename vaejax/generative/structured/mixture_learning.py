@@ -35,7 +35,7 @@ def mixture_divergence(
 def component_kls(theta: Parameters, other: Parameters) -> Float[Array, " k"]:
     """KL(N(m_k, L_k L_k') || N(m'_k, L'_k L'_k')) of each k: with R = L'^-1 L,
     (|R|^2 - d + |L'^-1 (m - m')|^2) / 2 - log |R|."""
-    inverse = jax.vmap(inverse_of_factor)(factor_of(other["factors"]))
+    inverse = inverse_of_factor(factor_of(other["factors"]))
     ratio = inverse @ factor_of(theta["factors"])
     apart = jnp.einsum("kij,kj->ki", inverse, theta["means"] - other["means"])
     log_det = jnp.sum(other["factors"]["log_scale"] - theta["factors"]["log_scale"], axis=1)
