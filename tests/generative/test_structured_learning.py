@@ -6,6 +6,7 @@ import functools
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 import scipy.stats
 
 from vaejax.distributions import FullGaussianMixture
@@ -73,17 +74,19 @@ def test_the_divergence_of_linear_systems_is_that_of_their_chains():
     assert max(float(jnp.abs(leaf).max(initial=0)) for leaf in jax.tree.leaves(gradient)) < 1e-4
 
 
-def test_the_density_of_a_mixtures_parameters_is_that_of_scipy():
-    theta, _ = two_of(full_mixture_prior(2, num_components=3))
+@pytest.mark.parametrize("d", [2, 6])
+def test_the_density_of_a_mixtures_parameters_is_that_of_scipy(d):
+    theta, _ = two_of(full_mixture_prior(d, num_components=3))
     p = FullGaussianMixture(theta["logits"], theta["means"], factor_of(theta["factors"]))
     prior = MixturePrior()
-    a, s, n, c = prior
+    a, s, excess, c = prior
+    n = d + excess
     w = np.asarray(jax.nn.softmax(p.logits), np.float64)
     expected = scipy.stats.dirichlet.logpdf(w / w.sum(), np.full(3, a))
     for m, L in zip(np.asarray(p.means), np.asarray(p.factors, np.float64), strict=True):
         S = L @ L.T
-        expected += scipy.stats.invwishart.logpdf(S, n, s**2 * n * np.eye(2))
-        expected += scipy.stats.multivariate_normal.logpdf(m, np.zeros(2), S / c)
+        expected += scipy.stats.invwishart.logpdf(S, n, s**2 * n * np.eye(d))
+        expected += scipy.stats.multivariate_normal.logpdf(m, np.zeros(d), S / c)
     np.testing.assert_allclose(prior.log_density(p), expected, rtol=1e-4)
 
 

@@ -44,29 +44,35 @@ def component_kls(theta: Parameters, other: Parameters) -> Float[Array, " k"]:
 
 
 class MixturePrior(NamedTuple):
-    """w ~ Dirichlet(a, .., a); S_k ~ inverse-Wishart(s^2 n I, n), m_k ~ N(0, S_k / c).
+    """w ~ Dirichlet(a, .., a); S_k ~ inverse-Wishart(s^2 n I, n), m_k ~ N(0, S_k / c), n = d + e of
+    a z of d dimensions.
 
     Attributes:
       concentration: a.
       scale: s: a covariance is s^2 I, on a draw's harmonic mean.
-      degrees: n, above d - 1.
+      excess: e, above -1.
       strength: c.
     """
 
     concentration: float = 1.1
     scale: float = 0.3
-    degrees: float = 4.0
+    excess: float = 2.0
     strength: float = 0.01
+
+    def degrees(self, d: int) -> float:
+        """n."""
+        return d + self.excess
 
     def pseudo_count(self, d: int) -> float:
         """To how many points this prior amounts in a covariance's mode: its log density has
         -(n + d + 2) / 2 log |S| at the best mean."""
-        return self.degrees + d + 2
+        return self.degrees(d) + d + 2
 
     def log_density(self, p: FullGaussianMixture) -> Float[Array, ""]:
         """Of (w, m_k, S_k), in nats. Its mode is that of these numbers, no others."""
-        a, s, n, c = self
+        a, s, _, c = self
         k, d = p.means.shape
+        n = self.degrees(d)
         log_w = jax.nn.log_softmax(p.logits)
         weights = (a - 1) * jnp.sum(log_w) + math.lgamma(k * a) - k * math.lgamma(a)
         log_scale = jnp.log(jnp.diagonal(p.factors, axis1=1, axis2=2))
@@ -94,14 +100,14 @@ def fit_mixture(
     & Vassilvitskii 2007), at the mode of `prior`'s posterior, so that no component degenerates: one
     without points goes to 0 with covariance s^2 n / (n + d + 2) I."""
     d = z.shape[1]
-    a, s, degrees, c = prior
+    a, s, _, c = prior
 
     def maximize(r: Float[Array, "n k"]) -> Parameters:
         counts = jnp.sum(r, axis=0)
         means = r.T @ z / (counts + c)[:, None]
         away = z[:, None] - means
         scatter = jnp.einsum("nk,nki,nkj->kij", r, away, away)
-        scatter += c * means[:, :, None] * means[:, None, :] + s**2 * degrees * jnp.eye(d)
+        scatter += c * means[:, :, None] * means[:, None, :] + s**2 * prior.degrees(d) * jnp.eye(d)
         covariances = scatter / (counts + prior.pseudo_count(d))[:, None, None]
         logits = jnp.log(jnp.maximum(counts + a - 1, 1e-6))
         return parameters_of(logits, means, jnp.linalg.cholesky(covariances))
