@@ -20,7 +20,7 @@ from vaejax.evaluation.gaps import (
     start_of,
     summarize_gaps,
 )
-from vaejax.evaluation.gaps_section import gap_lines
+from vaejax.evaluation.gaps_section import gap_lines, gap_rows
 from vaejax.inference import FAMILIES
 from vaejax.networks import MLP
 from vaejax.types import Example, GenerativeModel, InferenceNetwork, Joint, Params
@@ -83,6 +83,32 @@ def measured():
     )
     assert all(arrays[name] is values for name, values in found.items())
     return arrays, summarize_gaps({"train": arrays, "test": arrays}, both.families)
+
+
+def test_where_log_p_is_exact_gaps_are_from_it():
+    log_p = scipy.stats.multivariate_normal(np.zeros(3), W @ W.T + S**2 * np.eye(3)).logpdf(XS)
+
+    def exact(chosen):
+        return {"log_p": log_p[: len(chosen.x)], "log_p_std_error": np.zeros(len(chosen.x))}
+
+    settings = Gaps(examples=3, num_samples=20_000, max_steps=100)
+    programs = gap_programs(model(), encoder(), settings, estimated=False)
+    arguments = programs, Params((), ()), examples(XS), settings, {}, lambda cost: True
+    *_, arrays = gap_blocks(jax.random.key(0), *arguments, exact)
+    assert "annealed" not in arrays
+    summary = summarize_gaps({"test": arrays}, ("diagonal",), "diagonal")
+    found = summary["test"]
+    assert found["estimator"] == "exact" and found["log_p"]["std_error_monte_carlo"] == 0.0
+    encoders = kl_to_posterior(ERROR, np.diag(np.exp(2 * LOG_SCALE)))
+    total = found["total"]
+    assert abs(total["mean"] - encoders) < 4 * total["std_error_monte_carlo"]
+    about = {
+        "summary": summary | {"names": ("diagonal",), "own_family": "diagonal"},
+        "settings": dataclasses.asdict(settings),
+        "stopped_by": None,
+    }
+    assert gap_rows(about)[0][-1] == "nats; exact"
+    assert gap_lines(about)[0].startswith("log p(x): exact; best q: Adam")
 
 
 def test_gaps_are_those_of_the_closed_form(measured):
@@ -159,7 +185,7 @@ def test_what_diverged_or_is_out_of_order_is_named_and_not_averaged(measured):
     arrays["full_converged"][2] = False
     arrays["full"][2] = arrays["amortized"][2] - 1.0
     names = ("diagonal", "full")
-    found = summarize_gaps({"test": arrays}, names)["test"]
+    found = summarize_gaps({"test": arrays}, names, "diagonal")["test"]
     assert found["diagonal"]["diverged"] == [1]
     assert (found["diagonal"]["bound"]["n"], found["full"]["bound"]["n"]) == (2, 3)
     kept = (arrays["diagonal"] - arrays["amortized"])[[0, 2]].astype(np.float64)
@@ -167,7 +193,9 @@ def test_what_diverged_or_is_out_of_order_is_named_and_not_averaged(measured):
     assert found["full"]["not_converged"] == [2] and found["full"]["out_of_order"] == [2]
     arrays["annealed"][0] = np.nan
     arrays["importance"] -= 10.0  # so that it is not the better one
-    summary = summarize_gaps({"test": arrays}, names)
+    of_no_family = summarize_gaps({"test": arrays}, names)
+    assert of_no_family["test"]["full"]["out_of_order"] == []
+    summary = summarize_gaps({"test": arrays}, names, "diagonal")
     found = summary["test"]
     assert found["not_finite"] == [0]
     entries = found["log_p"], found["total"], found["full"]["bound"], found["diagonal"]["bound"]
@@ -178,7 +206,7 @@ def test_what_diverged_or_is_out_of_order_is_named_and_not_averaged(measured):
         "stopped_by": None,
     }
     lines = gap_lines(about)
-    other = gap_lines(about | {"summary": about["summary"] | {"own_family": None}})
+    other = gap_lines(about | {"summary": of_no_family | {"names": names, "own_family": None}})
     assert set(other) - set(lines) == {
         "the encoder's q is of none of these families: it may be better than the best of them"
     }

@@ -26,27 +26,30 @@ def exact_reason(run: Run, example: Example) -> str | None:
     return found and found.reason
 
 
-def exact_blocks(run: Run, examples: Example) -> Callable[[Arrays, MaySpend], Iterator[Arrays]]:
-    """`Part.blocks` of `log_p` and `log_p_std_error`, the error from rounding, of a model that has
-    an `exact_reason`. Examples that are given something have each their own joint."""
-    count = num_rows(examples)
+def exact_log_p(run: Run, examples: Example) -> Arrays:
+    """`log_p` and `log_p_std_error`, the error from rounding, of a model that has an
+    `exact_reason`. Examples that are given something have each their own joint."""
     alike = not jax.tree.leaves(examples.given)
+    rows = np.arange(num_rows(examples))
+    parts = []
+    for group in [rows] if alike else rows[:, None]:
+        example = rows_of(examples, group)
+        found = exact(run.joint(() if alike else rows_of(example.given, 0)))
+        assert found is not None
+        parts.append(found.log_marginal(example.x))
+    values, errors = (np.concatenate(part) for part in zip(*parts, strict=True))
+    return {"log_p": values, "log_p_std_error": errors}
 
-    def measured(rows: np.ndarray) -> Arrays:
-        groups = [rows] if alike else rows[:, None]
-        parts = []
-        for group in groups:
-            example = rows_of(examples, group)
-            found = exact(run.joint(() if alike else rows_of(example.given, 0)))
-            assert found is not None
-            parts.append(found.log_marginal(example.x))
-        values, errors = (np.concatenate(part) for part in zip(*parts, strict=True))
-        return {"log_p": values, "log_p_std_error": errors}
+
+def exact_blocks(run: Run, examples: Example) -> Callable[[Arrays, MaySpend], Iterator[Arrays]]:
+    """`Part.blocks` of `exact_log_p`."""
+    count = num_rows(examples)
 
     def blocks(found: Arrays, may_spend: MaySpend) -> Iterator[Arrays]:
         begin = rows_in(found)
         while begin < count and may_spend(0):
-            new = measured(np.arange(begin, min(begin + _BLOCK, count)))
+            rows = np.arange(begin, min(begin + _BLOCK, count))
+            new = exact_log_p(run, rows_of(examples, rows))
             found = {k: np.concatenate([found[k], v]) if found else v for k, v in new.items()}
             begin = rows_in(found)
             yield found

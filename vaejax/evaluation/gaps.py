@@ -19,6 +19,7 @@ from vaejax.distributions import (
     with_inert_steps,
 )
 from vaejax.errors import SettingError, UserError, require
+from vaejax.evaluation.exact_log_p import exact_log_p, exact_reason
 from vaejax.evaluation.gap_arithmetic import describe_choice, out_of_order, with_log_p
 from vaejax.evaluation.gaps_section import gaps_section
 from vaejax.evaluation.measurement import Arrays, MaySpend, Measurement, Part
@@ -177,8 +178,9 @@ def measured(arrays: Mapping[str, np.ndarray], part: str) -> int:
 def gaps(run: Run, settings: Gaps) -> list[Part]:
     """Of each split, per-example arrays in nats:
 
-      `amortized`: the ELBO of the encoder's q; `importance` and `annealed`: log p(x) by importance
-        sampling and by AIS, both lower bounds in expectation;
+      `amortized`: the ELBO of the encoder's q; `log_p` where the model has it exactly, else
+        `importance` and `annealed`: log p(x) by importance sampling and by AIS, both lower bounds
+        in expectation;
       of each family `f`: `f`, the bound of its best q; `f_steps`, `f_converged`, `f_diverged`.
 
     Each with its `_std_error`. A fit starts at the encoder's q where that is of its family, else
@@ -186,19 +188,23 @@ def gaps(run: Run, settings: Gaps) -> list[Part]:
     `map`, `amortized` and `best` are log p(x, z) at the encoder's z and at the best.
     """
     parts = []
-    programs = gap_programs(run.generative, run.inference, settings)
+    exact = not settings.map and exact_reason(run, rows_of(run.examples("test", 1), 0)) is not None
+    programs = gap_programs(run.generative, run.inference, settings, estimated=not exact)
+    log_p_of = functools.partial(exact_log_p, run) if exact else None
     for index, split in enumerate(SPLITS):
         examples = run.examples(split, settings.examples)
         key = run.stream(GAPS + index, settings.seed)
 
         def blocks(found, may_spend, key=key, examples=examples):
-            return gap_blocks(key, programs, run.params, examples, settings, found, may_spend)
+            arguments = key, programs, run.params, examples, settings, found, may_spend
+            return gap_blocks(*arguments, log_p_of)
 
         def done(arrays):
             return sum(min(measured(arrays, p), settings.examples) for p in settings.parts())
 
         count = settings.examples * len(settings.parts())
-        parts.append(Part(split, settings.identity() | {"split": split}, count, blocks, done))
+        identity = settings.identity() | {"split": split} | ({"log_p": "exact"} if exact else {})
+        parts.append(Part(split, identity, count, blocks, done))
     return parts
 
 
@@ -210,10 +216,15 @@ def gap_blocks(
     settings: Gaps,
     found: Arrays,
     may_spend: MaySpend,
+    log_p_of: Callable[[Example], Arrays] | None = None,
 ) -> Iterator[Arrays]:
     """All that is measured so far, again after each BLOCK. Example i of family f uses
     fold_in(key, i) and f alone: it resumes from `found`, which may lack families, with the
-    same numbers."""
+    same numbers.
+
+    Args:
+      log_p_of: the exact log p(x) of examples, where there is one.
+    """
     count = num_rows(examples)
     for part in settings.parts():
         run = programs(part, min(BLOCK, count))
@@ -221,23 +232,27 @@ def gap_blocks(
             if not may_spend(0):
                 return
             indices = np.arange(begin, min(begin + BLOCK, count))
-            block = run((key, params), indices, rows_of(examples, indices))
+            chosen = rows_of(examples, indices)
+            block = run((key, params), indices, chosen)
+            if part == "log_p" and log_p_of is not None:
+                block = block | log_p_of(chosen)
             grown = {k: np.concatenate([found.get(k, v[:0]), v]) for k, v in block.items()}
             found = found | grown
             yield found
 
 
 def gap_programs(
-    generative: GenerativeModel, inference: InferenceNetwork, settings: Gaps
+    generative: GenerativeModel,
+    inference: InferenceNetwork,
+    settings: Gaps,
+    *,
+    estimated: bool = True,
 ) -> Programs:
     """(part, size) -> that part of ((key, params), indices, examples), `size` examples at a time.
-    Each is compiled once, for every split."""
+    Each is compiled once, for every split. log p(x) is left out unless it is to be estimated."""
 
     def log_p(key, joint, q, x):
         importance_key, annealed_key = jax.random.split(key)
-        importance = importance_sampling(
-            importance_key, joint, x, q, num_samples=settings.num_samples
-        )
         # Of other draws than the importance estimate's, so that their errors are independent.
         bound = importance_sampling(
             jax.random.fold_in(importance_key, _BOUND),
@@ -245,6 +260,15 @@ def gap_programs(
             x,
             q,
             num_samples=settings.num_samples,
+        )
+        encoders = {
+            "amortized": bound.diagnostics["elbo"],
+            "amortized_std_error": bound.diagnostics["elbo_std_error"],
+        }
+        if not estimated:
+            return encoders
+        importance = importance_sampling(
+            importance_key, joint, x, q, num_samples=settings.num_samples
         )
         annealed = annealed_importance_sampling(
             annealed_key,
@@ -254,9 +278,7 @@ def gap_programs(
             num_chains=settings.num_chains,
             num_temperatures=settings.num_temperatures,
         )
-        return {
-            "amortized": bound.diagnostics["elbo"],
-            "amortized_std_error": bound.diagnostics["elbo_std_error"],
+        return encoders | {
             "importance": importance.value,
             "importance_std_error": importance.std_error,
             "annealed": annealed.value,
@@ -424,7 +446,7 @@ def summarize_gaps(
             }
             if has_density:
                 about[name]["approximation"] = _gap(arrays, "log_p", name, usable)
-                about[name]["out_of_order"] = out_of_order(arrays, name)
+                about[name]["out_of_order"] = out_of_order(arrays, name, own)
         summary[split] = about
     if len(splits) == 2:
         of = own if own in names else names[0]
