@@ -388,3 +388,10 @@ def test_a_sentence_says_what_was_made_of_the_values(save, values, binarization,
     assert note in data.note
     assert data.protocol()["note"] == data.note
     assert load("digits").note == ""
+
+
+def test_examples_that_repeat_are_counted_where_a_density_has_no_bound_there(save):
+    data = load(save(train=np.concatenate([REAL[:3], REAL[:1], REAL]), test=REAL))
+    assert "; 4 of 40 training examples repeat an earlier one" in data.note
+    assert "repeat" not in load(save(train=REAL, test=REAL)).note
+    assert "repeat" not in load(save(train=np.tile(BINARY, (2, 1, 1)), test=BINARY)).note

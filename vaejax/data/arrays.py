@@ -83,6 +83,8 @@ def load(
         classes = len(np.unique(np.concatenate(list(numbers.values()))))
         note += f"; with labels of {classes} classes, which no model is given"
     note += f"; {done}" if done else ""
+    if levels is None:
+        note += _repeats(train)
     return Dataset(
         path.stem, train, held, test, levels, binarization, numbers, note=note, label_names=names
     )
@@ -134,6 +136,18 @@ def _note(
     channels_first = " (channels, height, width)" if image_axes(shape) == (1, 2) else ""
     note = f"{path.stem}: {_values(levels, dtype)} of shape {shape}{channels_first}, {done}"
     return f"{note}; {STANDARDIZED}" if levels is None else note
+
+
+def _repeats(train: np.ndarray) -> str:
+    """What to say of real-valued examples that are there more than once."""
+    repeated = len(train) - len({example.tobytes() for example in train})
+    if not repeated:
+        return ""
+    return (
+        f"; {repeated} of {len(train)} training examples repeat an earlier one: there a density "
+        "has no bound, and a scale may shrink to 0: remove them, or add noise of the size of their "
+        "measurement error"
+    )
 
 
 def _splits(path: Path, entries: dict[str, np.ndarray]) -> tuple[dict[str, _Part], int]:
