@@ -7,6 +7,7 @@ import pytest
 
 from vaejax.data import Dataset
 from vaejax.data.sequences import SequenceDataset
+from vaejax.errors import SettingError
 from vaejax.experiment import Data
 from vaejax.experiment.structured import (
     MixtureConfig,
@@ -96,6 +97,14 @@ def test_a_mixture_trains(gradient, parameters, warmup, full, likelihood, data):
     networks = {"p(x|z)", "q"}
     assert moved(start, middle) == (networks if warmup else networks | {"p(z)"})
     assert moved(middle, end) == networks | {"p(z)"}
+
+
+def test_a_warm_up_that_takes_all_of_training_is_refused():
+    dataset = points(REAL, None, "none")
+    learning = MixtureLearning(warmup_epochs=TRAIN.epochs)
+    config = MixtureConfig(data=Data("tiny"), train=TRAIN, learning=learning)
+    with pytest.raises(SettingError, match="no mixture would be fitted: give fewer, or more train"):
+        mixture_experiment(config, dataset.summary)
 
 
 @pytest.mark.parametrize(

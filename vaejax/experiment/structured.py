@@ -12,7 +12,7 @@ import optax
 
 from vaejax import generative, inference, networks
 from vaejax.data import DataSummary
-from vaejax.errors import require
+from vaejax.errors import SettingError, require
 from vaejax.experiment.configuration import Config, require_widths
 from vaejax.experiment.files import Experiment
 from vaejax.experiment.likelihoods import LIKELIHOODS, Likelihood, check_data
@@ -167,7 +167,7 @@ def mixture_experiment(config: MixtureConfig, data: DataSummary) -> Experiment:
     """The pair, the ELBO, and how each part of it is learned.
 
     Raises:
-      SettingError: the data are not of the likelihood's kind.
+      SettingError: the data are not of the likelihood's kind; the warm-up takes all of training.
     """
     settings, learning, train = config.model, config.learning, config.train
     check_data(settings.likelihood, data)
@@ -197,6 +197,15 @@ def mixture_experiment(config: MixtureConfig, data: DataSummary) -> Experiment:
     )
 
     first_steps = learning.warmup_epochs * train.steps_per_epoch(data.num_train)
+    total = train.total_steps(data.num_train)
+    if first_steps >= total:
+        raise SettingError(
+            f"learning.warmup_epochs {learning.warmup_epochs} are {first_steps:,} steps, and "
+            f"training has {total:,}, so that no mixture would be fitted: give fewer, or more "
+            "train.epochs",
+            "learning.warmup_epochs",
+            "train.epochs",
+        )
 
     def objective(key, q, joint, x, step):
         return elbo(key, q, joint, x, beta=linear_warmup(step, first_steps))
