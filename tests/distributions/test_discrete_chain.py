@@ -102,6 +102,13 @@ def test_bad_input_is_refused_in_one_line():
     psi[2] = -np.inf
     with pytest.raises(ValueError, match="step 2 are NaN or"):
         p.posterior(psi)
+    beyond = DiscreteChain(logits, 2).posterior(psi).known_kl.value  # where it is not looked at
+    np.testing.assert_allclose(beyond, DiscreteChain(logits[:2]).posterior(psi[:2]).known_kl.value)
+    stays = np.where(np.eye(K) == 1, 0.0, -np.inf) + np.zeros((T, 1, 1))
+    stays[0] = 0.0
+    moves = np.where(np.arange(K) == np.arange(T)[:, None] % 2, 0.0, -np.inf)
+    with pytest.raises(ValueError, match="no sequence of states that the chain allows"):
+        DiscreteChain(stays).posterior(moves)
     with pytest.raises(ValueError, match=r"logits of shape \(time, k, k\)"):
         DiscreteChain(logits[0])
     for value in (np.nan, np.inf):

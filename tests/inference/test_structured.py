@@ -345,6 +345,8 @@ def test_bad_input_is_refused_in_one_line():
         prior.posterior(Potential(jnp.zeros((T, D)), J))
     with pytest.raises(ValueError, match=r"step 2 is not finite"):
         prior.posterior(Potential(jnp.zeros((T, D)).at[2].set(jnp.nan), jnp.ones((T, D))))
+    padded = model.joint(theta, given_of(T - 4, T)).prior
+    assert np.isfinite(padded.posterior(Potential(jnp.zeros((T, D)), J)).known_kl.value)
     with pytest.raises(ValueError, match=r"expected a potential with h of shape \(6, 2\)"):
         prior.posterior(Potential(jnp.zeros((T, 3)), jnp.zeros((T, 3))))
     with pytest.raises(TypeError, match="expected a Potential"):

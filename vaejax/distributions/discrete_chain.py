@@ -9,7 +9,7 @@ import numpy as np
 from jax.tree_util import Partial
 from jaxtyping import Array, Float, Int
 
-from vaejax.distributions.discrete_messages import entropies, marginals, smooth
+from vaejax.distributions.discrete_messages import NEVER, entropies, marginals, smooth
 from vaejax.distributions.known_kl import KnownKL
 from vaejax.distributions.markov import Markov
 from vaejax.distributions.state_space import check_length
@@ -74,23 +74,27 @@ class DiscreteChain(Markov):
 
         Raises:
           ValueError: they are of another shape; of known values, NaN or +inf, or -inf for every
-            state of a step.
+            state of a step, or no sequence of states that has a probability.
         """
         counts = jnp.broadcast_to(self._counts(jnp.arange(self.num_steps)), (self.num_steps,))
-        _check_log_likelihoods(log_likelihoods, self.logits.shape[:2])
+        _check_shape(log_likelihoods, self.logits.shape[:2])
         psi = jnp.where(counts[:, None], log_likelihoods, 0.0)
+        what = "DiscreteChain.posterior: the log-likelihoods"
+        _check_logarithms(what, psi, "-inf for every state")
         found = smooth(self.logits, psi, parallel=self.parallel)
         kl = KnownKL(self, jnp.sum(jnp.where(counts, found.kl, 0.0)))
+        log_evidence = jnp.sum(found.marginals * jnp.maximum(psi, NEVER)) - kl.value
+        if not isinstance(log_evidence, jax.core.Tracer) and log_evidence < 0.01 * NEVER:
+            raise ValueError(f"{what} leave no sequence of states that the chain allows")
         return DiscreteChain(found.log_q, self.length, parallel=self.parallel, known_kl=kl)
 
 
-def _check_log_likelihoods(psi: Any, shape: tuple[int, ...]) -> None:
+def _check_shape(psi: Any, shape: tuple[int, ...]) -> None:
     if jnp.shape(psi) != shape:
         raise ValueError(
             "DiscreteChain.posterior: expected log-likelihoods of each state at each step, of "
             f"shape {shape}; got {jnp.shape(psi)}"
         )
-    _check_logarithms("DiscreteChain.posterior: the log-likelihoods", psi, "-inf for every state")
 
 
 def _check_logarithms(what: str, values: Any, impossible: str) -> None:

@@ -12,7 +12,7 @@ from vaejax.distributions.full_gaussian import FullGaussian
 from vaejax.distributions.known_kl import KnownKL
 from vaejax.distributions.linear_messages import Moments, Steps, moments, smooth, trajectory
 from vaejax.distributions.markov import Markov
-from vaejax.distributions.potential import Potential, check_potential
+from vaejax.distributions.potential import Potential, check_potential, check_potential_shape
 from vaejax.distributions.state_space import check_length
 from vaejax.types import Key
 
@@ -119,8 +119,9 @@ class LinearChain(Markov):
         Raises:
           TypeError, ValueError: as `check_potential`.
         """
-        check_potential("LinearChain.posterior", potentials, self.event_shape)
+        check_potential_shape("LinearChain.posterior", potentials, self.event_shape)
         h, J = self._counting(potentials.h), self._counting(potentials.matrix)
+        check_potential("LinearChain.posterior", Potential(h, J), self.event_shape)
         found = smooth(self.steps, h, J, parallel=self.parallel)
         kl = KnownKL(self, jnp.sum(self._counting(found.kl)))
         A, b, G = found.steps

@@ -36,14 +36,9 @@ class Potential(NamedTuple):
         return jnp.sum((self.h - 0.5 * along) * z)
 
 
-def check_potential(function: str, potential: Any, shape: tuple[int, ...]) -> None:
-    """Whether these are potentials of a z of this shape (d,) or (time, d).
-
-    Raises:
-      TypeError: it is no `Potential`.
-      ValueError: h or J is of another shape; of known values, one is not finite, or J not positive
-        semi-definite. The line names the step.
-    """
+def check_potential_shape(function: str, potential: Any, shape: tuple[int, ...]) -> None:
+    """Raises TypeError where it is no `Potential`, ValueError where h or J is of another shape than
+    those of a z of this shape (d,) or (time, d)."""
     if not isinstance(potential, Potential):
         raise TypeError(
             f"{function}: expected a Potential(h, J) of a Gaussian z; got "
@@ -55,6 +50,17 @@ def check_potential(function: str, potential: Any, shape: tuple[int, ...]) -> No
             f"{function}: expected a potential with h of shape {shape} and J of shape {shape}, a "
             f"diagonal, or {(*shape, shape[-1])}; got h {found[0]} and J {found[1]}"
         )
+
+
+def check_potential(function: str, potential: Any, shape: tuple[int, ...]) -> None:
+    """Whether these are potentials of a z of this shape (d,) or (time, d).
+
+    Raises:
+      TypeError: it is no `Potential`.
+      ValueError: h or J is of another shape; of known values, one is not finite, or J not positive
+        semi-definite. The line names the step.
+    """
+    check_potential_shape(function, potential, shape)
     if any(isinstance(leaf, jax.core.Tracer) for leaf in potential):
         return
     h, J = np.atleast_2d(potential.h), np.asarray(potential.matrix)

@@ -15,7 +15,7 @@ from vaejax.distributions.linear_chain import LinearChain, check_linear_steps, g
 from vaejax.distributions.linear_messages import Steps
 from vaejax.distributions.markov import Markov
 from vaejax.distributions.mean_field import Found, Switching, mean_field
-from vaejax.distributions.potential import Potential, check_potential
+from vaejax.distributions.potential import Potential, check_potential, check_potential_shape
 from vaejax.types import Key
 
 
@@ -86,10 +86,12 @@ class SwitchingChain(Markov):
           TypeError, ValueError: as `check_potential`.
         """
         A, b, G = self.steps
-        check_potential("SwitchingChain.posterior", potentials, (b.shape[0], b.shape[2]))
+        shape = b.shape[0], b.shape[2]
+        check_potential_shape("SwitchingChain.posterior", potentials, shape)
         counts = jnp.broadcast_to(self._counts(jnp.arange(self.num_steps)), (self.num_steps,))
         h = jnp.where(counts[:, None], potentials.h, 0.0)
         J = jnp.where(counts[:, None, None], potentials.matrix, 0.0)
+        check_potential("SwitchingChain.posterior", Potential(h, J), shape)
         p = Switching(self.switches.logits, A, b, G, inverse_of_factor(G), counts)
         found = mean_field(p, h, J, parallel=self.switches.parallel)
         return ChainPair(self, found)
