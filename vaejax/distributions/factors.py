@@ -29,14 +29,19 @@ def factor_of(parameters: Parameters) -> Float[Array, "... d d"]:
 
 @highest_precision
 def inverse_of_factor(factor: Float[Array, "... d d"]) -> Float[Array, "... d d"]:
-    """Of a Cholesky factor [[A, 0], [C, B]], by halves: [[A^-1, 0], [-B^-1 C A^-1, B^-1]].
+    """Of a Cholesky factor [[A, 0], [C, B]], by halves: [[A^-1, 0], [-B^-1 C A^-1, B^-1]]; of
+    (I - N) D with d at most 4, D diagonal, where N^4 is 0: D^-1 (I + N) (I + N^2).
 
     Products alone: on a CPU `solve_triangular` of many matrices waits in a thread for its own
     threads, and two of them at once wait for ever (jaxlib 0.10).
     """
-    half = factor.shape[-1] // 2
-    if half == 0:
-        return 1 / factor
+    d = factor.shape[-1]
+    if d <= 4:
+        identity = jnp.eye(d, dtype=factor.dtype)
+        diagonal = jnp.diagonal(factor, axis1=-2, axis2=-1)
+        N = identity - factor / diagonal[..., None, :]
+        return (identity + N) @ (identity + N @ N) / diagonal[..., None]
+    half = d // 2
     A = inverse_of_factor(factor[..., :half, :half])
     B = inverse_of_factor(factor[..., half:, half:])
     C = -B @ factor[..., half:, :half] @ A

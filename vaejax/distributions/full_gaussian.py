@@ -9,7 +9,6 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from vaejax.distributions.diagonal_gaussian import DiagonalGaussian
-from vaejax.distributions.factors import inverse_of_factor
 from vaejax.distributions.precision import highest_precision
 
 _HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
@@ -81,9 +80,8 @@ class FullGaussian(distrax.Distribution):
         """log N(value; mean, L L^T), in nats."""
         standardized = (value - self.loc) * jnp.exp(-self.log_scale)
         leading = standardized.shape[: standardized.ndim - self.loc.ndim]
-        inverse = inverse_of_factor(self._unit_factor)
-        noise = standardized.reshape(-1, self.loc.size) @ inverse.T
-        return self._log_density_of_noise(noise).reshape(leading)
+        noise = _substitute(self._unit_factor, standardized.reshape(-1, self.loc.size).T)
+        return self._log_density_of_noise(noise.T).reshape(leading)
 
     def entropy(self) -> Float[Array, ""]:
         return jnp.sum(self.log_scale + _HALF_LOG_2PI + 0.5)
@@ -101,6 +99,25 @@ class FullGaussian(distrax.Distribution):
             log_ratio = self.log_scale - other_dist.log_scale
             return jnp.sum(0.5 * (second_moment * precision - 1.0) - log_ratio)
         return super().kl_divergence(other_dist, **kwargs)
+
+
+def _substitute(factor: Float[Array, "d d"], b: Float[Array, "d n"]) -> Float[Array, "d n"]:
+    """x of (I + A) x = b, row after row: x_i = b_i - sum_{j < i} A_ij x_j. In place of
+    `solve_triangular`, for the reason that `inverse_of_factor` gives."""
+    size = len(factor)
+    A = factor - jnp.eye(size, dtype=factor.dtype)
+
+    def forward(_, b):
+        return jax.lax.fori_loop(0, size, lambda i, x: x.at[i].add(-A[i] @ x), b)
+
+    def backward(_, b):  # of the transpose, from the last row
+        def row(k, x):
+            i = size - 1 - k
+            return x.at[i].add(-A[:, i] @ x)
+
+        return jax.lax.fori_loop(0, size, row, b)
+
+    return jax.lax.custom_linear_solve(lambda x: factor @ x, b, forward, backward)
 
 
 def as_gaussian(p: object) -> tuple[Float[Array, " d"], Float[Array, "d d"]] | None:
