@@ -109,16 +109,25 @@ def test_its_first_sentences_say_what_was_trained_and_how_it_compares(directory)
 @pytest.mark.skipif(CHROMIUM is None, reason="no chromium: pages are not looked at in a browser")
 @pytest.mark.parametrize("width", [500, 1200])
 def test_nothing_is_wider_than_the_window(page, width, tmp_path):
-    """At 500 pixels, the least that a headless chromium has, the layout is that of a phone."""
-    measure = "document.documentElement.scrollWidth + ' of ' + window.innerWidth"
-    script = f"<script>document.title = 'wide ' + {measure}</script>"
+    """At 500 pixels, the least that a headless chromium has, the layout is that of a phone. A
+    figure that is tapped has its full size, in a box of its own."""
+    script = """<script>onload = () => {
+        const wide = () => document.documentElement.scrollWidth;
+        const scaled = () => [...document.images].filter(i => i.clientWidth < i.naturalWidth);
+        const before = [wide(), scaled().length];
+        document.querySelectorAll("figure summary").forEach(summary => summary.click());
+        document.title = ["seen", ...before, wide(), scaled().length, innerWidth].join(" ");
+    }</script>"""
     looked_at = tmp_path / "page.html"
     looked_at.write_text(page.replace("</body>", f"{script}</body>"))
     options = ["--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path}"]
     command = [CHROMIUM, *options, f"--window-size={width},900", "--dump-dom", str(looked_at)]
     shown = subprocess.run(command, capture_output=True, text=True, timeout=120).stdout
-    found = re.search(r"<title>wide (\d+) of (\d+)</title>", shown)
-    assert found is not None and int(found[1]) <= int(found[2]) <= width
+    found = re.search(r"<title>seen (\d+) (\d+) (\d+) (\d+) (\d+)</title>", shown)
+    assert found is not None
+    fitted, scaled, opened, still_scaled, window = map(int, found.groups())
+    assert max(fitted, opened) <= window <= width
+    assert scaled > 0 and still_scaled == 0
 
 
 def test_its_figures_are_inside_it_and_beside_it(directory, page):
