@@ -110,24 +110,28 @@ def test_its_first_sentences_say_what_was_trained_and_how_it_compares(directory)
 @pytest.mark.parametrize("width", [500, 1200])
 def test_nothing_is_wider_than_the_window(page, width, tmp_path):
     """At 500 pixels, the least that a headless chromium has, the layout is that of a phone. A
-    figure that is tapped has its full size, in a box of its own."""
+    figure that is tapped has its full size, in a box of its own. What a table is of is seen."""
     script = """<script>onload = () => {
         const wide = () => document.documentElement.scrollWidth;
         const scaled = () => [...document.images].filter(i => i.clientWidth < i.naturalWidth);
         const before = [wide(), scaled().length];
+        const named = [...document.querySelectorAll("th:first-child:not(:empty)")];
+        const unseen = named.filter(name => !name.offsetHeight);
         document.querySelectorAll("figure summary").forEach(summary => summary.click());
-        document.title = ["seen", ...before, wide(), scaled().length, innerWidth].join(" ");
+        const found = [...before, wide(), scaled().length, innerWidth];
+        document.title = ["seen", ...found, named.length, unseen.length].join(" ");
     }</script>"""
     looked_at = tmp_path / "page.html"
     looked_at.write_text(page.replace("</body>", f"{script}</body>"))
     options = ["--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path}"]
     command = [CHROMIUM, *options, f"--window-size={width},900", "--dump-dom", str(looked_at)]
     shown = subprocess.run(command, capture_output=True, text=True, timeout=120).stdout
-    found = re.search(r"<title>seen (\d+) (\d+) (\d+) (\d+) (\d+)</title>", shown)
+    found = re.search(r"<title>seen ([\d ]+)</title>", shown)
     assert found is not None
-    fitted, scaled, opened, still_scaled, window = map(int, found.groups())
+    fitted, scaled, opened, still_scaled, window, named, unseen = map(int, found[1].split())
     assert max(fitted, opened) <= window <= width
     assert scaled > 0 and still_scaled == 0
+    assert named > 0 and unseen == 0
 
 
 def test_its_figures_are_inside_it_and_beside_it(directory, page):
