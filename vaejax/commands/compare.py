@@ -9,7 +9,7 @@ from vaejax import report as reports
 from vaejax.arguments import parse, parse_known
 from vaejax.commands.common import locked, use_compilation_cache
 from vaejax.commands.measure import measure_run
-from vaejax.commands.train import finish, set_up
+from vaejax.commands.train import finish, is_evaluated_now, set_up
 from vaejax.errors import UserError
 from vaejax.evaluation import Compare, Run
 from vaejax.evaluation.compared import Compared, by_protocol, compare_models, what_differs
@@ -170,9 +170,9 @@ def _compare(
     tuning: str = "",
     against: str = "",
 ) -> None:
-    """Measure what is not measured, and write and print the comparison."""
+    """Measure what this version has not measured, and write and print the comparison."""
     for run in (run for member in members for run in member.runs):
-        if not run.directory.is_evaluated():
+        if not is_evaluated_now(run):
             with locked([run.directory]):
                 measure_run("evaluate", run, run.config.evaluate)
     if members[0].runs[0].data.is_sequence:

@@ -169,13 +169,18 @@ def finish(setup: Setup) -> int:
     return 0
 
 
-def is_evaluated_with(run: Run, settings: Evaluate) -> bool:
-    """Whether the run's measurements are those that these settings would make now."""
+def is_evaluated_now(run: Run) -> bool:
+    """Whether this version evaluated the run as it is now trained."""
     if not run.directory.is_evaluated():
         return False
-    found = run.directory.read_json("evaluation.json")
-    wanted = json.loads(json.dumps(dataclasses.asdict(settings))), run.step, EVALUATION.version
-    return (found.get("settings"), found.get("step"), found.get("version")) == wanted
+    found = run.evaluation
+    return (found.get("step"), found.get("version")) == (run.step, EVALUATION.version)
+
+
+def is_evaluated_with(run: Run, settings: Evaluate) -> bool:
+    """Whether the run's measurements are those that these settings would make now."""
+    wanted = json.loads(json.dumps(dataclasses.asdict(settings)))
+    return is_evaluated_now(run) and run.evaluation.get("settings") == wanted
 
 
 def _train(setup: Setup) -> int:
