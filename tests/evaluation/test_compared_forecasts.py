@@ -7,7 +7,11 @@ import numpy as np
 import pytest
 
 from vaejax.evaluation.compared import Compared
-from vaejax.evaluation.compared_forecasts import compare_forecasts, forecast_tables
+from vaejax.evaluation.compared_forecasts import (
+    compare_forecasts,
+    forecast_figure,
+    forecast_tables,
+)
 from vaejax.evaluation.forecasts import FORECAST_MEASUREMENT
 from vaejax.run_directory import RunDirectory
 
@@ -51,6 +55,28 @@ def test_the_difference_is_of_the_frames_that_count(tmp_path):
     ] == "yes: b is ahead, of these two trainings" and differences.rows[0][-2].startswith("-0.500")
     assert holds.rows[0][1].startswith("0.500")
     assert [len(row) for row in scores.rows] == [len(scores.header)] * 2
+
+
+def test_lines_are_the_means_of_each_step_and_bands_their_errors(tmp_path):
+    (a, arrays), (b, _) = member(tmp_path, "a"), member(tmp_path, "b", better=0.5)
+    figure, _ = forecast_figure(compare_forecasts([a, b], "a"))
+    scores, inside = figure.axes
+    counts = arrays["counts"]
+    mean = -arrays["log_p"].sum(axis=0) / counts.sum(axis=0)
+    first, second = scores.get_lines()
+    assert first.get_ydata() == pytest.approx(mean)
+    assert second.get_ydata() == pytest.approx(mean - 0.5)
+    assert first.get_linestyle() != second.get_linestyle()  # where they are the same, both are seen
+    spread = [np.std(arrays["log_p"][kept, i], ddof=1) for i, kept in enumerate(counts.T)]
+    ends = scores.collections[0].get_paths()[0].vertices
+    for step, (centre, sd, n) in enumerate(zip(mean, spread, counts.sum(axis=0), strict=True), 1):
+        band = ends[ends[:, 0] == step, 1]
+        assert [band.min(), band.max()] == pytest.approx(
+            [centre - sd / n**0.5, centre + sd / n**0.5]
+        )
+    target, *shares = inside.get_lines()
+    assert list(target.get_ydata()) == [0.9, 0.9]
+    assert [list(line.get_ydata()) for line in shares] == [[0.5] * STEPS] * 2
 
 
 def test_only_what_was_measured_alike_and_to_the_end_is_compared(tmp_path):

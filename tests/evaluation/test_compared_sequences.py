@@ -53,8 +53,10 @@ def test_a_difference_is_paired_over_sequences():
     assert back["mean"] == -found["mean"]
 
 
-def test_what_is_said_goes_by_the_interval():
-    labels = {"a": arrays(), "b": arrays(0.05, noise=0.02, seed=1), "c": arrays(noise=0.1, seed=2)}
+LABELS = {"a": arrays(), "b": arrays(0.05, noise=0.02, seed=1), "c": arrays(noise=0.1, seed=2)}
+
+
+def compared(labels):
     models = [
         {
             "label": label,
@@ -71,7 +73,11 @@ def test_what_is_said_goes_by_the_interval():
         for other in "bc"
     ]
     about = {"title": "t", "evaluated": "", "num_samples": 50, "models": models, "pairs": pairs}
-    about |= {"fairness": [], "forecasts": None}
+    return about | {"fairness": [], "forecasts": None}
+
+
+def test_what_is_said_goes_by_the_interval():
+    about = compared(LABELS)
     section = sequence_comparison_section(about)
     rows = {row[0]: row for row in section.tables[1].rows}
     assert rows["a minus b"][-1] == "yes: a is ahead, of these two trainings" and rows["a minus b"][
@@ -88,3 +94,22 @@ def test_what_is_said_goes_by_the_interval():
     assert "k-hat above 0.7 for 4 of 30" in section.tables[0].rows[1][-1]
     for table in section.tables:
         assert all(len(row) == len(table.header) for row in table.rows)
+
+
+def test_the_figure_marks_what_is_exact_and_what_is_flagged():
+    """Exact ones first, the best on top; a bar is the error that the table has."""
+    about = compared(LABELS)
+    (figure,) = sequence_comparison_section(about).figures
+    drawn, _ = figure.draw()
+    (axes,) = drawn.axes
+    found = {(m["label"], name): m[name] for m in about["models"] for name in ("log_p", "iwae")}
+    order = sorted(found, key=lambda key: (key[1] != "log_p", -found[key]["mean"]))
+    words = {"log_p": "exact", "iwae": "IWAE-50; 4 estimates flagged"}
+    expected = [f"{label}, {words[name]}" for label, name in order]
+    assert [label.get_text() for label in axes.get_yticklabels()] == expected
+    bars = [collection.get_segments()[0][:, 0] for collection in axes.collections]
+    for bar, key in zip(bars, order, strict=True):
+        mean, error = -found[key]["mean"], found[key]["std_error_data"]
+        assert bar == pytest.approx([mean - error, mean + error])
+    colours = [tuple(collection.get_color()[0]) for collection in axes.collections]
+    assert len(set(colours[:3])) == len(set(colours[3:])) == 1 and colours[0] != colours[3]

@@ -6,6 +6,7 @@ import numpy as np
 
 from vaejax.evaluation.compared import Compared
 from vaejax.evaluation.compared_measurements import measured_alike
+from vaejax.evaluation.comparison_figures import Lines, along_figure
 from vaejax.evaluation.forecast_section import INSIDE, SCORES
 from vaejax.evaluation.forecasts import FORECAST_MEASUREMENT
 from vaejax.evaluation.section import Table, with_errors
@@ -16,9 +17,9 @@ _STEPS = (1, 5, 10, 20, 50)
 
 
 def compare_forecasts(members: list[Compared], against: str) -> dict[str, Any] | None:
-    """Of each model its scores at some steps ahead and over all, and their differences from the
-    model `against`, paired over sequences; None where the runs have no forecasts measured
-    alike."""
+    """Of each model its scores at each step ahead and over all, and at some `steps` their
+    differences from the model `against`, paired over sequences; None where the runs have no
+    forecasts measured alike."""
     found = measured_alike(members, FORECAST_MEASUREMENT, "forecasts")
     if found is None:
         return None
@@ -26,10 +27,10 @@ def compare_forecasts(members: list[Compared], against: str) -> dict[str, Any] |
     score = next(name for name in _MODELS_OWN if name in first)
     last = first["counts"].shape[1]
     steps = sorted({step for step in _STEPS if step < last} | {last})
-    counts = _columns(first["counts"], steps)
+    counts = _columns(first["counts"])
 
     def of(label: str, name: str) -> dict[str, list[np.ndarray]]:
-        each = [_columns(run[name], steps) for run in found.arrays[label]]
+        each = [_columns(run[name]) for run in found.arrays[label]]
         return {column: [run[column] for run in each] for column in counts}
 
     def averages(values: dict[str, list[np.ndarray]]) -> dict[str, Any]:
@@ -37,7 +38,8 @@ def compare_forecasts(members: list[Compared], against: str) -> dict[str, Any] |
 
     def difference(one: str, other: str) -> dict[str, Any]:
         a, b = of(one, score), of(other, score)
-        return {column: paired_ratio(a[column], b[column], counts[column]) for column in counts}
+        columns = [*map(str, steps), "all"]
+        return {column: paired_ratio(a[column], b[column], counts[column]) for column in columns}
 
     labels, names = list(found.arrays), [name for name in (score, *INSIDE) if name in first]
     summary = found.summaries[labels[0]][0]
@@ -86,9 +88,37 @@ def forecast_tables(about: dict[str, Any]) -> list[Table]:
     return [*tables, Table(["difference", *columns, "told apart?"], differences)]
 
 
-def _columns(values: np.ndarray, steps: list[int]) -> dict[str, np.ndarray]:
+def forecast_figure(about: dict[str, Any]) -> tuple[Any, str]:
+    """Scores and coverage of each model against steps ahead."""
+    level, score = about["settings"]["level"], about["score"]
+    heading, sign = SCORES[score]
+    panels = [Lines(f"{heading} ({_unit(score)})", _along(about, score, sign))]
+    panels += [
+        Lines(f"share inside {100 * level:g} %: {words}", _along(about, name, 1), level)
+        for name, words in INSIDE.items()
+        if name in about["models"][0]
+    ]
+    return along_figure(panels), (
+        "Forecasts by how many steps ahead; bands of one standard error, over sequences and, where "
+        "there are several, over trainings. Black: what a calibrated model has. The models share "
+        "their sequences: a difference between two is known better than the bands say."
+    )
+
+
+def _along(about: dict[str, Any], name: str, sign: int) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Of each model the means at each step ahead, NaN where nothing counts, and their errors."""
+    found = {}
+    for model in about["models"]:
+        entries = [entry for column, entry in model[name].items() if column != "all"]
+        mean = [np.nan if e["mean"] is None else sign * e["mean"] for e in entries]
+        errors = [(e["std_error_data"] or 0.0, e["std_error_seeds"] or 0.0) for e in entries]
+        found[model["label"]] = np.array(mean), np.hypot(*np.array(errors).T)
+    return found
+
+
+def _columns(values: np.ndarray) -> dict[str, np.ndarray]:
     """Of each sequence, by step ahead, and the sum over all."""
-    return {str(h): values[:, h - 1] for h in steps} | {"all": values.sum(axis=1)}
+    return {str(h): column for h, column in enumerate(values.T, 1)} | {"all": values.sum(axis=1)}
 
 
 def _cell(entry: dict[str, Any], sign: int) -> str:
@@ -100,9 +130,12 @@ def _cell(entry: dict[str, Any], sign: int) -> str:
 def forecast_protocol(about: dict[str, Any]) -> str:
     """What the forecasts' numbers are."""
     settings = about["settings"]
-    unit = "nats a frame" if about["score"] == "log_p" else "a value, in the units of x squared"
     return (
         f"Forecasts: {about['n']} sequences of the {settings['split']} split, {about['start']} "
-        f"frames seen; {settings['num_particles']:,} draws; scores in {unit}; +- is over "
-        "sequences, then over seeds."
+        f"frames seen; {settings['num_particles']:,} draws; scores in {_unit(about['score'])}; "
+        "+- is over sequences, then over seeds."
     )
+
+
+def _unit(score: str) -> str:
+    return "nats a frame" if score == "log_p" else "a value, in the units of x squared"

@@ -8,14 +8,16 @@ from vaejax.errors import UserError
 from vaejax.evaluation.compared import Compared, fairness, training_of
 from vaejax.evaluation.compared_forecasts import (
     compare_forecasts,
+    forecast_figure,
     forecast_protocol,
     forecast_tables,
 )
 from vaejax.evaluation.compared_measurements import Alike, measured_alike
 from vaejax.evaluation.comparison import size_of
+from vaejax.evaluation.comparison_figures import Bar, log_p_figure
 from vaejax.evaluation.evaluation_section import protocol_line
 from vaejax.evaluation.log_likelihood import LOG_LIKELIHOOD_MEASUREMENT
-from vaejax.evaluation.section import Section, Table, format_error, format_rounding
+from vaejax.evaluation.section import Figure, Section, Table, format_error, format_rounding
 from vaejax.evaluation.statistics import paired_ratio, ratio_over_seeds, verdict
 
 _LOG_P = "log_p", "filter", "iwae"  # exact where it is, by particle filters, by q's draws
@@ -163,6 +165,7 @@ def sequence_comparison_section(about: dict[str, Any]) -> Section:
         Table(_DIFFERENCE_HEADER, _differences(about)),
         Table(["model", "KL(q || p)", "+- data", "parameters", "training"], _costs(models)),
     ]
+    figures = [Figure("log_p", lambda: _log_p_figure(about))]
     notes = [
         "All in nats per frame: total nats / total frames. A bound is at least -log p(x) in "
         "expectation: a model that it is looser for looks worse than it is.",
@@ -172,22 +175,49 @@ def sequence_comparison_section(about: dict[str, Any]) -> Section:
     if forecasts:
         tables += forecast_tables(forecasts)
         notes.append(forecast_protocol(forecasts))
+        figures.append(Figure("forecast", lambda: forecast_figure(forecasts)))
     else:
         notes.append(
             "No forecasts: vaejax forecast RUN, with the same settings for each run, adds them."
         )
-    return Section(about["title"], about["evaluated"], tables, notes + about["fairness"], [])
+    return Section(about["title"], about["evaluated"], tables, notes + about["fairness"], figures)
+
+
+def _log_p_figure(about: dict[str, Any]) -> tuple[Any, str]:
+    """What the table of -log p(x) says: of each way to compute it the models, best first."""
+    bars = []
+    for name, words in _names(about).items():
+        models = [m for m in about["models"] if m.get(name, {}).get("mean") is not None]
+        for model in sorted(models, key=lambda model: -model[name]["mean"]):
+            flagged = _flagged(model, name)
+            doubt = f"; {flagged:,} estimates flagged" if flagged else ""
+            bars.append(Bar(f"{model['label']}, {words}{doubt}", model[name], name == "log_p"))
+    return log_p_figure(bars, "nats per frame", "a bound, at least -log p(x) in expectation"), (
+        "-log p(x), in nats per frame. Flagged: estimates of single sequences, of all seeds, that "
+        "are not to be believed. The models share their sequences: a difference between two is "
+        "known better than the bars say; the table above has it."
+    )
+
+
+def _names(about: dict[str, Any]) -> dict[str, str]:
+    return {"log_p": "exact", "filter": "filters", "iwae": f"IWAE-{about['num_samples']}"}
+
+
+def _flagged(model: dict[str, Any], name: str) -> int:
+    """How many estimates of single sequences are doubtful, over all seeds."""
+    if name == "log_p":
+        return 0
+    return sum(model["khat_above_0.7"] if name == "iwae" else model[name]["flagged"])
 
 
 def _log_p_rows(model: dict[str, Any], about: dict[str, Any]) -> list[list[str]]:
     """Exact, by particle filters, and by importance sampling, where there is each."""
     meaning = {"log_p": "exact", "iwae": f"IWAE-{about['num_samples']}, a bound"}
-    doubtful = sum(model["khat_above_0.7"])
-    n = model["iwae"]["n"] * len(model["runs"])
+    doubtful, n = _flagged(model, "iwae"), model["iwae"]["n"] * len(model["runs"])
     if doubtful:
         meaning["iwae"] += f"; k-hat above 0.7 for {doubtful} of {n}: its error is unreliable"
     if "filter" in model:
-        settings, flagged = about["filter_settings"], sum(model["filter"]["flagged"])
+        settings, flagged = about["filter_settings"], _flagged(model, "filter")
         meaning["filter"] = (
             f"{settings['num_filters']} filters of {settings['num_particles']:,} particles, "
             f"{model['filter']['n']} sequences, a bound"
@@ -204,8 +234,7 @@ def _log_p_rows(model: dict[str, Any], about: dict[str, Any]) -> list[list[str]]
 
 
 def _differences(about: dict[str, Any]) -> list[list[str]]:
-    names = {"log_p": "exact", "iwae": f"IWAE-{about['num_samples']}", "filter": "filters"}
-    rows = []
+    names, rows = _names(about), []
     for pair in sorted(about["pairs"], key=lambda pair: -abs(pair["mean"] or 0.0)):
         words = "is ahead" if pair["of"] == "log_p" else "has the better bound"
         rows.append(

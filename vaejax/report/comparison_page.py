@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from vaejax.evaluation import pyplot as plt
+from vaejax.evaluation.comparison_figures import Bar, log_p_figure
 from vaejax.evaluation.section import Figure, format_error, is_binary, is_image, show
 from vaejax.report.comparison import comparison_tables, label_of, log_p_notes, protocol_lines
 from vaejax.report.render import html
@@ -38,37 +39,13 @@ def comparison_page(about: dict[str, Any], pictures: Pictures) -> str:
 
 def _log_p_figure(models: list[dict[str, Any]]):
     bars = [
-        (label_of(model, name), found)
+        Bar(label_of(model, name), found, found["kind"] == "exact")
         for model in models
         for name, generator in model["generators"].items()
         if (found := generator["log_p"])["kind"] != "not defined"
     ]
-    bars.sort(key=lambda bar: -bar[1]["mean"])
-    figure, axes = plt.subplots(figsize=(8, 0.8 + 0.32 * len(bars)))
-    for place, (_, found) in enumerate(bars):
-        colour = "#1f5fa8" if found["kind"] == "exact" else "#d9822b"
-        for name, marker, below in (("data", "o", -0.13), ("seeds", "s", 0.13)):
-            error = found[f"std_error_{name}"]
-            if error is not None:
-                axes.errorbar(
-                    -found["mean"],
-                    place + below,
-                    xerr=error,
-                    fmt=marker,
-                    color=colour,
-                    mfc="white",
-                    ms=5,
-                    capsize=3,
-                )
-    axes.set_yticks(range(len(bars)), [label for label, _ in bars], fontsize=8)
-    axes.invert_yaxis()
-    axes.grid(axis="x", alpha=0.3)
-    axes.set_xlabel(
-        "-log p(x), nats; circles: standard error over examples; squares: over seeds\n"
-        "blue: exact; orange: AIS, an upper bound in expectation",
-        fontsize=8,
-    )
-    return figure, (
+    bars.sort(key=lambda bar: -bar.found["mean"])
+    return log_p_figure(bars, "nats", "AIS, an upper bound in expectation"), (
         "-log p(x) of the models that define it, in nats. The models share their examples: a "
         "difference between two is known better than the bars say; the table above has it."
     )
