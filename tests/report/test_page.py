@@ -24,6 +24,7 @@ from vaejax.evaluation import (
 from vaejax.evaluation.cost import Cost
 from vaejax.evaluation.evaluation_section import evaluation_rows, seeds_table
 from vaejax.evaluation.expected import said_in
+from vaejax.evaluation.runner import read
 from vaejax.inference import amortized, diagonal_gaussian
 from vaejax.networks import MLP
 from vaejax.report import save_figures, sections_of, write_page
@@ -139,6 +140,19 @@ def test_its_figures_are_inside_it_and_beside_it(directory, page):
     assert figures >= {"log_likelihood", "decomposition", "cost", "posterior-test-0", "training"}
     assert page.count("data:image/png;base64") == len(figures)
     assert '"http' not in page  # an address, not a picture's letters
+
+
+@pytest.mark.parametrize(
+    ("names", "panels"), [(("importance",), 1), (("annealed",), 3), (("importance", "annealed"), 4)]
+)
+def test_of_log_p_what_no_estimator_has_is_not_drawn(names, panels, directory):
+    (file,) = directory.file("log_likelihood").glob("*.json")
+    about, arrays = read(directory, f"log_likelihood/{file.name}")
+    summary = {name: about["summary"][name] for name in names}
+    (figure,) = MEASUREMENTS["log-likelihood"].section(about | {"summary": summary}, arrays).figures
+    drawn, _ = figure.draw()
+    assert len(drawn.axes) == panels and all(axes.get_lines() for axes in drawn.axes)
+    plt.close(drawn)
 
 
 def test_nothing_is_drawn_before_a_picture_is_asked_for(directory, monkeypatch):

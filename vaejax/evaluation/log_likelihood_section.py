@@ -148,8 +148,10 @@ def _figure(about: dict[str, Any], found: dict[str, dict[str, np.ndarray]]):
         axes.grid(alpha=0.3)
         if axes.get_legend_handles_labels()[0]:
             axes.legend(fontsize=8)
-    acceptance.set_ylim(0, 1)
-    ess.set_ylim(0, 1)
+        else:  # no estimator has it
+            axes.remove()
+    acceptance.set_ylim(0, 1.02)
+    ess.set_ylim(0, 1.02)
     figure.tight_layout()
     return figure, "Estimates of log p(x), and how they were reached."
 
