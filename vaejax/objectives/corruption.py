@@ -13,11 +13,21 @@ Corrupt = Callable[[Key, Float[Array, "..."]], Float[Array, "..."]]
 
 
 def masking_noise(fraction: float) -> Corrupt:
-    """Each element, independently with probability `fraction`, is set to 0 (Vincent et al. 2010,
-    section 3.3, where their number is fixed).
+    """A corruption that sets each element to 0 with probability `fraction`, independently (Vincent
+    et al. 2010, section 3.3, where their number is fixed).
+
+    Returns:
+      corrupt(key, x), for one example.
 
     Raises:
       ValueError: fraction outside [0, 1].
+
+    Example:
+      >>> import jax, vaejax
+      >>> corrupt = vaejax.objectives.masking_noise(0.25)
+      >>> corrupted = corrupt(jax.random.key(0), jax.numpy.ones(10_000))
+      >>> print(f"{corrupted.mean():.2f}")  # three quarters are kept
+      0.75
     """
     _check(fraction)
 
@@ -28,8 +38,12 @@ def masking_noise(fraction: float) -> Corrupt:
 
 
 def salt_and_pepper(fraction: float) -> Corrupt:
-    """Each element, independently with probability `fraction`, is set to 0 or to 1, half each
-    (Vincent et al. 2010, section 3.3): of a binary element, half of them stay what they are.
+    """A corruption that sets each element to 0 or to 1 with probability `fraction`, half each,
+    independently (Vincent et al. 2010, section 3.3). Of the binary elements that it picks, half
+    stay what they are.
+
+    Returns:
+      corrupt(key, x), for one example.
 
     Raises:
       ValueError: fraction outside [0, 1].
@@ -44,7 +58,10 @@ def salt_and_pepper(fraction: float) -> Corrupt:
 
 
 def gaussian_noise(scale: float) -> Corrupt:
-    """x + scale * N(0, I), in the units of x.
+    """A corruption that adds scale * N(0, I) to x, in the units of x.
+
+    Returns:
+      corrupt(key, x), for one example.
 
     Raises:
       ValueError: scale negative or not finite.

@@ -14,9 +14,15 @@ def denoise(
     joint: Joint,
     corrupted: Observation,
 ) -> Distribution:
-    """p(x | z) at one z ~ q(z | x~): its draw is one of p(x | x~) = E_q[p(x | z)]. Where q is a
-    point mass the two are the same, and the elements of x are independent given x~ if they are
-    given z."""
+    """What the model makes of a corrupted x: p(x | z) at one draw z ~ q(z | x~).
+
+    A draw of what is returned is one of p(x | x~) = E_q[p(x | z)]. Where q is a point mass the two
+    are the same, and the elements of x are independent given x~ if they are given z.
+
+    Args:
+      posterior: x -> q(z | x).
+      corrupted: x~, one example.
+    """
     return joint.likelihood(posterior(corrupted).sample(seed=key))
 
 
@@ -29,13 +35,20 @@ def walkback(
     *,
     most: int,
 ) -> Observation:
-    """What q sees in walkback training (Bengio et al. 2013, algorithm 2): x~ = corrupt(x); then,
-    k times, x' ~ p(x | x~), x~ = corrupt(x'). The target stays x, so the model learns to come
-    back from where its own chain goes. With `most` = 0 it is corrupt(key, x).
+    """The corrupted x that q sees in walkback training (Bengio et al. 2013, algorithm 2).
 
-    P(k) is in proportion to 2^-k, k = 0..most. The paper walks on with probability 1/2 and trains
-    on every x~ on the way: round k is reached by 2^-k of the walks, so over all x the pairs
-    (x, x~) are the same mixture, here one a step. No gradient passes through the walk.
+    x~ = corrupt(x); then, k times, x' ~ p(x | x~), x~ = corrupt(x'). The target stays x, so the
+    model learns to come back from where its own chain goes. P(k) is in proportion to 2^-k, k =
+    0..most. With `most` = 0 it is corrupt(key, x).
+
+    The paper walks on with probability 1/2 and trains on every x~ on the way: round k is reached by
+    2^-k of the walks, so over all x the pairs (x, x~) are the same mixture, here one a step. No
+    gradient passes through the walk.
+
+    Args:
+      posterior: x -> q(z | x).
+      corrupt: (key, x) -> x~, for one example.
+      most: the largest number of rounds.
     """
     if most == 0:
         return corrupt(key, x)

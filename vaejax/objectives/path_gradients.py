@@ -12,11 +12,28 @@ from vaejax.types import Distribution, Joint, Key, Latent, Observation
 
 
 def sticking_the_landing(key: Key, q: Distribution, joint: Joint, x: Observation) -> Terms:
-    """log p(x, z) - log q(z | x), z ~ q, with the parameters of log q held fixed (Roeder et al.
-    2017): unbiased for the gradient of the ELBO, without variance for q where q = p(z | x).
+    """The ELBO, with a gradient for q that has no variance where q is p(z | x) (Roeder et al.
+    2017):
+
+    log p(x, z) - log q(z | x), z ~ q, in nats, with the parameters of log q held fixed. The
+    gradient is unbiased for that of the ELBO.
+
+    Metrics: `reconstruction`, log p(x | z), and `kl`, log q(z | x) - log p(z).
 
     Raises:
       TypeError: q is a point mass, or keeps its parameters where they cannot be held fixed.
+
+    Example:
+      At the exact posterior every draw has a gradient of 0.
+
+      >>> import jax, vaejax
+      >>> from vaejax.distributions import DiagonalGaussian
+      >>> joint = vaejax.Joint(DiagonalGaussian(0.0, 0.0), lambda z: DiagonalGaussian(z, 0.0 * z))
+      >>> def value(mean):  # q = N(mean, 1 / 2), and p(z | x = 1) = N(1 / 2, 1 / 2)
+      ...     q = DiagonalGaussian(mean, jax.numpy.log(0.5) / 2)
+      ...     return vaejax.objectives.sticking_the_landing(jax.random.key(0), q, joint, 1.0).value
+      >>> bool(abs(jax.grad(value)(0.5)) < 1e-5)
+      True
     """
     z = q.sample(seed=key)
     reconstruction = joint.likelihood(z).log_prob(x)
@@ -27,11 +44,16 @@ def sticking_the_landing(key: Key, q: Distribution, joint: Joint, x: Observation
 def doubly_reparameterized(
     key: Key, q: Distribution, joint: Joint, x: Observation, *, num_samples: int
 ) -> Terms:
-    """DReG (Tucker et al. 2019): the bound of `iwae`, unbiased for its gradient. With normalized
-    weights v_k = w_k / sum_j w_j, w = p(x, z) / q(z | x),
+    """The bound of `iwae`, with DReG's gradient (Tucker et al. 2019), unbiased for that of the
+    bound.
+
+    With normalized weights v_k = w_k / sum_j w_j, w = p(x, z) / q(z | x), the gradient is
 
       for q: sum_k v_k^2 (d log w_k / d z_k) (d z_k / d lambda)   (eq. 8)
       for p: sum_k v_k d log w_k / d theta, as in `iwae`.
+
+    Args:
+      num_samples: K.
 
     Metrics: `reconstruction` and `kl`, means over the draws; they have no gradient.
 

@@ -17,13 +17,16 @@ def regularized_reconstruction(
     code_penalty: float,
     gradient_penalty: float,
 ) -> Terms:
-    """log p(x | z) - code_penalty / 2 ||z||^2 - gradient_penalty ||d E[x | z] / dz||_F^2, z ~ q, a
-    point mass (Ghosh et al. 2020, eqs. 6 to 8, with -log p(x | z) for the squared error).
+    """The objective of a regularized autoencoder (Ghosh et al. 2020, eqs. 6 to 8, with -log p(x |
+    z) for the squared error):
+
+    log p(x | z) - code_penalty / 2 ||z||^2 - gradient_penalty ||d E[x | z] / dz||_F^2, z ~ q, a
+    point mass. It is no bound on log p(x): the prior does not enter.
 
     The Frobenius norm of the Jacobian J is estimated without bias by ||J v||^2, v uniform on
     {-1, 1}^d: E[v v'] = I, and J v costs one forward derivative. A penalty of 0 costs nothing.
-    Not a bound on log p(x): the prior does not enter. Metrics: `reconstruction`, log p(x | z), and
-    `code_penalty`.
+
+    Metrics: `reconstruction`, log p(x | z) in nats, and `code_penalty`.
 
     Raises:
       ValueError: a penalty is negative.

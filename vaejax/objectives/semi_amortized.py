@@ -22,11 +22,15 @@ def refine(
     learning_rate: float,
     through: bool,
 ) -> Variational:
-    """lambda <- lambda + learning_rate * grad ELBO(lambda), `num_steps` times, a new draw of z
-    each (Kim et al. 2018, algorithm 1, without momentum and clipping).
+    """lambda for one x after a few steps of gradient ascent on its ELBO (Kim et al. 2018, algorithm
+    1, without momentum and clipping):
 
-    `through=True` differentiates through the steps, with respect to lambda and to the parameters
-    of `joint`; with `through=False` the refined lambda is a constant.
+    lambda <- lambda + learning_rate * grad ELBO(lambda), `num_steps` times, a new draw of z each.
+
+    Args:
+      variational: lambda, where the steps start: an encoder's prediction.
+      through: whether to differentiate through the steps, with respect to lambda and to the
+        parameters of `joint`. If not, the refined lambda is a constant.
 
     Raises:
       TypeError: `through` of a mixture, whose samples have first derivatives only.
@@ -60,11 +64,16 @@ def semi_amortized(
     learning_rate: float,
     through: bool,
 ) -> Terms:
-    """The ELBO at the refined lambda, of an encoder's `variational` for this x.
+    """The ELBO at an encoder's lambda that `refine` has improved for this x, in nats.
 
-    `through=True`: p and the encoder get its gradient (Kim et al. 2018). `through=False`: p gets
-    its gradient with the refined lambda held constant, the encoder the gradient of the ELBO at its
-    own lambda with p held constant (Krishnan et al. 2018).
+    Args:
+      variational: the encoder's lambda for this x.
+      through: with True, p and the encoder get the gradient of this ELBO (Kim et al. 2018). With
+        False, p gets its gradient with the refined lambda held constant, the encoder the gradient
+        of the ELBO at its own lambda with p held constant (Krishnan et al. 2018).
+
+    Raises:
+      TypeError: `through` of a mixture, as `refine`.
     """
     refine_key, key = jax.random.split(key)
     refined = refine(

@@ -6,7 +6,7 @@ from jaxtyping import Array, Float
 
 
 class Terms(NamedTuple):
-    """Of one example, in nats.
+    """What an objective returns for one example, in nats.
 
     Attributes:
       value: what is maximized.
