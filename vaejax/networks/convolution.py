@@ -70,10 +70,18 @@ def _sizes(size: tuple[int, int], count: int) -> list[tuple[int, int]]:
 
 
 class ConvEncoder(nn.Module):
-    """x -> convolutions of stride 2 to `channels`, then what `MLP` does with `hidden`.
+    """A convolutional network for one image: convolutions of stride 2, then hidden layers as of an
+    `MLP`.
 
-    `axes` are those of height and width in x; the others are its channels. No pooling, and no
-    statistics of a batch. `input_shift` and `input_scale` standardize x first.
+    No pooling, and no statistics of a batch.
+
+    Attributes:
+      hidden: units of each hidden layer after the convolutions.
+      output_shape: shape of what comes out.
+      activation: applied after each layer but the last.
+      channels: channels of each convolution; each halves height and width.
+      axes: those of height and width in x; the others are its channels.
+      input_shift, input_scale: standardize x first: (x - shift) / scale.
     """
 
     hidden: tuple[int, ...]
@@ -97,11 +105,18 @@ class ConvEncoder(nn.Module):
 
 
 class ConvDecoder(nn.Module):
-    """z -> what `MLP` does with `hidden`, then transposed convolutions of stride 2 from `channels`,
-    the mirror of `ConvEncoder`: where a size is odd, the last row or column is cut off.
+    """A convolutional network from z to one image, the mirror of `ConvEncoder`: hidden layers as of
+    an `MLP`, then transposed convolutions of stride 2. Where a size is odd, the last row or column
+    is cut off.
 
-    `axes` are those of height and width in `output_shape`. `output_bias` starts the last bias,
-    which each output has for itself: at the data's mean logit, for example.
+    Attributes:
+      hidden: units of each hidden layer before the convolutions.
+      output_shape: shape of what comes out.
+      activation: applied after each layer but the last.
+      output_bias: where the last bias starts, which each output has for itself: at the data's mean
+        logit, for example.
+      channels: channels before each transposed convolution; each doubles height and width.
+      axes: those of height and width in `output_shape`.
     """
 
     hidden: tuple[int, ...]

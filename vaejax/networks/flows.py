@@ -21,8 +21,13 @@ _zeros = jax.nn.initializers.zeros
 
 
 class FlowNetworks(NamedTuple):
-    """key -> parameters, with f the identity: at N(0, I); parameters -> the flow. The parameters
-    are `mean`, `log_scale` and the weights of the networks in f."""
+    """A normalizing flow and the networks in it, as functions of their parameters.
+
+    Attributes:
+      init: key -> parameters, with f the identity: at N(0, I). They are `mean`, `log_scale` and the
+        weights of the networks in f.
+      distribution: parameters -> the `Flow`.
+    """
 
     init: Callable[[Key], dict[str, Any]]
     distribution: Callable[[dict[str, Any]], Flow]
@@ -31,24 +36,42 @@ class FlowNetworks(NamedTuple):
 def affine_coupling_flow(
     shape: tuple[int, ...], *, num_layers: int, hidden: tuple[int, ...]
 ) -> FlowNetworks:
-    """Real NVP (Dinh et al. 2017): each layer shifts and scales one half of the elements by a
-    function of the other half, the two halves in turn."""
+    """Real NVP (Dinh et al. 2017): a flow whose layers each shift and scale one half of the
+    elements by a function of the other half, the two halves in turn.
+
+    Args:
+      shape: of z.
+      hidden: units of each hidden layer of each layer's network.
+    """
     return _coupling(shape, affine_coupling_layer, num_layers, hidden, 2)
 
 
 def spline_coupling_flow(
     shape: tuple[int, ...], *, num_layers: int, hidden: tuple[int, ...], num_bins: int
 ) -> FlowNetworks:
-    """Neural spline flow (Durkan et al. 2019): each layer takes one half of the elements through
-    monotone rational-quadratic splines, which the other half chooses, the two halves in turn."""
+    """Neural spline flow (Durkan et al. 2019): a flow whose layers each take one half of the
+    elements through monotone rational-quadratic splines, which the other half chooses, the two
+    halves in turn.
+
+    Args:
+      shape: of z.
+      hidden: units of each hidden layer of each layer's network.
+      num_bins: pieces of each spline.
+    """
     return _coupling(shape, spline_coupling_layer, num_layers, hidden, 3 * num_bins + 1)
 
 
 def inverse_autoregressive_flow(
     shape: tuple[int, ...], *, num_layers: int, hidden: tuple[int, ...]
 ) -> FlowNetworks:
-    """IAF (Kingma et al. 2016): each layer shifts and scales each element by a function of those
-    before it, in the order that they lie and its reverse in turn."""
+    """Inverse autoregressive flow (IAF, Kingma et al. 2016): a flow whose layers each shift and
+    scale each element by a function of those before it, in the order that they lie and its reverse
+    in turn.
+
+    Args:
+      shape: of z.
+      hidden: units of each hidden layer of each layer's network.
+    """
     size = math.prod(shape)
     forwards = tuple(range(size))
     networks = [

@@ -7,7 +7,12 @@ from jaxtyping import Array, Float, Int
 
 
 class OneHot(nn.Module):
-    """A network of categories, each as zeros and a one."""
+    """A network whose input is categories, each turned into zeros and a one.
+
+    Attributes:
+      network: what takes the zeros and ones, with the categories along a new last axis.
+      num_categories: how many there are.
+    """
 
     network: nn.Module
     num_categories: int
@@ -17,8 +22,12 @@ class OneHot(nn.Module):
 
 
 class ConstantScale(nn.Module):
-    """(a network's output, a learned log scale that is the same for every input), stacked: for a
-    likelihood of location and log scale."""
+    """A network's output and a learned log scale that is the same for every input, stacked: for a
+    likelihood of location and log scale.
+
+    Attributes:
+      network: what gives the location.
+    """
 
     network: nn.Module
 

@@ -12,7 +12,12 @@ from jaxtyping import Array, Bool, Float, Int
 
 
 class Masks(NamedTuple):
-    """The orders and hidden degrees of several masked networks with the same parameters."""
+    """The orders and hidden degrees of several masked networks that share their parameters.
+
+    Attributes:
+      orders: each member's order of the d inputs, first to last.
+      degrees: of each hidden layer, each member's degrees of its units, in 0..d - 2.
+    """
 
     orders: Int[np.ndarray, "members d"]
     degrees: tuple[Int[np.ndarray, "members units"], ...]  # one a hidden layer, each in 0..d - 2
@@ -21,13 +26,17 @@ class Masks(NamedTuple):
 def draw_masks(
     seed: int, size: int, hidden: tuple[int, ...], *, num_orders: int = 1, num_masks: int = 1
 ) -> Masks:
-    """`num_orders` orders of `size` elements, each with `num_masks` sets of hidden degrees: the
-    members of an ensemble (MADE, Germain et al. 2015, section 4.2).
+    """Masks for the members of an ensemble: `num_orders` orders of the inputs, each with
+    `num_masks` sets of hidden degrees (MADE, Germain et al. 2015, section 4.2).
 
-    The first order is as the elements lie, the others are drawn uniformly; the first degrees are
+    The first order is as the elements lie, the others are drawn uniformly. The first degrees are
     spread evenly, the others drawn uniformly from the smallest of the layer before to d - 2 (their
     section 4.2), so that no unit is cut off from its inputs. They are part of the architecture,
     so `seed` is not that of a run.
+
+    Args:
+      size: d, the number of inputs.
+      hidden: units of each hidden layer.
 
     Raises:
       ValueError: a count below 1.
@@ -73,18 +82,40 @@ class _MaskedDense(nn.Module):
 
 
 class MaskedMLP(nn.Module):
-    """x -> y with y[i], of shape `output_shape[1:]`, a function of the x[j] before x[i] alone.
+    """A multilayer perceptron whose output i depends only on the inputs before x[i] (MADE, Germain
+    et al. 2015).
 
-    MADE (Germain et al. 2015). x has d = `output_shape[0]` elements, in any shape. `order` lists
-    them first to last, by default as they lie: y[order[k]] depends on x[order[:k]]. A hidden unit
-    of degree m sees the first m + 1 of them; degrees are spread evenly over 0..d - 2, so that with
-    d - 1 units or more in each layer y[i] sees every x before it. With a `context` c, which every
-    y[i] sees, each layer adds V c, with V from `context_kernel_init`.
+    y[order[k]] is a function of x[order[:k]]. A hidden unit of degree m sees the first m + 1 of
+    them; degrees are spread evenly over 0..d - 2, so that with d - 1 units or more in each layer
+    y[i] sees every x before it. A call may give a `context` c, which every y[i] sees: each layer
+    then adds V c. It may give an `order` and `degrees` of its own, even traced: then the same
+    parameters serve many masks (`draw_masks`).
 
-    `direct` adds A x with A masked alike, from 0 (their section 4.4): a logistic regression on
-    all that precede. `output_bias` starts the last bias elsewhere: at the data's mean logit.
-    A call may give an `order` and `degrees` of its own, even traced: then the same parameters
-    serve many masks (`draw_masks`).
+    Attributes:
+      hidden: units of each hidden layer.
+      output_shape: (d, ...), with d the number of elements of x, which may have any shape; y[i] has
+        shape `output_shape[1:]`.
+      order: the elements of x, first to last; as they lie, unless given.
+      activation: applied after each layer but the last.
+      output_kernel_init: of the last layer's weights.
+      context_kernel_init: of each V.
+      direct: whether to add A x with A masked alike, which starts at 0 (their section 4.4): a
+        logistic regression on all that precede.
+      output_bias: where the last bias starts: at the data's mean logit, for example.
+
+    Raises:
+      ValueError: x has not d elements, or `order` is no permutation; at the first call.
+
+    Example:
+      The derivatives of y by x are below the diagonal.
+
+      >>> import jax, vaejax
+      >>> network = vaejax.networks.MaskedMLP(hidden=(8,), output_shape=(3,))
+      >>> x = jax.numpy.ones(3)
+      >>> parameters = network.init(jax.random.key(0), x)
+      >>> jacobian = jax.jacobian(lambda x: network.apply(parameters, x))(x)
+      >>> (jacobian != 0).astype(int).tolist()
+      [[0, 0, 0], [1, 0, 0], [1, 1, 0]]
     """
 
     hidden: tuple[int, ...]

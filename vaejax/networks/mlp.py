@@ -10,12 +10,29 @@ from jaxtyping import Array, Float
 
 
 class MLP(nn.Module):
-    """x -> W_L f(... f(W_1 x + b_1) ...) + b_L, with Glorot-uniform weights, zero biases.
+    """A multilayer perceptron for one example, from an array of any shape to one of any shape:
 
-    `output_bias` starts the last bias elsewhere: at the data's mean logit, for a decoder
-    (Burda et al. 2016, in the authors' code). `input_shift` and `input_scale` standardize x first.
-    `output_kernel_init` starts W_L elsewhere: at zero, for a flow that starts at the identity.
-    `dense` makes each layer: `SpectralDense` for W / sigma(W) in place of W.
+    x -> W_L f(... f(W_1 x + b_1) ...) + b_L, with Glorot-uniform weights, zero biases.
+
+    Attributes:
+      hidden: units of each hidden layer.
+      output_shape: shape of what comes out.
+      activation: f.
+      output_bias: where b_L starts: at the data's mean logit, for a decoder (Burda et al. 2016, in
+        the authors' code).
+      input_shift, input_scale: standardize x first: (x - shift) / scale.
+      output_kernel_init: where W_L starts: at zero, for a flow that starts at the identity.
+      dense: makes each layer: `SpectralDense` for W / sigma(W) in place of W.
+
+    Example:
+      >>> import jax, vaejax
+      >>> decoder = vaejax.networks.MLP(hidden=(16,), output_shape=(8, 8))
+      >>> z = jax.numpy.zeros(2)
+      >>> parameters = decoder.init(jax.random.key(0), z)
+      >>> decoder.apply(parameters, z).shape
+      (8, 8)
+      >>> sum(leaf.size for leaf in jax.tree.leaves(parameters))  # 16 (2 + 1) + 64 (16 + 1)
+      1136
     """
 
     hidden: tuple[int, ...]

@@ -7,13 +7,17 @@ from jaxtyping import Array, Bool, Float
 
 
 class GRU(nn.Module):
-    """Gated recurrent units (Cho et al. 2014), over the steps that exist:
+    """A layer of gated recurrent units (Cho et al. 2014) over the steps of a sequence that exist:
 
     r, u = sigmoid(W x_t + R h + b), c = tanh(W_c x_t + b_c + r * (R_c h)),
     h_t = (1 - u) * c + u * h.
 
     h is h_{t-1}, or h_{t+1} for `backwards`; 0 before the first step. Steps that do not exist leave
     it as it is, so that padding changes nothing. The products W x_t are made for all t at once.
+
+    Attributes:
+      hidden: numbers in h.
+      backwards: whether it goes from the last step to the first.
     """
 
     hidden: int

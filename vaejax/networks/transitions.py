@@ -25,7 +25,11 @@ def _near_identity(key, shape, dtype=jnp.float32):
 
 
 class LinearTransition(nn.Module):
-    """N(W [z, u] + b, diag(s)^2), s the same for every z. W starts at the identity."""
+    """A linear transition: the mean and log scale of N(W [z, u] + b, diag(s)^2), s the same for
+    every z.
+
+    W starts at the identity. Called as (z, u) -> (mean, log scale), each of z's shape.
+    """
 
     @nn.compact
     def __call__(self, z: Float[Array, "... d"], u: Float[Array, "... a"]):
@@ -36,7 +40,15 @@ class LinearTransition(nn.Module):
 
 
 class MLPTransition(nn.Module):
-    """N(z + f(z, u), softplus(g(z, u))^2), f and g with one hidden layer in common."""
+    """A transition by a network: the mean and log scale of N(z + f(z, u), diag(softplus(g(z,
+    u)))^2).
+
+    f and g have one hidden layer in common. Called as (z, u) -> (mean, log scale), each of z's
+    shape.
+
+    Attributes:
+      hidden: units of that layer.
+    """
 
     hidden: int
 
@@ -48,10 +60,16 @@ class MLPTransition(nn.Module):
 
 
 class GatedTransition(nn.Module):
-    """The deep Markov model's (Krishnan et al. 2017, sec. 5): with y = [z, u],
+    """The gated transition of the deep Markov model (Krishnan et al. 2017, sec. 5): with y = [z,
+    u],
 
     g = sigmoid(MLP(y)), h = MLP(y), mean = (1 - g) * (W y + b) + g * h,
     scale = softplus(V relu(h) + c). W starts at the identity.
+
+    Called as (z, u) -> (mean, log scale), each of z's shape.
+
+    Attributes:
+      hidden: units of each MLP's hidden layer.
     """
 
     hidden: int
@@ -67,13 +85,17 @@ class GatedTransition(nn.Module):
 
 
 class Combiner(nn.Module):
-    """What x says of z_t, and z_{t-1}, as the mean and log scale of q(z_t | z_{t-1}, x) (Krishnan
-    et al. 2017, eqs. 11 and 12):
+    """What x says of z_t, and z_{t-1}, made into the mean and log scale of q(z_t | z_{t-1}, x)
+    (Krishnan et al. 2017, eqs. 11 and 12):
 
     h = (tanh(W z_{t-1} + b) + sum of the summaries) / (1 + their number),
     mean = V h + c, scale = softplus(U h + d).
 
-    Without `state` z_{t-1} is left out: q is then independent from step to step.
+    Called as (z_{t-1}, summaries of shape (k, hidden)) -> (mean, log scale).
+
+    Attributes:
+      latent_dim: numbers in z_t.
+      state: whether z_{t-1} enters. Without it q is independent from step to step.
     """
 
     latent_dim: int
