@@ -13,14 +13,28 @@ from vaejax.types import Distribution, GenerativeModel, Joint
 def autoregressive_decoder(
     prior: Distribution, network: Any, observation_shape: tuple[int, ...]
 ) -> GenerativeModel:
-    """Binary x. A decoder that needs no z to model x is where the posterior collapses
-    (Bowman et al. 2016; Chen et al. 2017).
+    """A model of binary x whose decoder is autoregressive: p(x, z) = p(z) prod_i p(x_i | x_<i, z).
+
+    A decoder that needs no z to model x is where the posterior collapses (Bowman et al. 2016; Chen
+    et al. 2017).
 
     Args:
       prior: p(z).
       network: `init(key, x, z) -> theta` and `apply(theta, x, z) -> logits`, the i-th of them a
         function of x_<i and of z: `networks.MaskedMLP` with z as its context.
       observation_shape: shape of one x.
+
+    Example:
+      Given z, the probabilities of all x sum to 1.
+
+      >>> import jax, vaejax
+      >>> prior = vaejax.distributions.standard_normal(2)
+      >>> network = vaejax.networks.MaskedMLP((8,), (2,))
+      >>> model = vaejax.generative.autoregressive_decoder(prior, network, (2,))
+      >>> p = model.joint(model.init(jax.random.key(0))).likelihood(jax.numpy.ones(2))
+      >>> xs = jax.numpy.array([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
+      >>> print(f"{jax.numpy.exp(p.log_prob(xs)).sum():.4f}")
+      1.0000
     """
 
     def init(key):

@@ -28,12 +28,11 @@ def forecast(
     num_particles: int,
     length: Any = None,
 ) -> tuple[Latent, Observation]:
-    """(z, x) at the steps that follow, t = T, ..., T + num_steps - 1: draws from p(z, x | x_0..
-    x_{T-1}), along the first axis, then time.
+    """Draws of what follows a sequence under a state-space model, by a particle filter.
 
-    A particle filter follows x to its end; its particles, drawn anew by their weights and in random
-    order, then move by the model's transitions. So the draws are right in the limit of many
-    particles. Those that share an ancestor are not independent.
+    The filter follows x to its end. Its particles, drawn anew by their weights and in random order,
+    then move by the model's transitions. So the draws are right in the limit of many particles.
+    Those that share an ancestor are not independent.
 
     Args:
       model: parameters and conditions bound, the actions of the steps to come among them: those
@@ -41,14 +40,36 @@ def forecast(
       x: the T frames that are seen, time first. Missing ones are integrated over.
       q: a `Markov` whose steps move the filter's particles, made of these frames alone; the model's
         own transitions unless given.
+      num_steps: how many steps to draw.
       num_particles: and as many draws.
       length: T, where x is padded; may be traced.
+
+    Returns:
+      (z, x) at the steps t = T, ..., T + num_steps - 1, from p(z, x | x_0..x_{T-1}): draws along
+        the
+      first axis, then time.
 
     Raises:
       TypeError: q is no `Markov` chain.
       ValueError: num_steps or num_particles below 1; a length beyond x; fewer steps in the model's
         conditions than T + num_steps, where T is known; x or q of other shapes than the model's, or
         outside the support of p(x_t | z_t).
+
+    Example:
+      Of a random walk seen without noise to speak of, the mean stays and the variance grows by 1 a
+        step.
+
+      >>> import jax, vaejax
+      >>> from vaejax.distributions import DiagonalGaussian
+      >>> model = vaejax.generative.StateSpace(
+      ...     DiagonalGaussian(0.0, 0.0),
+      ...     lambda t, z: DiagonalGaussian(z, 0.0 * z),
+      ...     lambda t, z: DiagonalGaussian(z, 0.0 * z - 3.0),
+      ... )
+      >>> key, x = jax.random.key(0), jax.numpy.array([0.5, 1.0])
+      >>> z, _ = vaejax.generative.forecast(key, model, x, num_steps=4, num_particles=5000)
+      >>> bool(abs(z[:, 3].mean() - 1.0) < 0.2), bool(abs(z[:, 3].var() - 4.0) < 0.5)
+      (True, True)
     """
     for name, value in (("num_steps", num_steps), ("num_particles", num_particles)):
         if not isinstance(value, int | np.integer) or value < 1:

@@ -15,12 +15,25 @@ from vaejax.types import Distribution, GenerativeModel, Joint
 def latent_variable_model(
     prior: Distribution | Prior, network: Any, likelihood: Callable[[Any], Distribution]
 ) -> GenerativeModel:
-    """p(x | z) = likelihood(network(z)).
+    """A model p(x, z) = p(z) p(x | z) with a network as its decoder: p(x | z) =
+    likelihood(network(z)).
 
     Args:
       prior: p(z), or a `Prior` with parameters.
       network: anything with `init(key, z) -> theta` and `apply(theta, z) -> outputs`.
       likelihood: outputs -> p(x | z), `distributions.Bernoulli` for example.
+
+    Example:
+      >>> import jax, vaejax
+      >>> model = vaejax.generative.latent_variable_model(
+      ...     vaejax.distributions.standard_normal(2),
+      ...     vaejax.networks.MLP((16,), (8, 8)),
+      ...     vaejax.distributions.Bernoulli,
+      ... )
+      >>> joint = model.joint(model.init(jax.random.key(0)))
+      >>> z, x = joint.sample(jax.random.key(1))
+      >>> z.shape, x.shape
+      ((2,), (8, 8))
     """
     prior = prior if isinstance(prior, Prior) else fixed_prior(prior)
 

@@ -14,20 +14,38 @@ from vaejax.types import Distribution, Key, Parameters
 
 
 class Prior(NamedTuple):
-    """Parameters -> p(z): the part of theta that is the prior's."""
+    """A prior with parameters: the part of theta that is p(z)'s.
+
+    Attributes:
+      init: key -> the parameters.
+      distribution: parameters -> p(z).
+    """
 
     init: Callable[[Key], Parameters]
     distribution: Callable[[Parameters], Distribution]
 
 
 def fixed_prior(p: Distribution) -> Prior:
-    """p(z) without parameters."""
+    """A prior p(z) without parameters, as a `Prior`."""
     return Prior(lambda key: (), lambda parameters: p)
 
 
 def mixture_prior(*shape: int, num_components: int) -> Prior:
-    """sum_k w_k N(m_k, diag(s_k)^2), all learned; it starts with equal weights, means drawn from
-    N(0, I) and scales of 1."""
+    """A mixture of diagonal Gaussians with learned parameters: sum_k w_k N(m_k, diag(s_k)^2).
+
+    It starts with equal weights, means drawn from N(0, I) and scales of 1.
+
+    Args:
+      *shape: of z.
+
+    Example:
+      >>> import jax, vaejax
+      >>> prior = vaejax.generative.mixture_prior(2, num_components=3)
+      >>> parameters = prior.init(jax.random.key(0))
+      >>> p = prior.distribution(parameters)  # at first the mean of z is that of the 3 means
+      >>> bool(jax.numpy.allclose(p.mean(), parameters["means"].mean(axis=0)))
+      True
+    """
 
     def init(key):
         means = jax.random.normal(key, (num_components, *shape))
@@ -41,7 +59,23 @@ def mixture_prior(*shape: int, num_components: int) -> Prior:
 
 
 def flow_prior(*shape: int, num_layers: int, hidden: tuple[int, ...]) -> Prior:
-    """Affine coupling layers on N(0, I) (Dinh et al. 2017); it starts at N(0, I)."""
+    """A normalizing flow as the prior: affine coupling layers on N(0, I) (Dinh et al. 2017),
+    learned.
+
+    It starts at N(0, I).
+
+    Args:
+      *shape: of z.
+      hidden: units of each hidden layer of each layer's network.
+
+    Example:
+      >>> import jax, vaejax
+      >>> prior = vaejax.generative.flow_prior(2, num_layers=2, hidden=(8,))
+      >>> p, z = prior.distribution(prior.init(jax.random.key(0))), jax.numpy.ones(2)
+      >>> normal = vaejax.distributions.standard_normal(2)
+      >>> bool(jax.numpy.allclose(p.log_prob(z), normal.log_prob(z)))
+      True
+    """
     return Prior(*affine_coupling_flow(shape, num_layers=num_layers, hidden=hidden))
 
 
@@ -54,13 +88,16 @@ def vamp_prior(
     lowest: float = -jnp.inf,
     highest: float = jnp.inf,
 ) -> Prior:
-    """1/K sum_k q(z | u_k), q the model's own encoder and u_k learned pseudo-inputs (Tomczak &
-    Welling 2018). The encoder's parameters are the prior's: the posterior that goes with it is
+    """The VampPrior (Tomczak & Welling 2018): 1/K sum_k q(z | u_k), q the model's own encoder and
+    u_k learned pseudo-inputs.
+
+    The encoder's parameters are the prior's: the posterior that goes with it is
     `inference.posterior_of_prior`, which has none of its own.
 
     Args:
       network: the encoder, x -> mean and log scale of z end to end: `init(key, x)`, `apply`.
       mean, scale: of x, where the pseudo-inputs start: at mean + scale * N(0, I).
+      num_components: K.
       lowest, highest: of x; the pseudo-inputs stay between them.
     """
 

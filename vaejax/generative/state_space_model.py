@@ -21,10 +21,14 @@ def state_space_model(
     *,
     num_actions: int = 0,
 ) -> GenerativeModel:
-    """p(z_0) = N(m, diag(s)^2), m and s learned, p(z_t | z_{t-1}, u_t) = N(transition(z_{t-1},
-    u_t)), p(x_t | z_t) = likelihood(emission(z_t)). What is given is a `Conditions`.
+    """A deep state-space model: networks for the transition and the emission (Krishnan et al.
+    2015).
+
+    p(z_0) = N(m, diag(s)^2), m and s learned, p(z_t | z_{t-1}, u_t) = N(transition(z_{t-1}, u_t)),
+    p(x_t | z_t) = likelihood(emission(z_t)). What is given is a `Conditions`.
 
     Args:
+      latent_dim: numbers in z_t.
       transition: anything with `init(key, z, u) -> theta` and `apply(theta, z, u) -> (mean, log
         scale)`: `networks.GatedTransition` for example.
       emission: anything with `init(key, z)` and `apply(theta, z) -> outputs`, for one frame.
@@ -32,6 +36,19 @@ def state_space_model(
       num_actions: numbers in u_t.
 
     Its joint raises ValueError where what is given is no `Conditions`, or has other actions.
+
+    Example:
+      A sequence of 3 frames, with room for 5.
+
+      >>> import jax, vaejax
+      >>> from vaejax import networks
+      >>> transition, emission = networks.GatedTransition(8), networks.MLP((8,), (4,))
+      >>> likelihood = vaejax.distributions.Bernoulli
+      >>> model = vaejax.generative.state_space_model(2, transition, emission, likelihood)
+      >>> given = vaejax.Conditions(exists=jax.numpy.arange(5) < 3)
+      >>> z, x = model.joint(model.init(jax.random.key(0)), given).sample(jax.random.key(1))
+      >>> z.shape, x.shape, bool((z[3:] == 0).all())
+      ((5, 2), (5, 4), True)
     """
 
     def init(key):
