@@ -12,11 +12,17 @@ from vaejax.distributions.bernoulli import Bernoulli, softplus
 
 
 class Autoregressive(distrax.Distribution):
-    """p(x) = prod_i p(x_i | x_<i) of binary x, with logits a(x): a_i a function of x_<i alone, in
-    whatever order of the elements (Larochelle & Murray 2011; MADE, Germain et al. 2015).
+    """Binary x, each element given those before it: p(x) = prod_i p(x_i | x_<i) (Larochelle &
+    Murray 2011; MADE, Germain et al. 2015).
 
-    `order` lists the elements of the flat x first to last, by default as they lie; `complete`
-    alone asks for it. E[x] has no closed form: `mean` is not implemented.
+    E[x] has no closed form: `mean` is not implemented.
+
+    Args:
+      logits: x -> a(x), of x's shape: a_i is a function of x_<i alone, in whatever order of the
+        elements.
+      event_shape: of one x.
+      order: the elements of the flat x, first to last; as they lie, unless given. `first` and
+        `complete` alone ask for it.
     """
 
     def __init__(

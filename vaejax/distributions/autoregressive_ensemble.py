@@ -12,7 +12,8 @@ from vaejax.distributions.autoregressive import Autoregressive
 
 
 class AutoregressiveEnsemble(distrax.Distribution):
-    """p(x) = (1 / M) sum_m p_m(x) (EoNADE, Uria et al. 2014; MADE, Germain et al. 2015).
+    """A uniform mixture of M autoregressive models of binary x: p(x) = (1 / M) sum_m p_m(x)
+    (EoNADE, Uria et al. 2014; MADE, Germain et al. 2015).
 
     Args:
       logits: (m, x) -> the logits of member m at x, a function of what precedes in its order.
@@ -38,6 +39,7 @@ class AutoregressiveEnsemble(distrax.Distribution):
 
     @property
     def num_members(self) -> int:
+        """M."""
         return len(self.orders)
 
     def member(self, m: Int[Array, ""]) -> Autoregressive:

@@ -22,9 +22,17 @@ def _softplus_jvp(primals, tangents):
 
 
 class Bernoulli(distrax.Distribution):
-    """Independent binary values; the event is the whole array of logits.
+    """Independent binary values, from their logits; the event is the whole array of logits.
 
     log p(x) = sum_i x_i a_i - log(1 + exp(a_i)), with logits a, in nats.
+
+    Example:
+      >>> import jax, vaejax
+      >>> p = vaejax.distributions.Bernoulli(jax.numpy.zeros((2, 2)))
+      >>> p.event_shape
+      (2, 2)
+      >>> print(f"{jax.numpy.exp(p.log_prob(jax.numpy.ones((2, 2)))):.4f}")  # 1 / 2^4
+      0.0625
     """
 
     def __init__(self, logits: Float[Array, "..."]):
@@ -39,10 +47,12 @@ class Bernoulli(distrax.Distribution):
         return (uniform < jax.nn.sigmoid(self.logits)).astype(self.logits.dtype)
 
     def log_prob(self, value: Float[Array, "..."]) -> Float[Array, ""]:
+        """sum_i log p(x_i), in nats."""
         # XLA's CPU backend fuses the elementwise work into a sum over one axis, not over several.
         value = value.reshape(*value.shape[: value.ndim - self.logits.ndim], -1)
         logits = self.logits.reshape(-1)
         return jnp.sum(value * logits - softplus(logits), axis=-1)
 
     def mean(self) -> Float[Array, "..."]:
+        """The probabilities of 1: sigmoid(logits)."""
         return jax.nn.sigmoid(self.logits)

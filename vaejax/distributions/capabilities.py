@@ -55,7 +55,9 @@ def draws_together(p: Distribution) -> int:
 
 
 def converged(q: Distribution) -> Any:
-    """Whether a q that is a fixed point was reached, a traced bool; None of a q that is none."""
+    """Whether a q that is found by iteration has reached its fixed point, a traced bool; None of
+    any other q.
+    """
     return getattr(q, "converged", None)
 
 
@@ -65,8 +67,12 @@ def can_complete(p: Distribution) -> bool:
 
 
 def mean_and_noise(key: Key, p: Distribution) -> tuple[Any, Any]:
-    """(E[z], None); without a formula, (the mean of 100 draws, the variance that each of its
-    elements has from them). Of whole numbers, whose mean is no z, one draw stands for it."""
+    """The mean of z and, where it is estimated, the variance of that estimate.
+
+    Returns:
+      (E[z], None) where p has a formula. Else (the mean of 100 draws, the variance that each of its
+      elements has from them). Of whole numbers, whose mean is no z, one draw stands for it.
+    """
     if has_mean(p):
         return p.mean(), None
     draws = p.sample(seed=key, sample_shape=(_DRAWS,))
@@ -79,8 +85,11 @@ def mean_and_noise(key: Key, p: Distribution) -> tuple[Any, Any]:
 
 
 def mean_and_std(key: Key, p: Distribution) -> tuple[Any, Any]:
-    """(E[z], the standard deviation of each element of z). What p does not know by a formula,
-    `p.mean()` or `p.stddev()`, is that of 100 draws, whole numbers taken as real ones."""
+    """The mean and the standard deviation of each element of z.
+
+    What p does not know by a formula, `p.mean()` or `p.stddev()`, is that of 100 draws, whole
+    numbers taken as real ones.
+    """
     if has_mean(p) and has_std(p):
         return p.mean(), p.stddev()  # type: ignore[attr-defined]
     draws = p.sample(seed=key, sample_shape=(_DRAWS,))
@@ -92,7 +101,7 @@ def mean_and_std(key: Key, p: Distribution) -> tuple[Any, Any]:
 
 
 def mean_of(key: Key, p: Distribution) -> Any:
-    """E[z]; without a formula (autoregressive, a flow), the mean of 100 draws."""
+    """The mean of z; without a formula (autoregressive, a flow), that of 100 draws."""
     return mean_and_noise(key, p)[0]
 
 
@@ -102,7 +111,7 @@ def structure_of(p: Distribution) -> Any:
 
 
 def held_fixed(q: Distribution) -> Distribution:
-    """q with a stopped gradient at each of its parameters.
+    """The same q, with a stopped gradient at each of its parameters.
 
     Raises:
       TypeError: q keeps parameters where they cannot be held: not as leaves of a pytree.

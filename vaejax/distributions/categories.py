@@ -7,8 +7,10 @@ from jaxtyping import Array, Float, Int
 
 
 class Categories(distrax.Distribution):
-    """Independent categories; the event is the whole array of logits but their last axis, which is
-    over the categories. Values are int32. log p(x) in nats.
+    """Independent categories 0, 1, ..., C - 1, from their logits; the event is the whole array of
+    logits but their last axis, which is over the categories.
+
+    log p(x) = sum_i log softmax(logits_i)[x_i], in nats. Values are int32.
     """
 
     def __init__(self, logits: Float[Array, "... category"]):
@@ -16,6 +18,7 @@ class Categories(distrax.Distribution):
 
     @property
     def num_categories(self) -> int:
+        """C."""
         return self.logits.shape[-1]
 
     @property
@@ -27,6 +30,7 @@ class Categories(distrax.Distribution):
         return jax.random.categorical(key, self.logits, shape=shape).astype(jnp.int32)
 
     def log_prob(self, value: Int[Array, "..."]) -> Float[Array, "..."]:
+        """sum_i log p(x_i), in nats."""
         log_p = jax.nn.log_softmax(self.logits)
         chosen = value[..., None].astype(jnp.int32)
         log_p = jnp.broadcast_to(log_p, (*value.shape, self.num_categories))

@@ -9,7 +9,19 @@ _HALF_LOG_2PI = 0.9189385332046727
 
 
 class DiagonalGaussian(distrax.Distribution):
-    """N(mean, diag(exp(log_scale))^2); the event is the whole array."""
+    """A Gaussian with diagonal covariance: N(mean, diag(exp(log_scale))^2); the event is the whole
+    array.
+
+    Raises:
+      ValueError: mean and log_scale have different shapes.
+
+    Example:
+      >>> import jax, vaejax
+      >>> q = vaejax.distributions.DiagonalGaussian(jax.numpy.ones(3), jax.numpy.zeros(3))
+      >>> p = vaejax.distributions.standard_normal(3)
+      >>> print(f"{q.kl_divergence(p):.2f}")  # |mean|^2 / 2, in nats
+      1.50
+    """
 
     def __init__(self, mean: Float[Array, "..."], log_scale: Float[Array, "..."]):
         mean, log_scale = jnp.asarray(mean), jnp.asarray(log_scale)
@@ -45,30 +57,40 @@ class DiagonalGaussian(distrax.Distribution):
         return self.loc + jnp.exp(self.log_scale) * noise, self._log_density_of_noise(noise)
 
     def log_prob(self, value: Float[Array, "..."]) -> Float[Array, ""]:
-        """Sum over the event of log N(value; mean, scale^2), in nats."""
+        """The log density, in nats: the sum over the event of log N(value; mean, scale^2)."""
         return self._log_density_of_noise((value - self.loc) * jnp.exp(-self.log_scale))
 
     def kl_per_dimension(self, other: "DiagonalGaussian") -> Float[Array, "..."]:
-        """KL(N(m, s^2) || N(n, t^2)) = log t/s + (s^2 + (m - n)^2) / 2t^2 - 1/2, elementwise."""
+        """The KL of each element, in nats:
+
+        KL(N(m, s^2) || N(n, t^2)) = log t/s + (s^2 + (m - n)^2) / 2t^2 - 1/2.
+        """
         difference = (self.loc - other.loc) * jnp.exp(-other.log_scale)
         log_ratio = self.log_scale - other.log_scale
         return 0.5 * (jnp.exp(2 * log_ratio) + difference**2 - 1.0) - log_ratio
 
     def kl_divergence(self, other_dist, **kwargs):
-        """Closed form against another diagonal Gaussian; NotImplementedError otherwise."""
+        """KL(self || other) in closed form, in nats, against another diagonal Gaussian.
+
+        Raises:
+          NotImplementedError: the other is of another kind.
+        """
         if isinstance(other_dist, DiagonalGaussian):
             return jnp.sum(self.kl_per_dimension(other_dist), axis=self._axes)
         return super().kl_divergence(other_dist, **kwargs)
 
     def entropy(self) -> Float[Array, ""]:
+        """In nats."""
         return jnp.sum(self.log_scale + _HALF_LOG_2PI + 0.5, axis=self._axes)
 
 
 def standard_normal(*shape: int) -> DiagonalGaussian:
-    """N(0, I) over an array of the given shape."""
+    """The standard normal distribution N(0, I) over an array of the given shape."""
     return DiagonalGaussian(jnp.zeros(shape), jnp.zeros(shape))
 
 
 def as_diagonal_gaussian(p: object) -> DiagonalGaussian | None:
-    """p where it is a DiagonalGaussian, else None: for what has a closed form for these alone."""
+    """The same p where it is a DiagonalGaussian, else None: for what has a closed form for these
+    alone.
+    """
     return p if isinstance(p, DiagonalGaussian) else None

@@ -7,11 +7,24 @@ from jaxtyping import Array, Float
 
 
 class DiscretizedLogistic(distrax.Distribution):
-    """P(x = k / levels), k = 0..levels; the event is the whole array.
+    """Independent grey values k / levels, k = 0..levels, each with the mass that a logistic density
+    has in its bin (Kingma et al. 2016, appendix D); the event is the whole array.
 
     P(x) = F((x + h - mean) / s) - F((x - h - mean) / s), F the logistic cdf, h = 1 / (2 levels),
-    s = exp(log_scale); the first and last bins take the tails, so that it sums to one
-    (Kingma et al. 2016, appendix D).
+    s = exp(log_scale); the first and last bins take the tails, so that it sums to one.
+
+    Args:
+      mean: in the units of x, where 0 is the lowest and 1 the highest grey value.
+      log_scale: log s, of mean's shape.
+      levels: the highest k: 255 for images of 8 bits.
+
+    Example:
+      >>> import jax, vaejax
+      >>> mean, log_scale = jax.numpy.array(0.3), jax.numpy.array(-2.0)
+      >>> p = vaejax.distributions.DiscretizedLogistic(mean, log_scale, levels=255)
+      >>> grey = jax.numpy.arange(256) / 255
+      >>> print(f"{jax.numpy.exp(p.log_prob(grey)).sum():.4f}")
+      1.0000
     """
 
     def __init__(self, mean: Float[Array, "..."], log_scale: Float[Array, "..."], levels: int):
@@ -35,6 +48,7 @@ class DiscretizedLogistic(distrax.Distribution):
         return jnp.clip(jnp.round(x * self.levels), 0, self.levels) / self.levels
 
     def log_prob(self, value: Float[Array, "..."]) -> Float[Array, ""]:
+        """sum_i log P(x_i), in nats."""
         half_bin = 0.5 / self.levels
         upper = (value + half_bin - self.loc) * jnp.exp(-self.log_scale)
         lower = (value - half_bin - self.loc) * jnp.exp(-self.log_scale)

@@ -6,8 +6,11 @@ from jaxtyping import Array, Float
 
 
 class Empty(distrax.Distribution):
-    """p(()) = 1. With it as p(z) and as q(z | x), p(x, z) is p(x): the ELBO and every
-    importance-weighted bound are log p(x), exactly."""
+    """The distribution of no latent variable: its one value is (), with p(()) = 1.
+
+    With it as p(z) and as q(z | x), p(x, z) is p(x): the ELBO and every importance-weighted bound
+    are log p(x), exactly.
+    """
 
     has_latent = False
 
@@ -31,7 +34,11 @@ class Empty(distrax.Distribution):
         return ()
 
     def kl_divergence(self, other_dist, **kwargs) -> Float[Array, ""]:
-        """0 against another Empty, the only distribution over the same values."""
+        """0 against another Empty, the only distribution over the same values.
+
+        Raises:
+          TypeError: the other is no Empty.
+        """
         if not isinstance(other_dist, Empty):
             raise TypeError(
                 f"expected p(z) to be Empty, as q is; got {type(other_dist).__name__}: a model "

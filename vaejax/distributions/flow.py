@@ -30,10 +30,14 @@ def _split_coupling(conditioner, bijector, size: int, swap: bool) -> distrax.Bij
 
 
 def affine_coupling_layer(conditioner: Conditioner, size: int, swap: bool) -> distrax.Bijector:
-    """y1 = x1, y2 = shift(x1) + exp(log_scale(x1)) x2 (Real NVP, Dinh et al. 2017).
+    """A layer of a flow that shifts and scales one half by the other: y1 = x1, y2 = shift(x1) +
+    exp(log_scale(x1)) x2 (Real NVP, Dinh et al. 2017).
 
-    x1 is the first `size // 2` elements, or with `swap` the others. `conditioner` takes x1 to
-    parameters of shape (elements of x2, 2); at zero the layer is the identity.
+    x1 is the first `size // 2` elements, or with `swap` the others.
+
+    Args:
+      conditioner: x1 -> parameters of shape (elements of x2, 2); at zero the layer is the identity.
+      size: elements of x.
     """
 
     def affine(parameters):
@@ -44,11 +48,16 @@ def affine_coupling_layer(conditioner: Conditioner, size: int, swap: bool) -> di
 
 
 def spline_coupling_layer(conditioner: Conditioner, size: int, swap: bool) -> distrax.Bijector:
-    """y1 = x1, y2 = s(x2), s elementwise a monotone rational-quadratic spline with parameters that
-    are a function of x1 (Durkan et al. 2019), linear outside [-4, 4].
+    """A layer of a flow that takes one half through splines chosen by the other: y1 = x1, y2 =
+    s(x2), s elementwise a monotone rational-quadratic spline (Durkan et al. 2019), linear outside
+    [-4, 4].
 
-    x1 is the first `size // 2` elements, or with `swap` the others. `conditioner` takes x1 to
-    parameters of shape (elements of x2, 3 bins + 1); at zero the layer is the identity.
+    x1 is the first `size // 2` elements, or with `swap` the others.
+
+    Args:
+      conditioner: x1 -> parameters of shape (elements of x2, 3 bins + 1); at zero the layer is the
+        identity.
+      size: elements of x.
     """
 
     def spline(parameters):
@@ -58,11 +67,15 @@ def spline_coupling_layer(conditioner: Conditioner, size: int, swap: bool) -> di
 
 
 class InverseAutoregressiveLayer(distrax.Bijector):
-    """y_i = shift_i(x_<i) + exp(log_scale_i(x_<i)) x_i (IAF, Kingma et al. 2016).
+    """A layer of a flow that shifts and scales each element by those before it: y_i = shift_i(x_<i)
+    + exp(log_scale_i(x_<i)) x_i (IAF, Kingma et al. 2016).
 
-    `conditioner` takes x to parameters of shape (d, 2), row i a function of the x before x_i in
-    some order; at zero the layer is the identity. Forward is one pass. The inverse repeats
-    x <- (y - shift(x)) exp(-log_scale(x)) d times, and is exact: pass k makes the k-th x right.
+    Forward is one pass. The inverse repeats x <- (y - shift(x)) exp(-log_scale(x)) d times, and is
+    exact: pass k makes the k-th x right.
+
+    Args:
+      conditioner: x -> parameters of shape (d, 2), row i a function of the x before x_i in some
+        order; at zero the layer is the identity.
     """
 
     def __init__(self, conditioner: Conditioner):
@@ -89,12 +102,21 @@ def _affine(parameters: tuple[Array, Array]) -> distrax.Bijector:
 
 
 class Flow(distrax.Distribution):
-    """z = mean + exp(log_scale) f(e), e ~ N(0, I), f the composition of layers, the first first:
-    `layers[i]` makes the i-th from `parameters[i]`. As a pytree its leaves are lambda whole.
+    """A normalizing flow: z = mean + exp(log_scale) f(e), e ~ N(0, I), f a composition of
+    invertible layers (Rezende & Mohamed 2015).
 
-    log q(z) = log N(e; 0, I) - log |det df/de| - sum log_scale (Rezende & Mohamed 2015). The event
-    is the whole array; the layers are bijectors of a flat vector. Drawing a sample with its log
-    density goes forward alone; the log density of any other z inverts f.
+    log q(z) = log N(e; 0, I) - log |det df/de| - sum log_scale, in nats. The event is the whole
+    array. Drawing a sample with its log density goes forward alone; the log density of any other z
+    inverts f. As a pytree its leaves are lambda whole.
+
+    Args:
+      mean, log_scale: of z's shape.
+      layers: `layers[i]` makes the i-th layer, a bijector of a flat vector, from `parameters[i]`;
+        the first is applied first.
+      parameters: of each layer.
+
+    Raises:
+      ValueError: mean and log_scale have different shapes.
     """
 
     def __init__(

@@ -14,15 +14,25 @@ from vaejax.types import Distribution, missing_frames, num_rows
 
 
 class Frames(distrax.Distribution):
-    """p(x_0..x_{T-1} | z_0..z_{T-1}) = prod_t p(x_t | z_t); time is the first axis of each array.
+    """Observations along time, each given the state at its time: p(x | z) = prod_t p(x_t | z_t).
 
-    A missing frame (`missing_frames`) is left out of the density: it is integrated over.
+    Time is the first axis of each array. A missing frame (each of its values NaN; of whole numbers,
+    below 0) is left out of the density: it is integrated over.
 
     Args:
       emission: (t, z_t) -> the distribution of x_t; t is traced.
       z: the states.
       length: how many frames count, all unless given; may be traced. Frames beyond it are 0 when
         drawn, and in no density.
+
+    Example:
+      >>> import jax, vaejax
+      >>> from vaejax.distributions import DiagonalGaussian, Frames
+      >>> p = Frames(lambda t, z: DiagonalGaussian(z, 0.0 * z), z=jax.numpy.zeros(3))
+      >>> x = jax.numpy.array([1.0, jax.numpy.nan, 2.0])  # the middle frame is missing
+      >>> normal = DiagonalGaussian(0.0, 0.0)
+      >>> bool(jax.numpy.isclose(p.log_prob(x), normal.log_prob(1.0) + normal.log_prob(2.0)))
+      True
     """
 
     def __init__(
@@ -37,6 +47,7 @@ class Frames(distrax.Distribution):
 
     @property
     def num_steps(self) -> int:
+        """T, how many frames there is room for."""
         return num_rows(self.z)
 
     @property
@@ -101,8 +112,12 @@ def known_frames(x: Any, length: Any = None) -> Any:
 
 
 def check_frames(function: str, x: Any, length: Any = None) -> None:
-    """Raises ValueError where a frame of a known x is infinite, or NaN in part: neither seen nor
-    missing. Frames behind the length are not looked at."""
+    """Checks that each frame of a known x is seen or missing: all finite, or all NaN. Frames behind
+    the length are not looked at.
+
+    Raises:
+      ValueError: a frame is infinite, or NaN in part.
+    """
     x = known_frames(x, length)
     if x is None:
         return

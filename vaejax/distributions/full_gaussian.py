@@ -15,16 +15,30 @@ _HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 
 
 def unit_lower_triangle(entries: Float[Array, " entries"], size: int) -> Float[Array, "d d"]:
-    """I + A, with the d (d - 1) / 2 entries of A below the diagonal, row by row."""
+    """The matrix I + A, with the d (d - 1) / 2 entries of A below the diagonal, row by row."""
     eye = jnp.eye(size, dtype=entries.dtype)
     return eye.at[np.tril_indices(size, -1)].set(entries)
 
 
 class FullGaussian(distrax.Distribution):
-    """N(mean, L L^T), L = diag(exp(log_scale)) (I + A), A strictly lower triangular.
+    """A Gaussian with full covariance, by its Cholesky factor: N(mean, L L^T).
 
-    The event, of d elements, is the whole array, flat in C order. `lower` holds the d (d - 1) / 2
-    entries of A row by row. log |L| = sum log_scale; A = 0 is the diagonal Gaussian.
+    L = diag(exp(log_scale)) (I + A), A strictly lower triangular, so log |L| = sum log_scale; A = 0
+    is the diagonal Gaussian. The event, of d elements, is the whole array, flat in C order.
+
+    Args:
+      mean, log_scale: of the event's shape.
+      lower: the d (d - 1) / 2 entries of A, row by row.
+
+    Raises:
+      ValueError: the shapes do not fit together.
+
+    Example:
+      >>> import jax.numpy as jnp, vaejax
+      >>> p = vaejax.distributions.FullGaussian(jnp.zeros(2), jnp.zeros(2), lower=jnp.array([2.0]))
+      >>> factor = jnp.array([[1.0, 0.0], [2.0, 1.0]])
+      >>> bool(jnp.allclose(p.stddev() ** 2, jnp.diag(factor @ factor.T)))
+      True
     """
 
     def __init__(
@@ -57,7 +71,7 @@ class FullGaussian(distrax.Distribution):
         return self.loc
 
     def stddev(self) -> Float[Array, "..."]:
-        """Of each element: scale_i sqrt(1 + sum_j A_ij^2)."""
+        """The standard deviation of each element: scale_i sqrt(1 + sum_j A_ij^2)."""
         norms = jnp.linalg.norm(self._unit_factor, axis=1)
         return jnp.exp(self.log_scale) * norms.reshape(self.loc.shape)
 
@@ -77,21 +91,23 @@ class FullGaussian(distrax.Distribution):
 
     @highest_precision
     def log_prob(self, value: Float[Array, "..."]) -> Float[Array, ""]:
-        """log N(value; mean, L L^T), in nats."""
+        """The log density log N(value; mean, L L^T), in nats."""
         standardized = (value - self.loc) * jnp.exp(-self.log_scale)
         leading = standardized.shape[: standardized.ndim - self.loc.ndim]
         noise = _substitute(self._unit_factor, standardized.reshape(-1, self.loc.size).T)
         return self._log_density_of_noise(noise.T).reshape(leading)
 
     def entropy(self) -> Float[Array, ""]:
+        """In nats."""
         return jnp.sum(self.log_scale + _HALF_LOG_2PI + 0.5)
 
     def kl_divergence(self, other_dist, **kwargs):
-        """Closed form against N(n, diag(t)^2), with s = stddev():
+        """KL(self || other) in closed form, in nats, against N(n, diag(t)^2), with s = stddev():
 
         sum_i log t_i - log_scale_i + (s_i^2 + (mean_i - n_i)^2) / 2 t_i^2 - 1/2.
 
-        NotImplementedError against anything else.
+        Raises:
+          NotImplementedError: the other is no DiagonalGaussian.
         """
         if isinstance(other_dist, DiagonalGaussian):
             precision = jnp.exp(-2 * other_dist.log_scale)
@@ -121,8 +137,9 @@ def _substitute(factor: Float[Array, "d d"], b: Float[Array, "d n"]) -> Float[Ar
 
 
 def as_gaussian(p: object) -> tuple[Float[Array, " d"], Float[Array, "d d"]] | None:
-    """(mean, L), both of the flat event, of a Gaussian N(mean, L L^T) with diagonal or full
-    covariance; None of anything else."""
+    """The mean and Cholesky factor (mean, L), of the flat event, of a Gaussian N(mean, L L^T) with
+    diagonal or full covariance; None of anything else.
+    """
     if isinstance(p, FullGaussian):
         return p.loc.reshape(-1), jnp.exp(p.log_scale.reshape(-1))[:, None] * p._unit_factor
     if isinstance(p, DiagonalGaussian):

@@ -56,13 +56,30 @@ def _reparameterized(
 
 
 class GaussianMixture(distrax.Distribution):
-    """sum_k softmax(logits)_k N(means_k, diag(exp(log_scales_k))^2); the event is means[k].
+    """A mixture of diagonal Gaussians, whose samples are differentiable in all of its parameters:
+
+    sum_k softmax(logits)_k N(means_k, diag(exp(log_scales_k))^2); the event is means[k].
 
     Samples are reparameterized implicitly (Figurnov et al. 2018, section 3.2): their derivatives
     by logits, means and log_scales are those of the sequential distributional transform, so that
     the gradient of a mean over samples is unbiased, as it is not through the choice of component.
     The cost is O(k d), in d sequential steps. First derivatives only: a second derivative through
     a sample is not that of the transform.
+
+    Raises:
+      ValueError: the shapes do not fit together.
+
+    Example:
+      The mean of samples has a gradient for the weights: d E[z] / d logits.
+
+      >>> import jax, vaejax
+      >>> jnp, key = jax.numpy, jax.random.key(0)
+      >>> def mean(logits):
+      ...     q = vaejax.distributions.GaussianMixture(logits, jnp.array([-1.0, 1.0]), jnp.zeros(2))
+      ...     return q.sample(seed=key, sample_shape=(20_000,)).mean()
+      >>> gradient = jax.grad(mean)(jnp.zeros(2))  # E[z] = tanh((logits[1] - logits[0]) / 2)
+      >>> bool((abs(gradient - jnp.array([-0.5, 0.5])) < 0.02).all())
+      True
     """
 
     twice_differentiable = False
@@ -100,7 +117,7 @@ class GaussianMixture(distrax.Distribution):
         return jax.vmap(lambda z: _reparameterized(z, *flat))(z.reshape(n, -1)).reshape(z.shape)
 
     def log_prob(self, value: Float[Array, "..."]) -> Float[Array, ""]:
-        """log sum_k softmax(logits)_k N(value; means_k, scales_k^2), in nats."""
+        """The log density log sum_k softmax(logits)_k N(value; means_k, scales_k^2), in nats."""
         axes = tuple(range(-len(self.event_shape), 0))
         value = jnp.expand_dims(value, value.ndim - len(self.event_shape))
         components = jnp.sum(_log_normal(value, self.means, self.log_scales), axis=axes)

@@ -14,14 +14,29 @@ from vaejax.types import Distribution, Key
 
 
 class Hierarchical(distrax.Distribution):
-    """p(z) = p(z_a) p(z_b | z_a) p(z_c | z_a, z_b) ... of a tuple z of latents, of any shapes and
-    dtypes.
+    """Several latents, each given those drawn before it: p(z) = p(z_a) p(z_b | z_a) p(z_c | z_a,
+    z_b) ...
+
+    z is a tuple of latents, of any shapes and dtypes.
 
     Args:
       first: the distribution of the latent that is drawn first.
       *given: for each further one, a function of those drawn before, in the order drawn.
       places: where in z each latent stands, in the order drawn; by default 0, 1, ... With z =
         (top, bottom), a p that draws the top first has (0, 1), a q that runs bottom-up (1, 0).
+
+    Raises:
+      ValueError: places does not list each latent once.
+
+    Example:
+      >>> import jax, vaejax
+      >>> from vaejax.distributions import DiagonalGaussian, Hierarchical
+      >>> top = DiagonalGaussian(0.0, 0.0)
+      >>> p = Hierarchical(top, lambda a: DiagonalGaussian(a, a - 1.0))
+      >>> a, b = p.sample(seed=jax.random.key(0))
+      >>> expected = top.log_prob(a) + DiagonalGaussian(a, a - 1.0).log_prob(b)
+      >>> bool(jax.numpy.isclose(p.log_prob((a, b)), expected))
+      True
     """
 
     def __init__(
@@ -76,7 +91,7 @@ class Hierarchical(distrax.Distribution):
         return jax.vmap(self._draw_and_log_density)(jax.random.split(key, n))
 
     def log_prob(self, value: tuple) -> Float[Array, "..."]:
-        """Of one z, or of many along leading axes; in nats."""
+        """log p of one z, or of many along leading axes, in nats."""
         return over_leading_axes(self._log_density, structure_of(self), value)
 
     def check_leaves(self) -> None:
@@ -84,13 +99,16 @@ class Hierarchical(distrax.Distribution):
         check_partials("Hierarchical", self.given)
 
     def kl_form(self, other: Distribution) -> str:
+        """How `sample_and_kl` gets the KL, in words."""
         if isinstance(other, Hierarchical) and other.places == self.places:
             return f"layer by layer ({kl_form(self.first, other.first)} at the first)"
         return "log q(z) - log p(z) at the draws"
 
     def sample_and_kl(self, key: Key, other: Distribution) -> tuple[tuple, Float[Array, ""]]:
-        """(z, KL): against a hierarchy in the same order layer by layer, each given the draws
-        before; against anything else log q(z) - log p(z)."""
+        """A draw z and an unbiased estimate of KL(self || other), in nats: against a hierarchy in
+        the same order layer by layer, each given the draws before; against anything else log q(z) -
+        log p(z).
+        """
         if not isinstance(other, Hierarchical) or other.places != self.places:
             z, log_q = self.sample_and_log_prob(seed=key)
             return z, log_q - other.log_prob(z)

@@ -17,7 +17,7 @@ _INERT = 2**32 - 1  # a stream of keys beside those of the chain's steps
 
 
 class WithInertSteps(distrax.Distribution):
-    """A `Markov` chain, and N(0, I) for the steps of z beyond its length.
+    """A `Markov` chain, with N(0, I) for the steps of z beyond its length.
 
     In a chain these are in no density. A family over all of z has them, so that its log q(z) would
     count what log p(z) does not. With this prior both count them: p(x) stays what it is, and so do
@@ -77,7 +77,7 @@ class WithInertSteps(distrax.Distribution):
         return jax.vmap(self._draw_and_log_density)(jax.random.split(key, n))
 
     def log_prob(self, value: Any) -> Float[Array, "..."]:
-        """Of one z, or of many along leading axes; in nats."""
+        """log p of one z, or of many along leading axes, in nats."""
         return over_leading_axes(self._log_density, structure_of(self), value)
 
     def check_leaves(self) -> None:
@@ -85,12 +85,15 @@ class WithInertSteps(distrax.Distribution):
         self.chain.check_leaves()
 
     def kl_form(self, other: Distribution) -> str:
+        """How `sample_and_kl` gets the KL, in words."""
         if isinstance(other, WithInertSteps):
             return kl_form(self.chain, other.chain)
         return "log q(z) - log p(z) at the draws"
 
     def sample_and_kl(self, key: Key, other: Distribution) -> tuple[Any, Float[Array, ""]]:
-        """(z, KL): of two such chains that of the chains, for the inert steps are alike."""
+        """A draw z and an unbiased estimate of KL(self || other), in nats: of two such chains that
+        of the chains, for the inert steps are alike.
+        """
         if isinstance(other, WithInertSteps):
             z, kl = sample_and_kl(key, self.chain, other.chain)
             return self._filled(key, z), kl
@@ -99,8 +102,9 @@ class WithInertSteps(distrax.Distribution):
 
 
 def with_inert_steps(p: Distribution) -> Distribution:
-    """p, or, where it is a chain of floating-point latents with a length of its own, p with N(0, I)
-    for the steps beyond."""
+    """The same p, or, where it is a chain of floating-point latents with a length of its own, p
+    with N(0, I) for the steps beyond.
+    """
     if not isinstance(p, Markov) or p.length is None:
         return p
     return WithInertSteps(p) if is_real(p) else p

@@ -11,14 +11,24 @@ from vaejax.types import Distribution, Key
 
 
 def sample_and_kl(key: Key, q: Distribution, p: Distribution) -> tuple[Any, Float[Array, ""]]:
-    """(z ~ q, an unbiased estimate of KL(q || p) in nats).
+    """A draw z ~ q and an unbiased estimate of KL(q || p), in nats: the sharpest that both sides
+    allow.
 
-    A closed form where q has one against p, or was made from this very p (`KnownKL`). Two
+    It is the closed form where q has one against p, or was made from this very p (`KnownKL`). Two
     hierarchies go layer by layer, two Markov chains step by step, each given what was drawn before.
-    Elsewhere log q(z) - log p(z) at the draw.
+    Elsewhere it is log q(z) - log p(z) at the draw.
 
     Raises:
       TypeError: q is a point mass, which has no KL.
+
+    Example:
+      >>> import jax, vaejax
+      >>> from vaejax.distributions import DiagonalGaussian, sample_and_kl
+      >>> z, kl = sample_and_kl(
+      ...     jax.random.key(0), DiagonalGaussian(2.0, 0.0), DiagonalGaussian(0.0, 0.0)
+      ... )
+      >>> print(f"{kl:.2f}")  # in closed form: the draw does not matter
+      2.00
     """
     known = known_kl(q, p)
     if known is not None:
@@ -47,7 +57,7 @@ def kl_form(q: Distribution, p: Distribution) -> str:
 
 
 def kl_per_dimension(q: Distribution, p: Distribution) -> Float[Array, "..."] | None:
-    """KL of each element of z, in nats, where q and p are diagonal Gaussians; else None."""
+    """The KL of each element of z, in nats, where q and p are diagonal Gaussians; else None."""
     if isinstance(q, DiagonalGaussian) and isinstance(p, DiagonalGaussian):
         return q.kl_per_dimension(p)
     return None

@@ -9,7 +9,8 @@ from vaejax.types import Distribution
 
 
 class KnownKL(NamedTuple):
-    """KL(q || prior) in closed form, found with q itself: q's `known_kl`.
+    """The closed form of KL(q || prior) that a q carries, as its `known_kl`, when it was made from
+    that prior.
 
     A q in proportion to p(z) exp(psi(z)) has KL(q || p) = E_q[psi] - log Z. It is known of that p
     alone: the same object, or the same arrays in the same places.

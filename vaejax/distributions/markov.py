@@ -15,8 +15,10 @@ from vaejax.types import Distribution, Key
 
 
 class Markov(distrax.Distribution):
-    """p(z_0, ..., z_{T-1}) = p(z_0) prod_{t=1}^{T-1} p(z_t | z_{t-1}); z has time as the first axis
-    of each of its arrays.
+    """A chain of latents, each given the one before: p(z) = p(z_0) prod_{t=1}^{T-1} p(z_t |
+    z_{t-1}).
+
+    z has time as the first axis of each of its arrays.
 
     Args:
       initial: the distribution of z_0.
@@ -24,6 +26,21 @@ class Markov(distrax.Distribution):
       num_steps: T, how many steps z has room for.
       length: how many of them count, `num_steps` unless given; may be traced. Steps beyond it are
         0 when drawn, and are in no density and no KL.
+
+    Raises:
+      ValueError: num_steps below 1.
+
+    Example:
+      Two random walks that differ at the start alone have the KL of their starts.
+
+      >>> import jax, vaejax
+      >>> from vaejax.distributions import DiagonalGaussian, Markov, sample_and_kl
+      >>> step = lambda t, z: DiagonalGaussian(z, 0.0 * z)
+      >>> q = Markov(DiagonalGaussian(2.0, 0.0), step, num_steps=5)
+      >>> p = Markov(DiagonalGaussian(0.0, 0.0), step, num_steps=5)
+      >>> z, kl = sample_and_kl(jax.random.key(0), q, p)
+      >>> z.shape, float(kl)
+      ((5,), 2.0)
     """
 
     def __init__(
@@ -93,7 +110,7 @@ class Markov(distrax.Distribution):
         return jax.vmap(self._draw_and_log_density)(jax.random.split(key, n))
 
     def log_prob(self, value: Any) -> Float[Array, "..."]:
-        """Of one z, or of many along leading axes; in nats."""
+        """log p of one z, or of many along leading axes, in nats."""
         return over_leading_axes(self._log_density, structure_of(self), value)
 
     def check_leaves(self) -> None:
@@ -101,13 +118,14 @@ class Markov(distrax.Distribution):
         check_partials("Markov", (self.step,))
 
     def kl_form(self, other: Distribution) -> str:
+        """How `sample_and_kl` gets the KL, in words."""
         if isinstance(other, Markov):
             return f"step by step ({kl_form(self.initial, other.initial)} at the first)"
         return "log q(z) - log p(z) at the draws"
 
     def sample_and_kl(self, key: Key, other: Distribution) -> tuple[Any, Float[Array, ""]]:
-        """(z, KL): against another chain step by step, each given the draw before; against
-        anything else log q(z) - log p(z).
+        """A draw z and an unbiased estimate of KL(self || other), in nats: against another chain
+        step by step, each given the draw before; against anything else log q(z) - log p(z).
 
         Raises:
           ValueError: chains of another number of steps.

@@ -51,7 +51,10 @@ def filter_particles(
     threshold: float = 0.5,
     keep: Callable[[Any, Float[Array, " n"]], Any] | None = None,
 ) -> Filtered:
-    """Sequential importance resampling (Gordon et al. 1993; Doucet & Johansen 2009). At step t
+    """A particle filter by sequential importance resampling (Gordon et al. 1993; Doucet & Johansen
+    2009).
+
+    At step t
 
     z_t^i ~ q(z_t | z_{t-1}^i),
     w_t^i = w_{t-1}^i p(z_t^i | z_{t-1}^i) p(x_t | z_t^i) / q(z_t^i | z_{t-1}^i),
@@ -61,8 +64,9 @@ def filter_particles(
     then equal. Step t uses fold_in(key, t): nothing depends on the room behind the length.
 
     Args:
-      x: one sequence. Missing frames have no weight.
+      x: one sequence, time first. Missing frames have no weight.
       q: a `Markov` whose steps propose; the model's own steps unless given (a bootstrap filter).
+      num_particles: N.
       length: how many frames count, all unless given.
       resample: (key, log weights) -> ancestors; systematic unless given.
       threshold: above 1 they are drawn anew at every step, at 0 never.
@@ -143,8 +147,9 @@ def filter_particles(
 
 
 def systematic(key: Key, log_w: Float[Array, " n"]) -> Int[Array, " n"]:
-    """Ancestors at evenly spaced places with one random offset: each particle's number of children
-    is within one of n times its weight (Kitagawa 1996)."""
+    """The ancestors of systematic resampling: at evenly spaced places with one random offset, so
+    that each particle's number of children is within one of n times its weight (Kitagawa 1996).
+    """
     n = log_w.shape[0]
     places = (jnp.arange(n) + jax.random.uniform(key, dtype=log_w.dtype)) / n
     return _at_places(log_w, places)

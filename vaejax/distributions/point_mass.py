@@ -12,7 +12,9 @@ _NO_DENSITY = (
 
 
 class PointMass(distrax.Distribution):
-    """The limit of N(location, s^2) as s -> 0. It can be sampled; it has no density."""
+    """All mass at one point, the q(z | x) of a deterministic autoencoder: the limit of N(location,
+    s^2) as s -> 0. It can be sampled; it has no density.
+    """
 
     has_density = False
 
@@ -35,7 +37,17 @@ class PointMass(distrax.Distribution):
         return jnp.broadcast_to(self.location, (n, *self.location.shape))
 
     def log_prob(self, value):
+        """It has none.
+
+        Raises:
+          TypeError: always.
+        """
         raise TypeError(_NO_DENSITY)
 
     def kl_divergence(self, other_dist, **kwargs):
+        """It has none.
+
+        Raises:
+          TypeError: always.
+        """
         raise TypeError(_NO_DENSITY)

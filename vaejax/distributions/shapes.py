@@ -12,8 +12,10 @@ from vaejax.types import Distribution, Joint, Observation
 
 
 def check_shapes(function: str, joint: Joint, q: Distribution, x: Observation) -> None:
-    """Nothing is computed: it may be called inside `jax.eval_shape`. A density of another shape
-    than x's would broadcast, and give a wrong number without a word.
+    """Checks that p(z), p(x | z), q(z | x) and x fit together, from shapes alone.
+
+    A density of another shape than x's would broadcast, and give a wrong number without a word.
+    Nothing is computed: it may be called inside `jax.eval_shape`.
 
     Args:
       function: the name that a complaint starts with.
@@ -38,7 +40,11 @@ def check_shapes(function: str, joint: Joint, q: Distribution, x: Observation) -
 
 @contextlib.contextmanager
 def written_with_jax(function: str, what: str) -> Iterator[None]:
-    """Raises TypeError, in one line, where what is computed inside is given to NumPy."""
+    """A context that turns the use of NumPy on what is traced inside into one line.
+
+    Raises:
+      TypeError: what is computed inside is given to NumPy.
+    """
     try:
         yield
     except jax.errors.TracerArrayConversionError:

@@ -17,7 +17,8 @@ Step = Callable[[Int[Array, ""], Any], Distribution]
 
 
 class StateSpace(NamedTuple):
-    """p(z_0) prod_{t>0} p(z_t | z_{t-1}) prod_t p(x_t | z_t), parameters and conditions bound.
+    """A state-space model by its steps, with parameters and conditions bound: p(x, z) =
+    p(z_0) prod_{t>0} p(z_t | z_{t-1}) prod_t p(x_t | z_t).
 
     Attributes:
       initial: p(z_0).
@@ -28,6 +29,17 @@ class StateSpace(NamedTuple):
         given.
 
     A `jax.tree_util.Partial` of a function and its parameters keeps these visible.
+
+    Example:
+      A random walk seen with noise; the variance of x_t is t + 2.
+
+      >>> import jax, vaejax
+      >>> from vaejax.distributions import DiagonalGaussian, StateSpace
+      >>> step = lambda t, z: DiagonalGaussian(z, 0.0 * z)
+      >>> joint = StateSpace(DiagonalGaussian(0.0, 0.0), step, step).joint(length=3)
+      >>> _, x = jax.jit(jax.vmap(joint.sample))(jax.random.split(jax.random.key(0), 10_000))
+      >>> [f"{variance:.0f}" for variance in x.var(axis=0)]
+      ['2', '3', '4']
     """
 
     initial: Distribution
@@ -36,8 +48,15 @@ class StateSpace(NamedTuple):
     num_steps: int | None = None
 
     def joint(self, length: Int[Array, ""] | int, num_steps: int | None = None) -> Joint:
-        """p(x, z) of sequences of this length; `num_steps` is the room that x has, the length
-        unless given. ValueError where a length that is no tracer is not 1 to `num_steps`."""
+        """p(x, z) of sequences of this length: a `Markov` prior, and `Frames` for x.
+
+        Args:
+          length: how many frames count; may be traced.
+          num_steps: the room that x has, the length unless given.
+
+        Raises:
+          ValueError: a known length is not 1 to `num_steps`.
+        """
         num_steps = int(length) if num_steps is None else num_steps
         check_length("StateSpace.joint", length, num_steps)
         prior = Markov(self.initial, self.transition, num_steps, length)
@@ -45,7 +64,11 @@ class StateSpace(NamedTuple):
 
 
 def check_length(function: str, length: Any, num_steps: int) -> None:
-    """Raises ValueError where a length that is known is no whole number from 1 to `num_steps`."""
+    """Checks that a length, where it is known, is a whole number from 1 to `num_steps`.
+
+    Raises:
+      ValueError: it is not.
+    """
     if length is None or isinstance(length, jax.core.Tracer):
         return
     if not (float(length).is_integer() and 1 <= length <= num_steps):
@@ -56,7 +79,7 @@ def check_length(function: str, length: Any, num_steps: int) -> None:
 
 
 def check_steps(function: str, model: StateSpace, x: Any, q: Any = None) -> None:
-    """Whether x has frames, and q steps, of the model's shapes; told from shapes alone.
+    """Checks, from shapes alone, that x has frames, and q steps, of the model's shapes.
 
     Raises:
       TypeError: q is no `Markov` chain.
@@ -95,8 +118,11 @@ def _draw(p: Distribution) -> Any:
 
 
 def state_space_of(joint: Any) -> tuple[StateSpace, int, Any] | None:
-    """(the steps, the room for them, how many count) of a joint p(x, z) with a `Markov` prior and
-    `Frames` for x; None of any other."""
+    """The steps of a joint p(x, z) with a `Markov` prior and `Frames` for x.
+
+    Returns:
+      (the steps, the room for them, how many count); None of any other joint.
+    """
     prior = getattr(joint, "prior", None)
     if not isinstance(prior, Markov):
         return None

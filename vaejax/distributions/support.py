@@ -92,12 +92,15 @@ def _range(values: np.ndarray) -> str:
 
 
 def check_support(function: str, joint: Joint, z: Any, xs: Observation) -> bool:
-    """Whether p(x | z) is over values that are counted, so that log p(x) is at most 0.
+    """Checks that xs can come from p(x | z).
 
     Args:
       function: the name that a complaint starts with.
       z: one latent: its shapes and dtypes are enough.
       xs: one x or many, concrete. It may be called inside `jax.eval_shape`.
+
+    Returns:
+      Whether p(x | z) is over values that are counted, so that log p(x) is at most 0.
 
     Raises:
       UserError: xs outside the support of p(x | z).
@@ -119,8 +122,12 @@ def check_support(function: str, joint: Joint, z: Any, xs: Observation) -> bool:
 def check_frame_support(
     function: str, model: StateSpace, x: Observation, length: Any = None
 ) -> None:
-    """Raises UserError where a known x, time first, is outside the support of p(x_t | z_t). Frames
-    behind the length are not looked at."""
+    """Checks that a known x, time first, can come from p(x_t | z_t). Frames behind the length are
+    not looked at.
+
+    Raises:
+      UserError: x outside the support of p(x_t | z_t).
+    """
     x = known_frames(x, length)
     if x is None:
         return

@@ -14,7 +14,8 @@ from vaejax.types import num_rows
 
 
 class Vamp(distrax.Distribution):
-    """p(z) = 1/K sum_k q(z | u_k), u_k learned pseudo-inputs (Tomczak & Welling 2018, eq. 9).
+    """The aggregate of an encoder over K learned pseudo-inputs: p(z) = 1/K sum_k q(z | u_k)
+    (Tomczak & Welling 2018, eq. 9).
 
     Args:
       encode: x -> q(z | x), a DiagonalGaussian: the encoder that the posterior uses too. A
