@@ -10,16 +10,25 @@ from vaejax.types import InferenceNetwork, VariationalFamily
 
 
 def parameter_count(family: VariationalFamily) -> int:
-    """Length of lambda laid out flat: what a network that predicts it must put out."""
+    """The number of elements of a family's lambda: what a network that predicts it must put out.
+
+    Example:
+      >>> import vaejax
+      >>> family = vaejax.inference.full_gaussian(3)
+      >>> vaejax.inference.parameter_count(family)  # 3 means, 3 scales, 3 below the diagonal
+      9
+    """
     return sum(leaf.size for leaf in jax.tree.leaves(_shapes(family)))
 
 
 def amortized(
     family: VariationalFamily, network: Any, observation_shape: tuple[int, ...]
 ) -> InferenceNetwork:
-    """q(z | x) = family(lambda = lambda_0 + network(x)), with lambda_0 where the family starts: of
-    a Gaussian it is 0, of a flow the weights that make it the identity. phi holds lambda_0, which
-    is not trained, beside the network's parameters.
+    """Amortized inference: a network that predicts lambda for each x, q(z | x) = family(lambda_0 +
+    network(x)).
+
+    lambda_0 is where the family starts: of a Gaussian it is 0, of a flow the weights that make it
+    the identity. phi holds lambda_0, which is not trained, beside the network's parameters.
 
     Args:
       family: lambda -> q(z; lambda).
@@ -27,7 +36,16 @@ def amortized(
       observation_shape: shape of one x.
 
     Raises:
-      ValueError: when the network's output is not as long as lambda.
+      ValueError: when the network's output is not as long as lambda; at the first prediction.
+
+    Example:
+      >>> import jax, vaejax
+      >>> from vaejax import inference, networks
+      >>> encoder = networks.MLP((16,), (4,))  # x -> mean and log scale of two elements
+      >>> q = inference.amortized(inference.diagonal_gaussian(2), encoder, (8, 8))
+      >>> phi = q.init(jax.random.key(0))
+      >>> q.posterior(phi, jax.numpy.ones((8, 8)), joint=None).event_shape
+      (2,)
     """
     size = parameter_count(family)
 

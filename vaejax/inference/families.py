@@ -20,7 +20,13 @@ MIXTURE_RATE = 0.03  # at a larger one the components end on top of each other
 
 
 def diagonal_gaussian(*shape: int) -> VariationalFamily:
-    """q(z) = N(mean, diag(exp(log_scale))^2); lambda starts at N(0, I)."""
+    """The family of Gaussians with diagonal covariance: N(mean, diag(exp(log_scale))^2).
+
+    lambda starts at N(0, I).
+
+    Args:
+      *shape: of z.
+    """
 
     def init(key):
         del key
@@ -40,12 +46,16 @@ def diagonal_gaussian(*shape: int) -> VariationalFamily:
 
 
 def fixed_scale_gaussian(*shape: int, scale: float) -> VariationalFamily:
-    """q(z) = N(mean, scale^2 I), the scale given and the same for every x; lambda starts at mean 0.
+    """The family of Gaussians with one given scale for every x: N(mean, scale^2 I). lambda starts
+    at mean 0.
 
     Between a variational and a deterministic autoencoder: as scale -> 0, the ELBO less q's entropy,
     d log(scale) + d (1 + log 2 pi) / 2, becomes `objectives.maximum_a_posteriori` at the mean, the
     difference being scale^2 / 2 times the trace of the Hessian of log p(x, z) there. The entropy,
     and with it the ELBO, goes to -infinity.
+
+    Args:
+      *shape: of z.
 
     Raises:
       ValueError: scale is not finite and above 0.
@@ -71,14 +81,19 @@ def fixed_scale_gaussian(*shape: int, scale: float) -> VariationalFamily:
 
 
 def full_gaussian(*shape: int) -> VariationalFamily:
-    """q(z) = N(mean, L L^T), L = diag(exp(log_scale)) (I + lower); lambda starts at N(0, I).
+    """The family of Gaussians with full covariance: N(mean, L L^T), L = diag(exp(log_scale)) (I +
+    lower).
 
     `lower` holds the d (d - 1) / 2 entries of a strictly lower triangular matrix, row by row.
+    lambda starts at N(0, I).
 
     A fit's step (m, s, a) is measured in q's own scale: mean + L m and L (I + a) diag(exp(s)).
     An affine map of z changes nothing but where such a fit starts, so that it takes about as many
     steps at any condition number of the posterior. Its rate is 1 / d above 50 dimensions: the first
     steps of Adam move all entries of L alike, and at a larger one would carry it away.
+
+    Args:
+      *shape: of z.
     """
     size = math.prod(shape)
 
@@ -117,10 +132,16 @@ def full_gaussian(*shape: int) -> VariationalFamily:
 
 
 def gaussian_mixture(*shape: int, num_components: int = 5) -> VariationalFamily:
-    """q(z) = sum_k softmax(logits)_k N(mean + exp(log_scale) offset_k, diag(scale_k)^2),
+    """The family of mixtures of diagonal Gaussians:
 
-    log scale_k = log_scale + log_ratio_k. Lambda starts near N(0, I): equal weights and scales,
-    offsets drawn from N(0, 0.1^2), for with none the components would stay the same for ever.
+    q(z) = sum_k softmax(logits)_k N(mean + exp(log_scale) offset_k, diag(scale_k)^2),
+    log scale_k = log_scale + log_ratio_k.
+
+    Lambda starts near N(0, I): equal weights and scales, offsets drawn from N(0, 0.1^2), for with
+    none the components would stay the same for ever.
+
+    Args:
+      *shape: of z.
     """
 
     def init(key):
@@ -143,7 +164,11 @@ def gaussian_mixture(*shape: int, num_components: int = 5) -> VariationalFamily:
 
 
 def point_mass(*shape: int) -> VariationalFamily:
-    """All mass at `location`: a deterministic autoencoder's code."""
+    """The family of point masses, all mass at `location`: a deterministic autoencoder's code.
+
+    Args:
+      *shape: of z.
+    """
 
     def init(key):
         del key

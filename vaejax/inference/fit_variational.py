@@ -24,7 +24,7 @@ GAIN = 1e-4  # nats
 
 
 class Trace(NamedTuple):
-    """How a fit went.
+    """How a fit of one x went.
 
     Attributes:
       bound: the ELBO of the fitted q, in nats, from `num_final_samples` fresh draws.
@@ -58,7 +58,10 @@ def fit_variational(
     max_steps: int = 2000,
     num_final_samples: int = 1000,
 ) -> tuple[Variational, Trace]:
-    """lambda* = argmax_lambda ELBO(q(z; lambda), x), for one x; `jit` and `vmap` it over many.
+    """Classical variational inference: the lambda that maximizes the ELBO of one x, with no
+    network.
+
+    lambda* = argmax_lambda ELBO(q(z; lambda), x); `jit` and `vmap` it over many x.
 
     "adam" follows the gradient of `num_samples` draws a step. Where the mean bound of 100 steps
     is above that of the 100 before by less than its standard error (of one nat at most), the
@@ -74,16 +77,31 @@ def fit_variational(
     Args:
       init: where lambda starts; `family.init(key)` unless given. An encoder's lambda starts it
         from the amortized q.
-      learning_rate: of Adam, its first; the family's own unless given.
       objective: what is maximized; a point mass has no ELBO and takes `maximum_a_posteriori`.
+      learning_rate: of Adam, its first; the family's own unless given.
+      num_samples: draws of z a step; of "lbfgs", in all.
       max_steps: of Adam, a multiple of 100.
+      num_final_samples: draws that the bound at the end is the mean of.
 
     Returns:
       (lambda*, Trace). A bound is of fresh draws, which the fit has not seen.
 
     Raises:
-      ValueError: counts below 1, or max_steps that 100 does not divide; a q of another event
-        shape than the prior's.
+      ValueError: counts below 1, or max_steps that 100 does not divide; a learning rate that is not
+        above 0; an unknown method; a q of another event shape than the prior's.
+
+    Example:
+      The fitted q is the exact posterior, N(1 / 2, 1 / 2), and its ELBO log p(x).
+
+      >>> import jax, vaejax
+      >>> from vaejax.distributions import DiagonalGaussian
+      >>> from vaejax.inference import diagonal_gaussian, fit_variational
+      >>> joint = vaejax.Joint(DiagonalGaussian(0.0, 0.0), lambda z: DiagonalGaussian(z, 0.0 * z))
+      >>> x = jax.numpy.array(1.0)
+      >>> q, trace = fit_variational(jax.random.key(0), diagonal_gaussian(), joint, x)
+      >>> log_p = jax.scipy.stats.norm.logpdf(1.0, scale=2**0.5)
+      >>> bool(abs(q["mean"] - 0.5) < 0.05), bool(abs(trace.bound - log_p) < 0.1)
+      (True, True)
     """
     least = {"num_samples": num_samples, "max_steps": max_steps}
     for name, count in (least | {"num_final_samples": num_final_samples}).items():

@@ -20,14 +20,25 @@ FLOW_RATE = 0.005  # Adam's first: at a larger one the networks diverge, or sett
 def affine_coupling(
     *shape: int, num_layers: int = 4, hidden: tuple[int, ...] = (32,)
 ) -> VariationalFamily:
-    """Real NVP (Dinh et al. 2017)."""
+    """The family of Real NVP flows (Dinh et al. 2017), by affine coupling layers.
+
+    Args:
+      *shape: of z.
+      hidden: units of each hidden layer of each layer's network.
+    """
     return _family("coupling", affine_coupling_flow(shape, num_layers=num_layers, hidden=hidden))
 
 
 def spline_coupling(
     *shape: int, num_layers: int = 2, hidden: tuple[int, ...] = (32,), num_bins: int = 8
 ) -> VariationalFamily:
-    """Neural spline flow (Durkan et al. 2019)."""
+    """The family of neural spline flows (Durkan et al. 2019), by spline coupling layers.
+
+    Args:
+      *shape: of z.
+      hidden: units of each hidden layer of each layer's network.
+      num_bins: pieces of each spline.
+    """
     flow = spline_coupling_flow(shape, num_layers=num_layers, hidden=hidden, num_bins=num_bins)
     return _family("spline", flow)
 
@@ -35,8 +46,14 @@ def spline_coupling(
 def inverse_autoregressive(
     *shape: int, num_layers: int = 2, hidden: tuple[int, ...] = (64,)
 ) -> VariationalFamily:
-    """IAF (Kingma et al. 2016). Sampling is one pass; the log density of a z that was not drawn
-    takes d passes a layer."""
+    """The family of inverse autoregressive flows (IAF, Kingma et al. 2016).
+
+    Sampling is one pass; the log density of a z that was not drawn takes d passes a layer.
+
+    Args:
+      *shape: of z.
+      hidden: units of each hidden layer of each layer's network.
+    """
     flow = inverse_autoregressive_flow(shape, num_layers=num_layers, hidden=hidden)
     return _family("flow", flow)
 

@@ -23,11 +23,14 @@ def sequence_posterior(
     num_flows: int = 0,
     num_actions: int = 0,
 ) -> InferenceNetwork:
-    """q(z_0 | x) prod_t q(z_t | z_{t-1}, x), each a diagonal Gaussian that a `Combiner` makes of
-    z_{t-1} and of summaries of x and u by `GRU`s (Krishnan et al. 2017, sec. 4). What is given is a
-    `Conditions`. Missing frames are 0 with a mark beside them.
+    """An inference network for sequences: q(z_0 | x) prod_t q(z_t | z_{t-1}, x) (Krishnan et al.
+    2017, sec. 4).
+
+    Each factor is a diagonal Gaussian that a `Combiner` makes of z_{t-1} and of summaries of x and
+    u by `GRU`s. What is given is a `Conditions`. Missing frames are 0 with a mark beside them.
 
     Args:
+      latent_dim: numbers in z_t.
       embedding: anything with `init(key, x_t)` and `apply(phi, x_t) -> features`, for one frame.
       frame_shape: shape of one x_t.
       hidden: units of each GRU.
@@ -37,6 +40,22 @@ def sequence_posterior(
       num_flows: inverse autoregressive layers (Kingma et al. 2016) on each step's Gaussian draw,
         with the same parameters at each. No KL is then known; the log ratio at the draw is taken.
       num_actions: numbers in u_t.
+
+    Raises:
+      ValueError: an unknown `sees`.
+
+    Example:
+      A q that sees the past alone does not change with what comes later.
+
+      >>> import jax, vaejax
+      >>> embedding, jnp = vaejax.networks.MLP((), (8,)), jax.numpy
+      >>> q = vaejax.inference.sequence_posterior(2, embedding, (3,), 8, sees="past")
+      >>> phi, given = q.init(jax.random.key(0)), vaejax.Conditions(exists=jnp.ones(4, bool))
+      >>> x = jnp.ones((4, 3))
+      >>> first, second = (q.posterior(phi, x, None, given) for x in (x, x.at[3].set(0.0)))
+      >>> same = first.sample(seed=jax.random.key(1)) == second.sample(seed=jax.random.key(1))
+      >>> same.all(axis=1).tolist()
+      [True, True, True, False]
     """
     if sees not in get_args(Sees):
         raise ValueError(f"sees must be one of {', '.join(get_args(Sees))}; got {sees!r}")
