@@ -11,7 +11,7 @@ from vaejax.types import Key
 
 
 class Estimate(NamedTuple):
-    """Of log p(x) for one x, in nats.
+    """An estimate of log p(x) for one x, in nats, and what it is worth.
 
     Attributes:
       value: the estimate; a lower bound on log p(x) in expectation where exp(value) is unbiased.

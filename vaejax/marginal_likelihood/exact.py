@@ -24,10 +24,12 @@ Values = Float[np.ndarray, " examples"]
 
 
 class Exact(NamedTuple):
-    """Attributes:
-    log_marginal: xs, along the first axis -> (log p(x), standard error from rounding) of each,
-      in nats, float64.
-    reason: why it is exact.
+    """How to compute log p(x) exactly, and why that can be done.
+
+    Attributes:
+      log_marginal: xs, along the first axis -> (log p(x), standard error from rounding) of each,
+        in nats, float64.
+      reason: why it is exact.
     """
 
     log_marginal: Callable[[Observation], tuple[Values, Values]]
@@ -45,9 +47,22 @@ def exact(joint: Joint | LogJoint) -> Exact | None:
       (`hidden_markov`).
     - A state-space model whose every step is linear-Gaussian: the Kalman filter, in float64
       (`linear_state_space`).
-    - p(z) = sum_k w_k N(m_k, S_k), p(x | z) = N(W z + b, R), R diagonal: the mixture of factor
-      analyzers, sum_k w_k N(W m_k + b, W S_k W' + R), in float64 (`linear_gaussian`); of one
-      component a Gaussian.
+    - z of one axis, p(z) = sum_k w_k N(m_k, S_k), p(x | z) = N(W z + b, R), R diagonal: the mixture
+      of factor analyzers, sum_k w_k N(W m_k + b, W S_k W' + R), in float64 (`linear_gaussian`); of
+      one component a Gaussian.
+
+    Example:
+      >>> import jax, vaejax
+      >>> from vaejax.distributions import DiagonalGaussian
+      >>> prior = vaejax.distributions.standard_normal(1)
+      >>> joint = vaejax.Joint(prior, lambda z: DiagonalGaussian(z, 0.0 * z))
+      >>> found = vaejax.marginal_likelihood.exact(joint)
+      >>> log_p, _ = found.log_marginal(jax.numpy.array([[0.0], [1.0]]))
+      >>> [f"{value:.4f}" for value in log_p]  # log N(x; 0, 2)
+      ['-1.2655', '-1.5155']
+      >>> bent = vaejax.Joint(prior, lambda z: DiagonalGaussian(z**2, 0.0 * z))
+      >>> vaejax.marginal_likelihood.exact(bent) is None
+      True
     """
     if isinstance(joint, LogJoint):
         return None

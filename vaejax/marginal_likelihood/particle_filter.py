@@ -35,10 +35,12 @@ def particle_filter(
     num_filters: int = 10,
     length: Any = None,
 ) -> Estimate:
-    """log of the mean over filters of their estimates of p(x), each unbiased: in expectation a
-    lower bound on log p(x), tightening to it with the particles (Gordon et al. 1993; Del Moral
-    2004). Each filter resamples, systematically, below an effective sample size of half its
-    particles (`distributions.filter_particles`). Missing frames are integrated over.
+    """log p(x) of one sequence by independent particle filters, in nats: log of the mean of their
+    estimates of p(x), each unbiased.
+
+    In expectation it is a lower bound on log p(x), tightening to it with the particles (Gordon et
+    al. 1993; Del Moral 2004). Each filter resamples, systematically, below an effective sample size
+    of half its particles (`distributions.filter_particles`). Missing frames are integrated over.
 
     `std_error` is that of the filters' estimates, or `steps_std_error` where that is larger. Log
     estimates are nearly normal: of variance s^2, R of them leave an error of
@@ -56,6 +58,7 @@ def particle_filter(
       model: parameters and conditions bound; or the joint of one, whose length it then takes.
       x: one sequence, time first.
       q: a `Markov` whose steps propose; the model's own transitions unless given.
+      num_particles: of each filter.
       num_filters: how many; their spread is the standard error. Below 5 intervals are too wide.
       length: how many frames count, all unless given.
 
@@ -67,6 +70,19 @@ def particle_filter(
       TypeError: the joint is no state-space model; q is no Markov chain.
       ValueError: num_particles or num_filters below 1; q is over other states than the model, or of
         another number of steps than x; a length beyond x; x outside the support of p(x_t | z_t).
+
+    Example:
+      The Kalman filter is exact here, and agrees.
+
+      >>> import jax, vaejax
+      >>> from vaejax.distributions import DiagonalGaussian, StateSpace
+      >>> step = lambda t, z: DiagonalGaussian(z, 0.0 * z)  # z_t and x_t: N(z, 1)
+      >>> joint = StateSpace(DiagonalGaussian(0.0, 0.0), step, step).joint(length=3)
+      >>> key, x = jax.random.key(0), jax.numpy.array([1.0, 2.0, 4.0])
+      >>> estimate = vaejax.marginal_likelihood.particle_filter(key, joint, x, num_particles=1000)
+      >>> log_p, _ = vaejax.marginal_likelihood.exact(joint).log_marginal(x[None])
+      >>> bool(abs(estimate.value - log_p[0]) < 0.1)
+      True
     """
     check_counts(_NAME, num_particles=num_particles, num_filters=num_filters)
     steps, length = steps_of(_NAME, model, x, q, length)

@@ -36,7 +36,8 @@ def sequential_monte_carlo(
     schedule: Schedule = "adaptive",
     num_leapfrog: int = 5,
 ) -> Estimate:
-    """log of an unbiased estimate of p(x): in expectation a lower bound.
+    """Sequential Monte Carlo along an annealed path (Del Moral et al. 2006): log of an unbiased
+    estimate of p(x) for one x, in nats, so in expectation a lower bound.
 
     Particles start from q where given, else the prior; they are weighted at each temperature,
     resampled when their effective sample size falls below half, and moved by HMC. Temperatures
@@ -46,12 +47,29 @@ def sequential_monte_carlo(
     log of their mean, and `std_error`, `ess` and `khat` are those of the islands' estimates (a
     single filter has no honest error of its own).
 
+    Args:
+      q: q(z | x), where particles start; the prior unless given.
+      num_particles: of all islands together.
+      num_temperatures, schedule, num_leapfrog: as in `annealed_importance_sampling`.
+
     `diagnostics`: `log_weights` (islands,), `acceptance`, `ess_along` and `betas` along the
     temperatures, `resamplings` (mean number), `gradient_evaluations`.
 
     Raises:
-      ValueError: num_particles not a multiple of num_islands, or a number below 1 (2 islands).
+      ValueError: num_particles not a multiple of num_islands, or a number below 1 (2 islands); an
+        unknown schedule; x or q of another shape than the model's.
       TypeError: discrete latents, or a point mass.
+
+    Example:
+      >>> import jax, vaejax
+      >>> from vaejax.distributions import DiagonalGaussian
+      >>> joint = vaejax.Joint(DiagonalGaussian(0.0, 0.0), lambda z: DiagonalGaussian(z, 0.0 * z))
+      >>> estimate = vaejax.marginal_likelihood.sequential_monte_carlo(
+      ...     jax.random.key(0), joint, jax.numpy.array(1.0), num_temperatures=30
+      ... )
+      >>> log_p = jax.scipy.stats.norm.logpdf(1.0, scale=2**0.5)
+      >>> bool(abs(estimate.value - log_p) < 0.1)
+      True
     """
     if num_islands < 2 or num_particles < num_islands or num_particles % num_islands:
         raise ValueError(

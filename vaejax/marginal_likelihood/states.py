@@ -20,7 +20,8 @@ from vaejax.types import Distribution, Joint, Key, Latent, Observation, rows_of
 
 
 class States(NamedTuple):
-    """Of each z_t, time along the first axis; all 0 beyond the length.
+    """Means and standard deviations of each z_t of a sequence, time along the first axis; all 0
+    beyond the length.
 
     Attributes:
       mean, std: as z is; the standard deviation is of each number by itself.
@@ -45,8 +46,9 @@ def filtered_states(
     num_particles: int,
     length: Any = None,
 ) -> States:
-    """The filtered states by one particle filter, right in the limit of many particles. Of each
-    step its moments alone are kept.
+    """The filtered states of a sequence, each z_t given the frames up to t, by one particle filter.
+
+    They are right in the limit of many particles. Of each step its moments alone are kept.
 
     Arguments and errors are those of `particle_filter`. A q that has seen all of x does not change
     what the filter is about, since the weights correct for it; but it proposes where the future
@@ -76,8 +78,10 @@ def smoothed_states(
     num_draws: int = 100,
     length: Any = None,
 ) -> States:
-    """The smoothed states, by draws backwards over the particles of one filter (Godsill, Doucet &
-    West 2004): where z_{t+1} is drawn, z_t is the particle i with probability
+    """The smoothed states of a sequence, each z_t given all frames, by draws backwards over the
+    particles of one filter (Godsill, Doucet & West 2004).
+
+    Where z_{t+1} is drawn, z_t is the particle i with probability
 
     v_t^i in proportion to w_t^i p(z_{t+1} | z_t^i).
 
@@ -134,13 +138,29 @@ def smoothed_states(
 
 
 def exact_states(joint: Joint, x: Observation) -> tuple[States, States]:
-    """(filtered, smoothed) states of a model whose every step is linear-Gaussian: the Kalman filter
-    and the smoother of Rauch, Tung & Striebel (1965), in float64 on the host. Missing frames are
-    integrated over.
+    """The filtered and the smoothed states of a model whose every step is linear-Gaussian, exactly.
+
+    They are those of the Kalman filter and the smoother of Rauch, Tung & Striebel (1965), in
+    float64 on the host. Missing frames are integrated over.
+
+    Returns:
+      (filtered, smoothed).
 
     Raises:
       TypeError: the model is another; estimate its states by `filtered_states`, `smoothed_states`.
       ValueError: x is of another shape than the model's; a frame is NaN in part.
+
+    Example:
+      All frames know more than those up to t, and the last state is the same.
+
+      >>> import jax, vaejax
+      >>> from vaejax.distributions import DiagonalGaussian, StateSpace
+      >>> step = lambda t, z: DiagonalGaussian(z, 0.0 * z)  # z_t and x_t: N(z, 1)
+      >>> joint = StateSpace(DiagonalGaussian(0.0, 0.0), step, step).joint(length=3)
+      >>> x = jax.numpy.array([1.0, 2.0, 4.0])
+      >>> filtered, smoothed = vaejax.marginal_likelihood.exact_states(joint, x)
+      >>> (smoothed.std < filtered.std).tolist(), bool(filtered.mean[2] == smoothed.mean[2])
+      ([True, True, False], True)
     """
     steps_of("exact_states", joint, x, None, None)
     linear = linear_state_space(joint)
