@@ -26,7 +26,9 @@ Arrays = TypeVar("Arrays")
 
 
 class Distribution(Protocol):
-    """What is asked of a distribution: the part of `distrax.Distribution` that is used here."""
+    """What is asked of a distribution: the part of `distrax.Distribution` that is used here. Log
+    densities and KLs are in nats.
+    """
 
     def sample(self, *, seed: Key, sample_shape: Any = ()) -> Any: ...
 
@@ -55,12 +57,19 @@ class Example(NamedTuple):
 
 
 class Conditions(NamedTuple):
-    """What a sequence is given. Time is the first axis of each array, as it is of x's: cut or
-    padded alike, they stay one sequence.
+    """What a sequence is given: which of its steps exist, and the actions on it.
+
+    Time is the first axis of each array, as it is of x's: cut or padded alike, they stay one
+    sequence.
 
     Attributes:
       exists: which steps there are: the first `length` of them.
       actions: u_t, what acts on the step from t - 1 to t; () where there are none.
+
+    Example:
+      >>> import jax, vaejax
+      >>> int(vaejax.Conditions(exists=jax.numpy.arange(5) < 3).length)
+      3
     """
 
     exists: Bool[Array, " time"]
@@ -73,7 +82,7 @@ class Conditions(NamedTuple):
 
 
 def rows_of(tree: Arrays, rows: int | slice | np.ndarray | Array) -> Arrays:
-    """`leaf[rows]` of each leaf: some of many examples, samples or conditions."""
+    """Some of many examples, samples or conditions: `leaf[rows]` of each leaf."""
     return jax.tree.map(lambda leaf: leaf[rows], tree)
 
 
@@ -100,6 +109,18 @@ class Joint(NamedTuple):
 
     It is a pytree, and so may be an argument of a jitted function, where `likelihood` is a
     `jax.tree_util.Partial` of a function and its parameters.
+
+    Attributes:
+      prior: p(z).
+      likelihood: z -> p(x | z).
+
+    Example:
+      >>> import jax, vaejax
+      >>> from vaejax.distributions import Bernoulli, standard_normal
+      >>> joint = vaejax.Joint(prior=standard_normal(3), likelihood=Bernoulli)  # logits = z
+      >>> z, x = joint.sample(jax.random.key(0))
+      >>> bool(joint.log_prob(x, z) == joint.prior.log_prob(z) + Bernoulli(z).log_prob(x))
+      True
     """
 
     prior: Distribution
@@ -110,15 +131,21 @@ class Joint(NamedTuple):
         return self.prior.log_prob(z) + self.likelihood(z).log_prob(x)
 
     def sample(self, key: Key) -> tuple[Latent, Observation]:
-        """(z, x) with z ~ p(z), x ~ p(x | z); so z is an exact draw from p(z | x) for that x."""
+        """A draw (z, x) with z ~ p(z), x ~ p(x | z); so z is an exact draw from p(z | x) for that
+        x.
+        """
         prior_key, likelihood_key = jax.random.split(key)
         z = self.prior.sample(seed=prior_key)
         return z, self.likelihood(z).sample(seed=likelihood_key)
 
 
 class LogJoint(NamedTuple):
-    """log p(x, z) as one function, for a model whose parts are not known: estimators that start
-    from a q(z | x) take it in place of a `Joint`."""
+    """A generative model as one function log p(x, z), where its parts are not known: estimators
+    that start from a q(z | x) take it in place of a `Joint`.
+
+    Attributes:
+      log_density: (x, z) -> log p(x, z), in nats.
+    """
 
     log_density: Callable[[Observation, Latent], Float[Array, ""]]
 
@@ -128,7 +155,7 @@ class LogJoint(NamedTuple):
 
 
 class GenerativeModel(NamedTuple):
-    """theta, given -> p(x, z | given).
+    """A generative model p(x, z | given), as functions of its parameters theta.
 
     Attributes:
       init: key -> theta.
@@ -144,8 +171,10 @@ def _sum(variational: Variational, step: Variational) -> Variational:
 
 
 class VariationalFamily(NamedTuple):
-    """lambda -> q(z; lambda), with lambda unconstrained. Apart from any network: the same family
-    is predicted for each x (amortized) or optimized for each x (classical).
+    """A family of distributions q(z; lambda), with lambda unconstrained.
+
+    It is apart from any network: the same family is predicted for each x (amortized) or optimized
+    for each x (classical).
 
     Attributes:
       name: what tables and settings call it.
@@ -167,7 +196,7 @@ class VariationalFamily(NamedTuple):
 
 
 class InferenceNetwork(NamedTuple):
-    """Amortized inference: phi, x -> q(z | x).
+    """Amortized inference q(z | x), as functions of its parameters phi.
 
     Attributes:
       init: key -> phi.
@@ -183,7 +212,12 @@ class InferenceNetwork(NamedTuple):
 
 
 class Params(NamedTuple):
-    """The parameters of a pair: theta of p(x, z), phi of q(z | x)."""
+    """The parameters of a model and its inference network.
+
+    Attributes:
+      generative: theta, of p(x, z).
+      inference: phi, of q(z | x).
+    """
 
     generative: Parameters
     inference: Parameters

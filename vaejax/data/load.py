@@ -39,10 +39,11 @@ def load(
     missing: bool = False,
     standardize: bool = False,
 ) -> Dataset:
-    """Load a data set.
+    """Load a data set by its name, or a person's own arrays or images by their path.
 
     Args:
-      name: one of `SOURCES`, or the path of an `.npz` or `.npy` file or of a folder of images.
+      name: one of those that `available` lists, or the path of an `.npz` or `.npy` file or of a
+        folder of images.
       binarization: by default the data set's usual one; for files `static` for 0/1 values,
         `dynamic` for images of one channel, `none` for real values. Other intensities (colour
         images, features) have no default. Sequences are taken as they are.
@@ -55,7 +56,14 @@ def load(
         they are whole or in [0, 1]. A Gaussian likelihood standardizes these.
 
     Raises:
-      UserError: no such data set; or values, shapes or sizes that cannot be used.
+      UserError: no such data set; or values, shapes or sizes that cannot be used. It is a
+        ValueError.
+
+    Example:
+      >>> import vaejax
+      >>> digits = vaejax.data.load("digits")  # scikit-learn's; nothing is fetched
+      >>> digits.split("train").shape, digits.split("test").shape
+      ((1300, 8, 8), (297, 8, 8))
     """
     if is_own_file(name):
         return _load_own(Path(name), binarization, validation, binarize, missing, standardize)

@@ -23,16 +23,22 @@ from vaejax.types import Params
 
 
 def load(run: str | Path) -> Run:
-    """The run in a folder <out>/<experiment>/<hash>/seed-<n>, or in one that `vaejax export` wrote,
-    with the parameters best by validation, or else the last. Its data are read when they are asked
-    for; the model can be used without them. Loading runs the Python of its experiment.
+    """Load a finished run: its model with the parameters best by validation, or else the last.
+
+    Its data are read when they are asked for; the model can be used without them. Loading runs the
+    Python of its experiment.
 
     Args:
-      run: the folder, or <out>/<experiment>/<hash> with one seed; or, of what is below `runs`, the
-        name that it was given, or the first four or more digits of its hash.
+      run: the folder <out>/<experiment>/<hash>/seed-<n>, or one that `vaejax export` wrote, or
+        <out>/<experiment>/<hash> with one seed; or, of what is below `runs`, the name that it was
+        given, or the first four or more digits of its hash.
+
+    Returns:
+      A `Run`: `encode(xs)`, `sample(key, n)` and `log_likelihood(key, xs)` use the model as it is;
+      `joint()` and `posterior(x)` are p(x, z) and q(z | x).
 
     Raises:
-      UserError: it is no run, or several, or its files are damaged.
+      UserError: it is no run, or several, or its files are damaged. It is a ValueError.
     """
     folder = find_run(str(run))
     file, seed = load_saved(folder)

@@ -28,10 +28,11 @@ def fit(
     batch_size: int = 100,
     optimizer: optax.GradientTransformation | None = None,
 ) -> tuple[Params, Float[Array, " steps"]]:
-    """Train a pair.
+    """Train a model and its inference network.
 
     Args:
-      inference: `inference.no_latent()` for a model without a z.
+      generative: p(x, z).
+      inference: q(z | x); `inference.no_latent()` for a model without a z.
       objective: (key, q, joint, x, step) -> Terms, for one example.
       data: an `Example`, or x alone: any pytree, examples along the first axis of every array;
         dtypes are kept.
@@ -46,6 +47,20 @@ def fit(
       ValueError: num_steps or batch_size out of range; shapes of p, q, x or of the objective that
         do not fit together; arrays of other numbers of examples; a sequence without a first step;
         x outside the support of p(x | z).
+      TypeError: the likelihood is written with NumPy; the objective does not take such a q.
+
+    Example:
+      >>> import jax, vaejax
+      >>> from vaejax import distributions, generative, inference, networks, objectives
+      >>> prior, decoder = distributions.standard_normal(1), networks.MLP((8,), (4,))
+      >>> model = generative.latent_variable_model(prior, decoder, distributions.Bernoulli)
+      >>> q = inference.amortized(inference.diagonal_gaussian(1), networks.MLP((8,), (2,)), (4,))
+      >>> objective = lambda key, q, joint, x, step: objectives.elbo(key, q, joint, x)
+      >>> two = jax.numpy.array([[0.0, 0.0, 1.0, 1.0], [1.0, 1.0, 0.0, 0.0]])
+      >>> xs = jax.numpy.tile(two, (50, 1))
+      >>> params, elbos = vaejax.fit(jax.random.key(0), model, q, objective, xs, num_steps=500)
+      >>> bool(elbos[-1] > elbos[0] + 0.3)  # nats
+      True
     """
     examples = data if isinstance(data, Example) else Example(data)
     examples = jax.tree.map(jnp.asarray, examples)
