@@ -67,14 +67,6 @@ def flow_prior(*shape: int, num_layers: int, hidden: tuple[int, ...]) -> Prior:
     Args:
       *shape: of z.
       hidden: units of each hidden layer of each layer's network.
-
-    Example:
-      >>> import jax, vaejax
-      >>> prior = vaejax.generative.flow_prior(2, num_layers=2, hidden=(8,))
-      >>> p, z = prior.distribution(prior.init(jax.random.key(0))), jax.numpy.ones(2)
-      >>> normal = vaejax.distributions.standard_normal(2)
-      >>> bool(jax.numpy.allclose(p.log_prob(z), normal.log_prob(z)))
-      True
     """
     return Prior(*affine_coupling_flow(shape, num_layers=num_layers, hidden=hidden))
 

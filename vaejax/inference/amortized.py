@@ -10,14 +10,7 @@ from vaejax.types import InferenceNetwork, VariationalFamily
 
 
 def parameter_count(family: VariationalFamily) -> int:
-    """The number of elements of a family's lambda: what a network that predicts it must put out.
-
-    Example:
-      >>> import vaejax
-      >>> family = vaejax.inference.full_gaussian(3)
-      >>> vaejax.inference.parameter_count(family)  # 3 means, 3 scales, 3 below the diagonal
-      9
-    """
+    """The number of elements of a family's lambda: what a network that predicts it must put out."""
     return sum(leaf.size for leaf in jax.tree.leaves(_shapes(family)))
 
 

@@ -138,9 +138,9 @@ def annealed_importance_sampling(
       >>> import jax, vaejax
       >>> from vaejax.distributions import DiagonalGaussian
       >>> joint = vaejax.Joint(DiagonalGaussian(0.0, 0.0), lambda z: DiagonalGaussian(z, 0.0 * z))
-      >>> estimate = vaejax.marginal_likelihood.annealed_importance_sampling(
-      ...     jax.random.key(0), joint, jax.numpy.array(1.0), num_temperatures=100
-      ... )
+      >>> from vaejax.marginal_likelihood import annealed_importance_sampling
+      >>> estimator = jax.jit(lambda key, x: annealed_importance_sampling(key, joint, x))
+      >>> estimate = estimator(jax.random.key(0), 1.0)
       >>> log_p = jax.scipy.stats.norm.logpdf(1.0, scale=2**0.5)
       >>> bool(abs(estimate.value - log_p) < 0.1)
       True

@@ -46,7 +46,14 @@ def missed_by(estimate: Any) -> Any:
 
 
 class Estimates(NamedTuple):
-    """`Estimate`, with a leading axis of examples, and how it was made."""
+    """Estimates of log p(x) of many examples, in nats, and what each is worth.
+
+    Attributes:
+      value, std_error, ess, khat, diagnostics: as of an `Estimate`, with a leading axis of
+        examples.
+      method: how they were made, in words.
+      discrete: whether x is discrete, so that log p(x) is at most 0.
+    """
 
     value: np.ndarray
     std_error: np.ndarray

@@ -75,9 +75,9 @@ def importance_sampling(
       >>> from vaejax.distributions import DiagonalGaussian
       >>> joint = vaejax.Joint(DiagonalGaussian(0.0, 0.0), lambda z: DiagonalGaussian(z, 0.0 * z))
       >>> q, x = DiagonalGaussian(0.5, jax.numpy.log(0.5) / 2), jax.numpy.array(1.0)
-      >>> estimate = vaejax.marginal_likelihood.importance_sampling(
-      ...     jax.random.key(0), joint, x, q, num_samples=100
-      ... )
+      >>> from vaejax.marginal_likelihood import importance_sampling
+      >>> estimator = jax.jit(lambda key: importance_sampling(key, joint, x, q, num_samples=100))
+      >>> estimate = estimator(jax.random.key(0))
       >>> print(f"{estimate.value:.4f}, {estimate.ess:.0f} of 100")  # log N(1; 0, 2)
       -1.5155, 100 of 100
     """

@@ -64,9 +64,9 @@ def sequential_monte_carlo(
       >>> import jax, vaejax
       >>> from vaejax.distributions import DiagonalGaussian
       >>> joint = vaejax.Joint(DiagonalGaussian(0.0, 0.0), lambda z: DiagonalGaussian(z, 0.0 * z))
-      >>> estimate = vaejax.marginal_likelihood.sequential_monte_carlo(
-      ...     jax.random.key(0), joint, jax.numpy.array(1.0), num_temperatures=30
-      ... )
+      >>> from vaejax.marginal_likelihood import sequential_monte_carlo
+      >>> estimator = jax.jit(lambda key, x: sequential_monte_carlo(key, joint, x))
+      >>> estimate = estimator(jax.random.key(0), 1.0)
       >>> log_p = jax.scipy.stats.norm.logpdf(1.0, scale=2**0.5)
       >>> bool(abs(estimate.value - log_p) < 0.1)
       True

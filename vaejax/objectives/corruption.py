@@ -21,13 +21,6 @@ def masking_noise(fraction: float) -> Corrupt:
 
     Raises:
       ValueError: fraction outside [0, 1].
-
-    Example:
-      >>> import jax, vaejax
-      >>> corrupt = vaejax.objectives.masking_noise(0.25)
-      >>> corrupted = corrupt(jax.random.key(0), jax.numpy.ones(10_000))
-      >>> print(f"{corrupted.mean():.2f}")  # three quarters are kept
-      0.75
     """
     _check(fraction)
 
