@@ -12,7 +12,8 @@ from vaejax.types import Conditions, InferenceNetwork, Key, Parameters, missing_
 
 
 class Recognition(NamedTuple):
-    """x -> potentials: what x says about z, in the form that a prior's `posterior` takes.
+    """A recognition network: x -> potentials, what x says about z, in the form that a prior's
+    `posterior` takes.
 
     Attributes:
       init: key -> phi.
@@ -24,12 +25,26 @@ class Recognition(NamedTuple):
 
 
 def structured(recognition: Recognition) -> InferenceNetwork:
-    """q(z | x) in proportion to p(z) exp(psi(z; x)), by message passing in the prior: `joint.prior.
-    posterior(potentials)` (Johnson et al. 2016). Any prior that has this method will do; the q
-    that it gives knows its KL from the prior (`KnownKL`) where there is a closed form.
+    """Inference by message passing in the prior: q(z | x) in proportion to p(z) exp(psi(z; x)), psi
+    a recognition network's potentials (Johnson et al. 2016).
+
+    q is `joint.prior.posterior(potentials)`. Any prior that has this method will do; the q that it
+    gives knows its KL from the prior (`KnownKL`) where there is a closed form.
 
     Raises:
-      TypeError: the prior has no `posterior`.
+      TypeError: the prior has no `posterior`; when q is made.
+
+    Example:
+      >>> import jax, vaejax
+      >>> from vaejax import generative, inference, networks
+      >>> recognition = inference.gaussian_recognition(2, networks.MLP((8,), (4,)), (3,))
+      >>> q = inference.structured(inference.along_time(recognition))
+      >>> given = vaejax.Conditions(exists=jax.numpy.ones(5, bool))
+      >>> prior = generative.linear_dynamical_system(2)
+      >>> p = prior.distribution(prior.init(jax.random.key(0)), given)
+      >>> phi, x = q.init(jax.random.key(1)), jax.numpy.ones((5, 3))
+      >>> q.posterior(phi, x, vaejax.Joint(p, None), given).mean().shape
+      (5, 2)
     """
 
     def posterior(phi, x, joint, given=()):
@@ -47,13 +62,16 @@ def structured(recognition: Recognition) -> InferenceNetwork:
 def gaussian_recognition(
     latent_dim: int, network: Any, observation_shape: tuple[int, ...], *, full: bool = False
 ) -> Recognition:
-    """Of one x, a `Potential` of a Gaussian z, by its peak m and a factor of its precision:
+    """A recognition network for a Gaussian z: of one x, a `Potential` by its peak m and a factor of
+    its precision.
+
     network(x) = (m, a, lower), h = J m, J = L L', L = diag(exp(a)) (I + lower).
 
     Peaks and logarithms are of order 1. A network that puts out h and J themselves has to reach
     hundreds where x is precise about z, and does so slowly.
 
     Args:
+      latent_dim: d, numbers in z.
       network: anything with `init(key, x) -> phi` and `apply(phi, x) -> outputs`, of length 2 d
         (m and a: a diagonal J), or d (d + 3) / 2 with `full`.
       observation_shape: shape of one x.
@@ -88,7 +106,8 @@ def gaussian_recognition(
 def discrete_recognition(
     num_states: int, network: Any, observation_shape: tuple[int, ...]
 ) -> Recognition:
-    """Of one x, log-likelihoods of the states of a discrete z: network(x), of shape (num_states,).
+    """A recognition network for a discrete z: of one x, the log-likelihoods of the states,
+    network(x) of shape (num_states,).
 
     Raises:
       ValueError: outputs of another shape.
@@ -111,8 +130,10 @@ def discrete_recognition(
 
 
 def along_time(recognition: Recognition) -> Recognition:
-    """The same network for each frame of a sequence. What is given is a `Conditions`. A missing
-    frame, or one beyond the length, has a potential of 0: it says nothing."""
+    """The same recognition network for each frame of a sequence. What is given is a `Conditions`.
+
+    A missing frame, or one beyond the length, has a potential of 0: it says nothing.
+    """
 
     def potentials(phi, x, given: Conditions):
         silent = missing_frames(x) | ~given.exists

@@ -24,11 +24,24 @@ def chain_of(parameters, given, parallel: bool) -> DiscreteChain:
 
 
 def hidden_markov(num_states: int, *, stay: float = 0.9, parallel: bool = False) -> SequencePrior:
-    """s_0 ~ pi, s_t ~ P(s_{t-1}, .), pi and P learned. It starts at equal probabilities, and stays
-    with probability `stay`. The emission sees s_t as one of K.
+    """A Markov chain of discrete states as the prior of a sequence: s_0 ~ pi, s_t ~ P(s_{t-1}, .),
+    pi and P learned.
+
+    It starts at equal probabilities, and stays with probability `stay`. The emission sees s_t as
+    one of K: zeros and a one.
 
     Args:
+      num_states: K.
+      stay: the probability of staying in a state, at the start.
       parallel: whether passes along time are an associative scan.
+
+    Example:
+      >>> import jax, vaejax
+      >>> prior = vaejax.generative.hidden_markov(3, stay=0.8)
+      >>> given = vaejax.Conditions(exists=jax.numpy.ones(4, bool))
+      >>> p = prior.distribution(prior.init(jax.random.key(0)), given)
+      >>> p.marginals().shape, bool(abs(p.marginals().sum(axis=1) - 1.0).max() < 1e-5)
+      ((4, 3), True)
     """
 
     def init(key):

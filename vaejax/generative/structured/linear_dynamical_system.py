@@ -23,13 +23,26 @@ def slow_rotations(key, d: int, *leading: int) -> Float[Array, "... d d"]:
 def linear_dynamical_system(
     latent_dim: int, *, num_actions: int = 0, parallel: bool = False
 ) -> SequencePrior:
-    """z_0 ~ N(m, P), z_t = A z_{t-1} + B u_t + b + N(0, Q), all learned, P and Q full.
+    """A linear dynamical system as the prior of a sequence, all learned, P and Q full:
+
+    z_0 ~ N(m, P), z_t = A z_{t-1} + B u_t + b + N(0, Q).
 
     It starts at m = 0, P = I, A a slow rotation, b = 0, Q = 0.1^2 I; B is drawn from N(0, 0.1^2).
 
     Args:
+      latent_dim: numbers in z_t.
       num_actions: numbers in u_t; with none there is no B.
       parallel: whether passes along time are an associative scan.
+
+    Example:
+      At the start z_0 has standard deviations of 1, and a mean of 0 goes on for ever.
+
+      >>> import jax, vaejax
+      >>> prior = vaejax.generative.linear_dynamical_system(2)
+      >>> given = vaejax.Conditions(exists=jax.numpy.ones(4, bool))
+      >>> p = prior.distribution(prior.init(jax.random.key(0)), given)
+      >>> p.stddev()[0].tolist(), float(abs(p.mean()).max())
+      ([1.0, 1.0], 0.0)
     """
     d = latent_dim
 

@@ -13,7 +13,7 @@ from vaejax.types import Conditions, Distribution, GenerativeModel, Joint, Key, 
 
 
 class SequencePrior(NamedTuple):
-    """Parameters, given -> p(z) of a sequence.
+    """A prior of a sequence, with parameters and structure: parameters, given -> p(z).
 
     Attributes:
       init: key -> the part of theta that is the prior's.
@@ -31,14 +31,28 @@ class SequencePrior(NamedTuple):
 def sequence_model(
     prior: SequencePrior, emission: Any, likelihood: Callable[[Any], Distribution]
 ) -> GenerativeModel:
-    """p(z) = prior, p(x_t | z_t) = likelihood(emission(z_t)). What is given is a `Conditions`.
+    """A model of sequences, p(z) = prior, p(x_t | z_t) = likelihood(emission(z_t)). What is given
+    is a `Conditions`.
 
     Args:
+      prior: such as `linear_dynamical_system`, `hidden_markov`.
       emission: anything with `init(key, z)` and `apply(theta, z) -> outputs`, for one frame. Of a
         switching system z is its continuous part.
       likelihood: outputs -> p(x_t | z_t).
 
     Its joint raises ValueError where what is given is no `Conditions`, or has other actions.
+
+    Example:
+      >>> import jax, vaejax
+      >>> model = vaejax.generative.sequence_model(
+      ...     vaejax.generative.hidden_markov(3),
+      ...     vaejax.networks.MLP((), (4,)),
+      ...     vaejax.distributions.Bernoulli,
+      ... )
+      >>> given = vaejax.Conditions(exists=jax.numpy.ones(5, bool))
+      >>> s, x = model.joint(model.init(jax.random.key(0)), given).sample(jax.random.key(1))
+      >>> s.shape, x.shape  # a state and a frame at each step
+      ((5,), (5, 4))
     """
 
     def init(key):

@@ -19,14 +19,28 @@ def switching_linear_dynamical_system(
     stay: float = 0.9,
     parallel: bool = False,
 ) -> SequencePrior:
-    """s as `hidden_markov`'s; z_0 ~ N(m_k, P_k), z_t = A_k z_{t-1} + B_k u_t + b_k + N(0, Q_k)
-    where s_t = k; all learned. Each state starts as `linear_dynamical_system` does, with its own
-    rotation. The emission sees z_t alone.
+    """A switching linear dynamical system as the prior of a sequence, all learned: s as
+    `hidden_markov`'s;
+
+    z_0 ~ N(m_k, P_k), z_t = A_k z_{t-1} + B_k u_t + b_k + N(0, Q_k) where s_t = k.
+
+    Each state starts as `linear_dynamical_system` does, with its own rotation. The emission sees
+    z_t alone.
 
     Args:
+      num_states: how many states s_t has.
+      latent_dim: numbers in z_t.
       num_actions: numbers in u_t; with none there is no B.
       stay: the probability of staying in a state, at the start.
       parallel: whether passes along time are an associative scan.
+
+    Example:
+      >>> import jax, vaejax
+      >>> prior = vaejax.generative.switching_linear_dynamical_system(3, 2)
+      >>> given = vaejax.Conditions(exists=jax.numpy.ones(4, bool))
+      >>> p = prior.distribution(jax.jit(prior.init)(jax.random.key(0)), given)
+      >>> p.event_shape  # of (s, z)
+      ((4,), (4, 2))
     """
     k, d = num_states, latent_dim
 
