@@ -80,7 +80,7 @@ class DiagonalGaussian(distrax.Distribution):
         return super().kl_divergence(other_dist, **kwargs)
 
     def entropy(self) -> Float[Array, ""]:
-        """In nats."""
+        """The entropy, in nats."""
         return jnp.sum(self.log_scale + _HALF_LOG_2PI + 0.5, axis=self._axes)
 
 

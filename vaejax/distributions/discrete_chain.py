@@ -20,7 +20,8 @@ def _step(logits: Float[Array, "time k k"], t: Int[Array, ""], s: Int[Array, ""]
 
 
 class DiscreteChain(Markov):
-    """s_0 ~ softmax(logits_0), s_t ~ softmax(logits_t[s_{t-1}]), of K states: a `Markov` chain.
+    """A Markov chain of K discrete states, the z of a hidden Markov model: s_0 ~ softmax(logits_0),
+    s_t ~ softmax(logits_t[s_{t-1}]).
 
     Args:
       logits: along time; the rows of logits_0 are alike, that of s_0.
@@ -31,6 +32,16 @@ class DiscreteChain(Markov):
     Raises:
       ValueError: logits of another shape; of known values, NaN or +inf, or a row that is -inf
         throughout. The line names the step.
+
+    Example:
+      Equal probabilities, and an observation that is four times as likely in state 0:
+
+      >>> import jax.numpy as jnp, vaejax
+      >>> p = vaejax.distributions.DiscreteChain(jnp.zeros((2, 2, 2)))
+      >>> log_likelihoods = jnp.log(jnp.array([[0.8, 0.2], [1.0, 1.0]]))  # step 1 says nothing
+      >>> marginals = p.posterior(log_likelihoods).marginals()
+      >>> [[f"{probability:.1f}" for probability in step] for step in marginals]
+      [['0.8', '0.2'], ['0.5', '0.5']]
     """
 
     def __init__(
@@ -56,6 +67,7 @@ class DiscreteChain(Markov):
 
     @property
     def logits(self) -> Float[Array, "time k k"]:
+        """The logits along time, as they were given."""
         return self.step.args[0]  # type: ignore[attr-defined]
 
     def marginals(self) -> Float[Array, "time k"]:
@@ -63,7 +75,7 @@ class DiscreteChain(Markov):
         return marginals(jax.nn.softmax(self.logits), parallel=self.parallel)
 
     def entropy(self) -> Float[Array, ""]:
-        """sum_t E[H(s_t | s_{t-1})] over the steps that count, in nats."""
+        """The entropy, in nats: sum_t E[H(s_t | s_{t-1})] over the steps that count."""
         each = entropies(self.logits, parallel=self.parallel)
         return jnp.sum(jnp.where(self._counts(jnp.arange(self.num_steps)), each, 0.0))
 

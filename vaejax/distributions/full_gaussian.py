@@ -98,7 +98,7 @@ class FullGaussian(distrax.Distribution):
         return self._log_density_of_noise(noise.T).reshape(leading)
 
     def entropy(self) -> Float[Array, ""]:
-        """In nats."""
+        """The entropy, in nats."""
         return jnp.sum(self.log_scale + _HALF_LOG_2PI + 0.5)
 
     def kl_divergence(self, other_dist, **kwargs):

@@ -22,11 +22,17 @@ _NEVER = -1e30  # a log weight of 0, finite
 
 
 class FullGaussianMixture(distrax.Distribution):
-    """sum_k softmax(logits)_k N(means_k, L_k L_k^T), L_k lower triangular; the event is means[k],
-    of d elements, flat in C order. A logit of -inf is a weight of 0.
+    """A mixture of Gaussians with full covariances: sum_k softmax(logits)_k N(means_k, L_k L_k^T).
+
+    The event is means[k], of d elements, flat in C order.
 
     Samples are reparameterized implicitly, as those of `GaussianMixture` are: first derivatives
     only. L_k^-1 is computed once, so that a log density is products alone.
+
+    Args:
+      logits: one of -inf is a weight of 0.
+      factors: L_k, lower triangular.
+      known_kl: of a q, its KL from the prior that it was made from.
 
     Raises:
       ValueError: shapes that do not agree; of known values, a factor that is not finite or has a 0
@@ -65,7 +71,7 @@ class FullGaussianMixture(distrax.Distribution):
         return jnp.tensordot(jax.nn.softmax(self.logits), self.means, 1)
 
     def stddev(self) -> Float[Array, "..."]:
-        """Of each element."""
+        """The standard deviation of each element."""
         weights, mean = jax.nn.softmax(self.logits), self.mean()
         inside = jnp.sum(self.factors**2, axis=-1).reshape(self.means.shape)
         return jnp.sqrt(jnp.tensordot(weights, inside + (self.means - mean) ** 2, 1))
@@ -88,7 +94,7 @@ class FullGaussianMixture(distrax.Distribution):
         return drawn.reshape(n, *self.event_shape)
 
     def log_prob(self, value: Float[Array, "..."]) -> Float[Array, ""]:
-        """log sum_k softmax(logits)_k N(value; means_k, L_k L_k^T), in nats."""
+        """The log density log sum_k softmax(logits)_k N(value; means_k, L_k L_k^T), in nats."""
         leading = value.shape[: value.ndim - len(self.event_shape)]
         k, size = self.factors.shape[:2]
         offsets = value.reshape(*leading, 1, size) - self.means.reshape(k, size)
@@ -174,8 +180,9 @@ def _reparameterized(
 def as_gaussian_mixture(
     p: object,
 ) -> tuple[Float[Array, " k"], Float[Array, "k ..."], Float[Array, "k d d"]] | None:
-    """(log weights, means, Cholesky factors) of a Gaussian, of one component, or of a mixture of
-    Gaussians, with diagonal or full covariances; None of anything else."""
+    """The log weights, means and Cholesky factors of a Gaussian, of one component, or of a mixture
+    of Gaussians, with diagonal or full covariances; None of anything else.
+    """
     gaussian = as_gaussian(p)
     if gaussian is not None:
         mean, factor = gaussian

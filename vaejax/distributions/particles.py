@@ -16,7 +16,7 @@ Resample = Callable[[Key, Float[Array, " n"]], Int[Array, " n"]]
 
 
 class Filtered(NamedTuple):
-    """What a filter of N particles found.
+    """What a particle filter of N particles found.
 
     Attributes:
       log_p: log of an unbiased estimate of p(x), in nats.

@@ -11,9 +11,11 @@ _TOLERANCE = 1e-5  # relative: how far below 0 rounding may take an eigenvalue
 
 
 class Potential(NamedTuple):
-    """exp(psi(z)), psi(z) = h' z - z' J z / 2; along the first axis of both, of each step in time.
+    """What is known of a Gaussian z besides its prior: a factor exp(psi(z)), psi(z) = h' z - z' J z
+    / 2.
 
-    J = 0 says nothing: a missing frame, a step beyond a sequence's length.
+    Along the first axis of both, one of each step in time. J = 0 says nothing: a missing frame, a
+    step beyond a sequence's length.
 
     Attributes:
       h: (..., d).

@@ -29,8 +29,8 @@ def _switching_step(switches: DiscreteChain, steps: Steps, t, before) -> Hierarc
 
 
 class SwitchingChain(Markov):
-    """s_t a discrete chain of K states, z_t = A_tk z_{t-1} + b_tk + G_tk e_t where s_t = k: a
-    `Markov` chain of pairs (s_t, z_t).
+    """A switching linear dynamical system: a `Markov` chain of pairs (s_t, z_t), s_t a discrete
+    chain of K states, and z_t = A_tk z_{t-1} + b_tk + G_tk e_t where s_t = k.
 
     Args:
       switches: p(s). Its length and `parallel` are those of the whole.
@@ -107,7 +107,8 @@ def _pair_step(switches: DiscreteChain, states: LinearChain, t, before) -> Hiera
 
 
 class ChainPair(Markov):
-    """q(s) q(z), two chains that know nothing of each other: a `Markov` chain of pairs.
+    """A pair of independent chains, q(s) q(z): the posterior of a `SwitchingChain`, and a `Markov`
+    chain of pairs.
 
     Args:
       prior: what it was made from.
@@ -140,7 +141,7 @@ class ChainPair(Markov):
         return self.step.args[1]  # type: ignore[attr-defined]
 
     def entropy(self) -> Float[Array, ""]:
-        """That of q(s) and that of q(z), in nats."""
+        """The entropy, in nats: that of q(s) and that of q(z)."""
         return self.switches.entropy() + self.states.entropy()
 
     def _draw_and_log_density(self, key: Key) -> tuple[Any, Float[Array, ""]]:

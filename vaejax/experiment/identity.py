@@ -15,6 +15,7 @@ from vaejax.experiment.files import ExperimentFile
 
 
 def to_json(config: Config) -> dict[str, Any]:
+    """A configuration as nested dictionaries, lists and numbers."""
     return json.loads(json.dumps(dataclasses.asdict(config)))
 
 

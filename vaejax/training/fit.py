@@ -43,7 +43,7 @@ def fit(
       The parameters, and the objective at each step (mean over the batch, nats).
 
     Raises:
-      NonFiniteLoss: the loss became NaN or infinite; of one example, where it was not all.
+      NonFiniteLoss: the loss became NaN or infinite. It names the example, where one alone did.
       ValueError: num_steps or batch_size out of range; shapes of p, q, x or of the objective that
         do not fit together; arrays of other numbers of examples; a sequence without a first step;
         x outside the support of p(x | z).
