@@ -20,8 +20,9 @@ def _step(logits: Float[Array, "time k k"], t: Int[Array, ""], s: Int[Array, ""]
 
 
 class DiscreteChain(Markov):
-    """A Markov chain of K discrete states, the z of a hidden Markov model: s_0 ~ softmax(logits_0),
-    s_t ~ softmax(logits_t[s_{t-1}]).
+    """A Markov chain of K discrete states, the z of a hidden Markov model.
+
+    s_0 ~ softmax(logits_0), s_t ~ softmax(logits_t[s_{t-1}]).
 
     Args:
       logits: along time; the rows of logits_0 are alike, that of s_0.

@@ -31,8 +31,9 @@ def _step(steps: Steps, t: Int[Array, ""], z: Float[Array, " d"]) -> FullGaussia
 
 
 class LinearChain(Markov):
-    """A linear dynamical system: a `Markov` chain of linear-Gaussian steps, z_t = A_t z_{t-1} + b_t
-    + G_t e_t, e_t ~ N(0, I).
+    """A linear dynamical system: a `Markov` chain of linear-Gaussian steps.
+
+    z_t = A_t z_{t-1} + b_t + G_t e_t, e_t ~ N(0, I).
 
     Args:
       A: along time; A_0 is not used.
@@ -49,8 +50,7 @@ class LinearChain(Markov):
         not lower triangular with a diagonal above 0. The line names the step.
 
     Example:
-      A step N(0, 1), and an x = 1 seen with a noise of variance 1: the posterior is N(1 / 2, 1 /
-        2).
+      One z ~ N(0, 1), and an x = 1 seen with noise of variance 1: q is N(1 / 2, 1 / 2).
 
       >>> import jax.numpy as jnp, vaejax
       >>> from vaejax.distributions import LinearChain, Potential

@@ -29,8 +29,9 @@ def _switching_step(switches: DiscreteChain, steps: Steps, t, before) -> Hierarc
 
 
 class SwitchingChain(Markov):
-    """A switching linear dynamical system: a `Markov` chain of pairs (s_t, z_t), s_t a discrete
-    chain of K states, and z_t = A_tk z_{t-1} + b_tk + G_tk e_t where s_t = k.
+    """A switching linear dynamical system: a `Markov` chain of pairs (s_t, z_t).
+
+    s_t is a discrete chain of K states, and z_t = A_tk z_{t-1} + b_tk + G_tk e_t where s_t = k.
 
     Args:
       switches: p(s). Its length and `parallel` are those of the whole.
