@@ -45,9 +45,8 @@ def forecast(
       length: T, where x is padded; may be traced.
 
     Returns:
-      (z, x) at the steps t = T, ..., T + num_steps - 1, from p(z, x | x_0..x_{T-1}): draws along
-        the
-      first axis, then time.
+      (z, x) at the steps T, ..., T + num_steps - 1, from p(z, x | x_0..x_{T-1}): draws along the
+        first axis, then time.
 
     Raises:
       TypeError: q is no `Markov` chain.
@@ -56,8 +55,7 @@ def forecast(
         outside the support of p(x_t | z_t).
 
     Example:
-      Of a random walk seen without noise to speak of, the mean stays and the variance grows by 1 a
-        step.
+      A random walk seen with little noise: its mean stays, its variance grows by 1 a step.
 
       >>> import jax, vaejax
       >>> from vaejax.distributions import DiagonalGaussian

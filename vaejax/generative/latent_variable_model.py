@@ -15,8 +15,9 @@ from vaejax.types import Distribution, GenerativeModel, Joint
 def latent_variable_model(
     prior: Distribution | Prior, network: Any, likelihood: Callable[[Any], Distribution]
 ) -> GenerativeModel:
-    """A model p(x, z) = p(z) p(x | z) with a network as its decoder: p(x | z) =
-    likelihood(network(z)).
+    """A latent-variable model p(x, z) = p(z) p(x | z) with a network as its decoder.
+
+    p(x | z) = likelihood(network(z)).
 
     Args:
       prior: p(z), or a `Prior` with parameters.

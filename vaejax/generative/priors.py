@@ -59,8 +59,8 @@ def mixture_prior(*shape: int, num_components: int) -> Prior:
 
 
 def flow_prior(*shape: int, num_layers: int, hidden: tuple[int, ...]) -> Prior:
-    """A normalizing flow as the prior: affine coupling layers on N(0, I) (Dinh et al. 2017),
-    learned.
+    """A learned normalizing flow as the prior: affine coupling layers on N(0, I) (Dinh et al.
+    2017).
 
     It starts at N(0, I).
 

@@ -9,10 +9,10 @@ from vaejax.generative.priors import Prior
 
 
 def full_mixture_prior(latent_dim: int, *, num_components: int, spread: float = 2.0) -> Prior:
-    """A mixture of Gaussians with full covariances as the prior, all learned: sum_k w_k N(m_k,
-    S_k).
+    """A mixture of Gaussians with full covariances as the prior, all learned.
 
-    It starts with equal weights, means drawn from N(0, spread^2 I) and covariances I.
+    p(z) = sum_k w_k N(m_k, S_k). It starts with equal weights, means drawn from N(0, spread^2 I)
+    and covariances I.
 
     Args:
       latent_dim: numbers in z.

@@ -23,9 +23,9 @@ def slow_rotations(key, d: int, *leading: int) -> Float[Array, "... d d"]:
 def linear_dynamical_system(
     latent_dim: int, *, num_actions: int = 0, parallel: bool = False
 ) -> SequencePrior:
-    """A linear dynamical system as the prior of a sequence, all learned, P and Q full:
+    """A linear dynamical system as the prior of a sequence.
 
-    z_0 ~ N(m, P), z_t = A z_{t-1} + B u_t + b + N(0, Q).
+    z_0 ~ N(m, P), z_t = A z_{t-1} + B u_t + b + N(0, Q), all learned, P and Q full.
 
     It starts at m = 0, P = I, A a slow rotation, b = 0, Q = 0.1^2 I; B is drawn from N(0, 0.1^2).
 
@@ -35,7 +35,7 @@ def linear_dynamical_system(
       parallel: whether passes along time are an associative scan.
 
     Example:
-      At the start z_0 has standard deviations of 1, and a mean of 0 goes on for ever.
+      At the start of training z_0 is N(0, I), and the means of the other steps are 0 too.
 
       >>> import jax, vaejax
       >>> prior = vaejax.generative.linear_dynamical_system(2)

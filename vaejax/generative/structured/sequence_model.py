@@ -31,8 +31,9 @@ class SequencePrior(NamedTuple):
 def sequence_model(
     prior: SequencePrior, emission: Any, likelihood: Callable[[Any], Distribution]
 ) -> GenerativeModel:
-    """A model of sequences, p(z) = prior, p(x_t | z_t) = likelihood(emission(z_t)). What is given
-    is a `Conditions`.
+    """A model of sequences, with a structured prior and a network from each z_t to x_t.
+
+    p(z) = prior, p(x_t | z_t) = likelihood(emission(z_t)). What is given is a `Conditions`.
 
     Args:
       prior: such as `linear_dynamical_system`, `hidden_markov`.

@@ -19,8 +19,9 @@ def switching_linear_dynamical_system(
     stay: float = 0.9,
     parallel: bool = False,
 ) -> SequencePrior:
-    """A switching linear dynamical system as the prior of a sequence, all learned: s as
-    `hidden_markov`'s;
+    """A switching linear dynamical system as the prior of a sequence.
+
+    s is a chain as in `hidden_markov`; all is learned:
 
     z_0 ~ N(m_k, P_k), z_t = A_k z_{t-1} + B_k u_t + b_k + N(0, Q_k) where s_t = k.
 
