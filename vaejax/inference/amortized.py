@@ -17,11 +17,11 @@ def parameter_count(family: VariationalFamily) -> int:
 def amortized(
     family: VariationalFamily, network: Any, observation_shape: tuple[int, ...]
 ) -> InferenceNetwork:
-    """Amortized inference: a network that predicts lambda for each x, q(z | x) = family(lambda_0 +
-    network(x)).
+    """Amortized inference: a network that predicts lambda for each x.
 
-    lambda_0 is where the family starts: of a Gaussian it is 0, of a flow the weights that make it
-    the identity. phi holds lambda_0, which is not trained, beside the network's parameters.
+    q(z | x) = family(lambda_0 + network(x)). lambda_0 is where the family starts: of a Gaussian it
+    is 0, of a flow the weights that make it the identity. phi holds lambda_0, which is not trained,
+    beside the network's parameters.
 
     Args:
       family: lambda -> q(z; lambda).

@@ -46,13 +46,12 @@ def diagonal_gaussian(*shape: int) -> VariationalFamily:
 
 
 def fixed_scale_gaussian(*shape: int, scale: float) -> VariationalFamily:
-    """The family of Gaussians with one given scale for every x: N(mean, scale^2 I). lambda starts
-    at mean 0.
+    """The family of Gaussians with one given scale for every x: N(mean, scale^2 I).
 
-    Between a variational and a deterministic autoencoder: as scale -> 0, the ELBO less q's entropy,
-    d log(scale) + d (1 + log 2 pi) / 2, becomes `objectives.maximum_a_posteriori` at the mean, the
-    difference being scale^2 / 2 times the trace of the Hessian of log p(x, z) there. The entropy,
-    and with it the ELBO, goes to -infinity.
+    lambda starts at mean 0. The family is between a variational and a deterministic autoencoder: as
+    scale -> 0, the ELBO less q's entropy, d log(scale) + d (1 + log 2 pi) / 2, becomes
+    `objectives.maximum_a_posteriori` at the mean, the difference being scale^2 / 2 times the trace
+    of the Hessian of log p(x, z) there. The entropy, and with it the ELBO, goes to -infinity.
 
     Args:
       *shape: of z.

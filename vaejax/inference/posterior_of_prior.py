@@ -6,9 +6,10 @@ from vaejax.types import InferenceNetwork
 
 def posterior_of_prior(*shape: int) -> InferenceNetwork:
     """The inference network of a model whose prior holds the encoder, as `generative.vamp_prior`
-    does: q(z | x) = joint.prior.encode(x), a diagonal Gaussian.
+    does.
 
-    It has no parameters of its own, so training moves the encoder with theta.
+    q(z | x) = joint.prior.encode(x), a diagonal Gaussian. It has no parameters of its own, so
+    training moves the encoder with theta.
 
     Args:
       *shape: of z.

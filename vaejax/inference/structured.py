@@ -12,8 +12,8 @@ from vaejax.types import Conditions, InferenceNetwork, Key, Parameters, missing_
 
 
 class Recognition(NamedTuple):
-    """A recognition network: x -> potentials, what x says about z, in the form that a prior's
-    `posterior` takes.
+    """A recognition network: from x to what it says about z, in the form that a prior's `posterior`
+    takes.
 
     Attributes:
       init: key -> phi.
@@ -25,11 +25,11 @@ class Recognition(NamedTuple):
 
 
 def structured(recognition: Recognition) -> InferenceNetwork:
-    """Inference by message passing in the prior: q(z | x) in proportion to p(z) exp(psi(z; x)), psi
-    a recognition network's potentials (Johnson et al. 2016).
+    """Inference by message passing in a structured prior (Johnson et al. 2016).
 
-    q is `joint.prior.posterior(potentials)`. Any prior that has this method will do; the q that it
-    gives knows its KL from the prior (`KnownKL`) where there is a closed form.
+    q(z | x) is in proportion to p(z) exp(psi(z; x)), psi a recognition network's potentials: it is
+    `joint.prior.posterior(potentials)`. Any prior that has this method will do; the q that it gives
+    knows its KL from the prior (`KnownKL`) where there is a closed form.
 
     Raises:
       TypeError: the prior has no `posterior`; when q is made.
@@ -62,10 +62,10 @@ def structured(recognition: Recognition) -> InferenceNetwork:
 def gaussian_recognition(
     latent_dim: int, network: Any, observation_shape: tuple[int, ...], *, full: bool = False
 ) -> Recognition:
-    """A recognition network for a Gaussian z: of one x, a `Potential` by its peak m and a factor of
-    its precision.
+    """A recognition network for a Gaussian z.
 
-    network(x) = (m, a, lower), h = J m, J = L L', L = diag(exp(a)) (I + lower).
+    Of one x it makes a `Potential` by its peak m and a factor of its precision: network(x) = (m, a,
+    lower), h = J m, J = L L', L = diag(exp(a)) (I + lower).
 
     Peaks and logarithms are of order 1. A network that puts out h and J themselves has to reach
     hundreds where x is precise about z, and does so slowly.
@@ -106,8 +106,9 @@ def gaussian_recognition(
 def discrete_recognition(
     num_states: int, network: Any, observation_shape: tuple[int, ...]
 ) -> Recognition:
-    """A recognition network for a discrete z: of one x, the log-likelihoods of the states,
-    network(x) of shape (num_states,).
+    """A recognition network for a discrete z.
+
+    Of one x it gives the log-likelihoods of the states: network(x), of shape (num_states,).
 
     Raises:
       ValueError: outputs of another shape.

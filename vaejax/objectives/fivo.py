@@ -17,12 +17,12 @@ def fivo(
     num_particles: int,
     resampling_gradients: bool = False,
 ) -> Terms:
-    """The filtering bound on log p(x) of a sequence, in nats: log of a particle filter's estimate
-    of p(x), whose steps propose from q (Maddison et al. 2017, eq. 6; Le et al. 2018; Naesseth et
-    al. 2018).
+    """The filtering bound on log p(x) of a sequence (FIVO, Maddison et al. 2017, eq. 6; Le et al.
+    2018; Naesseth et al. 2018), in nats.
 
-    Its expectation is a lower bound on log p(x). Particles are drawn anew where their effective
-    sample size falls below N / 2. Without that it would be the IWAE bound.
+    It is the log of a particle filter's estimate of p(x), whose steps propose from q. Its
+    expectation is a lower bound on log p(x). Particles are drawn anew where their effective sample
+    size falls below N / 2. Without that it would be the IWAE bound.
 
     The value is the same with and without `resampling_gradients`; the gradient of its expectation
     is estimated differently:
