@@ -18,6 +18,12 @@ from vaejax.distributions import Categories, DiagonalGaussian, Markov, StateSpac
 from vaejax.evaluation import Evaluate, mean_and_errors
 from vaejax.evaluation.evaluate import evaluate, summarize_evaluation
 from vaejax.evaluation.evaluation_section import evaluation_rows, evaluation_section, seeds_table
+from vaejax.evaluation.log_likelihood import (
+    LogLikelihood,
+    log_likelihood,
+    summarize_log_likelihood,
+)
+from vaejax.evaluation.log_likelihood_section import log_likelihood_section
 from vaejax.evaluation.section import ORANGE
 from vaejax.evaluation.summary import summarize
 from vaejax.types import Conditions, GenerativeModel, InferenceNetwork, Params, rows_of
@@ -108,6 +114,20 @@ def test_exact_is_the_kalman_filter_of_each_sequence():
     errors = found["iwae_std_error"] + found["elbo_std_error"]
     assert np.all(found["elbo"] < found["iwae"])
     assert np.all(np.abs(found["iwae"] - truth) < 5 * errors + 0.3)
+
+
+def test_an_estimate_of_what_is_exact_says_so():
+    run, _ = measured()
+    settings = LogLikelihood("importance", examples=2, num_samples=30)
+    arrays = {part.name: whole(part) for part in log_likelihood(run, settings)}
+    summary = summarize_log_likelihood(run, settings, arrays)
+    assert "Kalman filter" in summary["importance"]["exact"]
+    about = about_of(run, measured()[1]) | {
+        "settings": dataclasses.asdict(settings),
+        "summary": summary,
+        "stopped_by": None,
+    }
+    assert "exact here" in log_likelihood_section(about, arrays).notes[0]
 
 
 def test_room_behind_a_sequence_changes_no_number():

@@ -12,6 +12,7 @@ from vaejax import marginal_likelihood as ml
 from vaejax.distributions import Markov, state_space_of
 from vaejax.errors import SettingError, require
 from vaejax.evaluation.evaluate import count_frames
+from vaejax.evaluation.exact_log_p import exact_reason
 from vaejax.evaluation.kind import by_shapes
 from vaejax.evaluation.log_likelihood_section import log_likelihood_section
 from vaejax.evaluation.measurement import Arrays, MaySpend, Measurement, Part, rows_in
@@ -189,6 +190,7 @@ def summarize_log_likelihood(
     """Of each estimator what `ml.Estimates.summary` gives, with its protocol."""
     summary: dict[str, Any] = {}
     frames = _frames(run, settings) if run.data.is_sequence else None
+    exact = exact_reason(run, rows_of(run.examples(settings.split or "test", 1), 0))
     for name in names_of(run, settings):
         if name not in arrays:
             continue
@@ -199,6 +201,7 @@ def summarize_log_likelihood(
             "settings": chosen,
             "evaluations_per_estimate": cost(name, chosen),
             "target_missed": _missed(rows, chosen["target_std_error"]),
+            "exact": exact,
         }
         if frames is not None and name != "bidirectional":
             summary[name]["per_frame"] = _per_frame(estimates, frames)

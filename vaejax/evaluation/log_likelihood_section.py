@@ -38,6 +38,9 @@ def log_likelihood_section(
     """One table of all estimators, the protocol of each, what is flagged and which."""
     rows = [row for name in about["summary"] for row in _rows(name, about)]
     notes = [line for name in about["summary"] for line in _lines(name, about)]
+    exact = next(iter(about["summary"].values())).get("exact")
+    if exact:
+        notes.insert(0, f"log p(x) is exact here ({exact}): vaejax evaluate prints it")
     if about["stopped_by"]:
         notes.append(f"stopped by {about['stopped_by']}; the same command resumes")
     protocol = f"{data_line(about)}, float{64 if about['settings']['float64'] else 32}"
