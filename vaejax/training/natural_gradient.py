@@ -23,8 +23,8 @@ def natural_gradient(
     F(theta) = d^2 KL(p_theta || p_theta') / d theta'^2 at theta' = theta (Amari 1998, section 2).
 
     The direction is that of steepest descent when length is measured by the KL between the
-    distributions, so it is the same in every parametrization. It suits the few parameters of a
-    graphical model; `optax.multi_transform` gives the networks their own optimizer.
+    distributions: but for `damping`, it is the same in every parametrization. It suits the few
+    parameters of a graphical model; `optax.multi_transform` gives the networks their own optimizer.
 
     Args:
       divergence: (theta, theta') -> KL(p_theta || p_theta') in nats, twice differentiable; of a
