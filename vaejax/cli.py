@@ -1,5 +1,5 @@
-"""The command line: which command, with what arguments. Nothing heavy is imported before it is
-needed, so that `vaejax --help` answers at once."""
+"""The command line: it finds the command and passes it its arguments. Heavy imports wait until a
+command needs them, so `vaejax --help` answers at once."""
 
 import gc
 import importlib
@@ -10,32 +10,32 @@ from collections.abc import Callable
 
 USAGE = """usage: vaejax COMMAND ...
 
-Latent-variable generative models in JAX: p(z), p(x|z), q(z|x), and what each number is worth.
+Train latent-variable generative models in JAX, p(z), p(x | z) and q(z | x), and measure them.
 
 train
-  run EXPERIMENT         train, evaluate, draw, summarize; resumes a stopped run
+  run EXPERIMENT         train, evaluate, draw samples, write a page; resume a stopped run
   train EXPERIMENT       train only
-  bench EXPERIMENT       steps per second, and the share of this machine's matmul peak
+  bench EXPERIMENT       measure training steps per second, and the share of the matmul peak used
 measure
-  evaluate RUN           measure a run again, with other --evaluate.* settings or --data.*
+  evaluate RUN           evaluate a run again, with other --evaluate.* or --data.* settings
   log-likelihood RUN     log p(x) by importance sampling, annealing, particle filters, or exactly
-  gaps RUN               how many nats the bound loses: to q's family, and to the encoder
-  cost RUN               bound against time: q optimized for each x, beside the encoder
-  posterior RUN          true posterior, encoder's q and best q, for a two-dimensional z
+  gaps RUN               nats that the bound loses: to the family of q, and to the encoder
+  cost RUN               bound against time: q optimized for each x, compared with the encoder
+  posterior RUN          for a two-dimensional z: true posterior, encoder's q, and best q
   gradients RUN          bias, variance and signal-to-noise ratio of gradient estimators
-  forecast RUN           what the model says follows a sequence's first frames, against what did
-  compare RUN RUN ...    models side by side, and their differences: log p(x), samples, codes
+  forecast RUN           predict the frames that follow a sequence's first ones, and score them
+  compare RUN RUN ...    compare models: log p(x), samples, codes
 use
-  encode RUN [FILE]      the mean and standard deviation of q(z | x), of your own x or of its data
-  sample RUN             draw from the model: z ~ p(z), x ~ p(x | z); or by a denoising chain
-  export RUN             a folder to share: safetensors, configuration, measurements, model card
+  encode RUN [FILE]      write the mean and standard deviation of q(z | x), for FILE or test data
+  sample RUN             draw z ~ p(z), x ~ p(x | z); from a denoising autoencoder, by its chain
+  export RUN             write a folder to share: parameters, settings, results, model card
 look
-  runs [DIR]             what has been run below runs, or DIR: states, settings, results
-  report RUN             draw a run's figures and its HTML page from its files
-  experiments            the experiments, with expected and measured results
-  data                   the data sets: which are on disk, what is downloaded, fingerprints
-  doctor                 versions, devices, precision, folders of data and caches
-  completion SHELL       what makes bash or zsh complete commands, experiments and options
+  runs [DIR]             list the runs below DIR, by default below runs: state, settings, result
+  report RUN             write a run's figures and its page again, from its files
+  experiments            list the experiments, with their expected and measured results
+  data                   list the data sets and where they are, and the formats of your own data
+  doctor                 print versions, devices, precision, and the folders of data and caches
+  completion SHELL       print the script that completes commands and options in bash or zsh
 
   vaejax run digits_vae --model.latent-dim 2 --seeds 0 1 2 --name small
   vaejax run --config small --train.epochs 400
@@ -43,13 +43,14 @@ look
   vaejax encode RUN mine.npy --out codes.npz
   vaejax runs
 
-EXPERIMENT is a path to an experiment file or its stem. RUN is a folder
-<out>/<experiment>/<hash>/seed-<n>, or that of a hash with one seed; or, of what is below runs, its
---name or the first digits of its hash.
+EXPERIMENT is the name of an experiment, or the path of an experiment file.
+RUN is the --name of a run below the folder runs, or the first digits (four or more) of its hash;
+or a run's folder, <out>/<experiment>/<hash>/seed-<n>, or <out>/<experiment>/<hash> if that has
+one seed only.
 `vaejax run EXPERIMENT --help` lists every setting, with its type and default.
 """
 
-# The module of `vaejax.commands` that has each.
+# Command -> its module in `vaejax.commands`.
 COMMANDS = {
     "run": "train",
     "train": "train",
@@ -81,8 +82,8 @@ OF_RUN = (
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command; returns the exit code: 0, 2 for an error that the person can mend, 130 or
-    143 when stopped by Ctrl-C or SIGTERM."""
+    """Run one command and return its exit code: 0; 2 for an error that the person can correct; 130
+    or 143 after Ctrl-C or SIGTERM."""
     arguments = sys.argv[1:] if arguments is None else arguments
     if arguments and arguments[0] in ("-h", "--help", "help"):
         print(USAGE, end="")
@@ -105,15 +106,15 @@ def main(arguments: list[str] | None = None) -> int:
 
         return _fail(in_options(error))
     except KeyboardInterrupt:
-        print("vaejax: stopped; what was saved before is intact", file=sys.stderr)
+        print("vaejax: stopped; everything saved before is intact", file=sys.stderr)
         return 130
     except BrokenPipeError:
-        sys.stderr.close()  # whoever read the output has seen enough
+        sys.stderr.close()  # the reader closed the pipe, as `head` does
         return 0
     except OSError as error:
         return _fail(
-            f"{error.filename or 'the disk'}: {error.strerror or error}; what was saved before is "
-            "intact: correct this and run the same command to resume"
+            f"{error.filename or 'the disk'}: {error.strerror or error}; everything saved before "
+            "is intact: correct this and run the same command again to resume"
         )
     except Exception as error:
         if not _is_of_jax_at_start(error):
@@ -122,8 +123,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _check_first(command: str, arguments: list[str]) -> None:
-    """Raises UserError for an experiment or a run that is not there, before what takes seconds to
-    import."""
+    """Raise UserError for an experiment or a run that does not exist, before the imports that take
+    seconds."""
     named = list(itertools.takewhile(lambda word: not word.startswith("-"), arguments))
     if not named:
         return
@@ -145,8 +146,8 @@ def _check_first(command: str, arguments: list[str]) -> None:
 
 
 def _function(command: str) -> Callable[[list[str]], int | None]:
-    """What carries out a command. What is imported stays: to look for garbage among it takes a
-    third of the time."""
+    """The function of a command. Garbage collection is off during its imports: it would take a
+    third of the time, and imported objects stay anyway."""
     name, collects = f"vaejax.commands.{COMMANDS[command]}", gc.isenabled()
     if name not in sys.modules:
         gc.disable()
@@ -160,7 +161,7 @@ def _function(command: str) -> Callable[[list[str]], int | None]:
 
 
 def _is_of_jax_at_start(error: Exception) -> bool:
-    """Whether JAX refuses to start on this machine or with these environment variables."""
+    """Whether the error says that JAX cannot start here, or with these environment variables."""
     try:
         import jax
     except Exception:
@@ -171,8 +172,8 @@ def _is_of_jax_at_start(error: Exception) -> bool:
         return False
     try:
         jax.devices()
-    except Exception as again:
-        return (type(again), str(again)) == (type(error), str(error))
+    except Exception as second:
+        return (type(second), str(second)) == (type(error), str(error))
     return False
 
 
@@ -183,12 +184,12 @@ def _why_jax_does_not_start(error: Exception) -> str:
     if isinstance(error, (RuntimeError, AssertionError)) and platforms:
         return (
             f"JAX does not start with JAX_PLATFORMS={platforms}: "
-            f"{reason or 'this machine has no such device, or no plugin for it'}; expected one of "
-            "cpu, cuda, tpu that is here: set JAX_PLATFORMS=cpu, or unset it"
+            f"{reason or 'this machine has no such device, or no plugin for it'}; expected cpu, "
+            "cuda or tpu, whichever this machine has: set JAX_PLATFORMS=cpu, or unset it"
         )
     return (
         f"JAX does not start: {reason or type(error).__name__}; correct or unset the environment "
-        "variable that is named, set JAX_PLATFORMS=cpu to run without an accelerator, or "
+        "variable named here, set JAX_PLATFORMS=cpu to run without an accelerator, or "
         "reinstall vaejax"
     )
 

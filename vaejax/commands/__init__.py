@@ -1,2 +1,1 @@
-"""What the command line does, a module for each group of commands: the only place that makes a
-random key, from the seed."""
+"""The commands, one module for each group. Only here is a random key made, from the seed."""

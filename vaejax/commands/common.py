@@ -1,4 +1,4 @@
-"""What several commands share: their arguments, a run and its page."""
+"""Functions that several commands use: reading arguments, loading runs and data."""
 
 import contextlib
 import dataclasses
@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 
 def use_compilation_cache() -> None:
-    """Compiled programs are kept, so that a second run starts at once."""
+    """Keep compiled programs on disk, so that the next run of the same program starts at once."""
     if os.environ.get("JAX_COMPILATION_CACHE_DIR"):
         return
     jax.config.update("jax_compilation_cache_dir", str(cache_folder() / "jax"))
@@ -34,10 +34,12 @@ def use_compilation_cache() -> None:
 
 
 def experiment_argument(command: str, arguments: list[str]) -> tuple[ExperimentFile, list[str]]:
-    """The experiment that comes first, or `--config RUN`: that of a run, as it was run."""
+    """(experiment file, remaining arguments). The first argument is an experiment, or `--config
+    RUN`:
+    the experiment and the settings of an earlier run."""
     if arguments[:1] == ["--config"]:
         if len(arguments) < 2:
-            raise UserError(f"vaejax {command} --config expects a run: its folder, or its name")
+            raise UserError(f"vaejax {command} --config expects a run: its folder or its name")
         folders = find_runs(arguments[1])
         if len({folder.resolve().parent for folder in folders}) > 1:
             folders = [find_run(arguments[1])]
@@ -48,30 +50,30 @@ def experiment_argument(command: str, arguments: list[str]) -> tuple[ExperimentF
             print(
                 f"usage: vaejax {command} EXPERIMENT [settings]\n"
                 f"       vaejax {command} --config RUN [settings]\n\n"
-                f"vaejax {command} EXPERIMENT --help lists an experiment's settings; "
-                "vaejax experiments lists the experiments."
+                f"vaejax {command} EXPERIMENT --help lists the settings of an experiment.\n"
+                "vaejax experiments lists the experiments.\n"
+                "--config RUN takes the experiment, the settings and the seeds of an earlier run."
             )
             raise SystemExit(0)
         raise UserError(f"vaejax {command} expects an experiment first: see vaejax experiments")
     file = experiments_module.load(experiments_module.find(arguments[0]))
     if file.comparison is not None and command != "run":
         raise UserError(
-            f"{file.name} compares experiments and has no model of its own: vaejax run {file.name} "
-            "trains them all and compares them"
+            f"{file.name} compares other experiments and has no model of its own: use vaejax run "
+            f"{file.name}, which trains and compares them"
         )
     return file, arguments[1:]
 
 
 def asks_for_help(arguments: list[str]) -> bool:
-    """Whether help is asked for, and no run is named."""
+    """Whether the first argument asks for help, in place of a run."""
     return arguments[:1] in (["-h"], ["--help"])
 
 
 def run_and_options(
     command: str, arguments: list[str], options: type[T], *, prog: str = ""
 ) -> tuple[Run, T]:
-    """The run that comes first, and the options behind it, each of which has a default. Help needs
-    no run."""
+    """The run that the first argument names, and the options after it. Help needs no run."""
     prog = prog or f"vaejax {command} RUN"
     if asks_for_help(arguments):
         parse(options, arguments, prog=prog, default=options())
@@ -80,7 +82,7 @@ def run_and_options(
 
 
 def run_argument(command: str, arguments: list[str]) -> tuple[Run, list[str]]:
-    """The run that comes first, and the arguments behind it."""
+    """The run that the first argument names, and the remaining arguments."""
     if not arguments or arguments[0].startswith("-"):
         raise UserError(
             f"vaejax {command} expects a run first: its folder "
@@ -92,7 +94,7 @@ def run_argument(command: str, arguments: list[str]) -> tuple[Run, list[str]]:
 
 @contextlib.contextmanager
 def locked(directories: list[RunDirectory]) -> Iterator[None]:
-    """Hold the folders for this process alone."""
+    """Lock the folders, so that no other process writes there."""
     with contextlib.ExitStack() as stack:
         for directory in directories:
             stack.enter_context(directory.lock())
@@ -100,14 +102,15 @@ def locked(directories: list[RunDirectory]) -> Iterator[None]:
 
 
 def warn_of_version(directory: RunDirectory) -> None:
-    """Say on standard error where another vaejax made the run."""
+    """Print on standard error if another version of vaejax made the run."""
     sentence = made_by_other_version(directory)
     if sentence is not None:
         print(f"{directory.path}: {sentence}", file=sys.stderr)
 
 
 def load_announced(config: Config) -> Dataset:
-    """The data; what was made of a person's own file is said on standard error."""
+    """Load the data set; print on standard error how the values of a person's own file were
+    read."""
     dataset = experiments_module.load_data(config)
     if dataset.summary.note:
         print(dataset.summary.note, file=sys.stderr)
@@ -115,6 +118,7 @@ def load_announced(config: Config) -> Dataset:
 
 
 def absolute_data(config: Config) -> Config:
+    """The configuration with the absolute path of a person's own data file."""
     name = config.data.name
     if is_own_file(name):
         name = str(Path(name).expanduser().resolve())
@@ -122,6 +126,7 @@ def absolute_data(config: Config) -> Config:
 
 
 def no_arguments(command: str, arguments: list[str]) -> None:
+    """Raise UserError for any argument but --help."""
     if arguments in (["-h"], ["--help"]):
         print(f"usage: vaejax {command}")
         raise SystemExit(0)

@@ -23,15 +23,15 @@ from vaejax.run_records import find_runs
 
 
 def compare(arguments: list[str]) -> int:
-    """Compare trained runs side by side."""
+    """Compare trained runs: print the tables, and write comparison.html and comparison.json."""
     paths = []
     while arguments and not arguments[0].startswith("-"):
         paths.append(Path(arguments[0]))
         arguments = arguments[1:]
     if len(paths) < 2 and arguments not in (["-h"], ["--help"]):
         raise UserError(
-            "vaejax compare expects two or more runs first: folders "
-            f"<out>/<experiment>/<hash>, or seed-<n> in one; got {len(paths)}"
+            "vaejax compare expects two or more runs first: names, or folders "
+            f"<out>/<experiment>/<hash> or <out>/<experiment>/<hash>/seed-<n>; got {len(paths)}"
         )
 
     @dataclasses.dataclass(frozen=True)
@@ -39,10 +39,10 @@ def compare(arguments: list[str]) -> int:
         out: Path = Path("comparison")
         """Folder for comparison.html and comparison.json."""
         against: str = ""
-        """The model that each other one's log p(x) is subtracted from, as tables call it; by
-        default the first."""
+        """The model that every other one is compared with, by its label in the tables.
+        By default the first."""
         allow_different: bool = False
-        """Allow runs on different data or splits: each gets a table and a page of its own."""
+        """Allow runs on different data or splits: each data set gets its own tables and page."""
 
     options = parse(Options, arguments, prog="vaejax compare RUN RUN ...", default=Options())
     settings = Compare(**{f.name: getattr(options, f.name) for f in dataclasses.fields(Compare)})
@@ -62,15 +62,15 @@ def compare(arguments: list[str]) -> int:
 
 
 def run_comparison(file: ExperimentFile, comparison: Comparison, arguments: list[str]) -> int:
-    """Train every member that is not trained, and put them side by side."""
+    """Train and evaluate every model of the comparison, then compare them."""
 
     @dataclasses.dataclass(frozen=True)
     class Options:
         compare: Compare
         seeds: tuple[int, ...] = (0,)
-        """One run of every member per seed."""
+        """Each model is trained once with each seed."""
         out: Path = Path("runs")
-        """Folder for the run directories; the page is in <out>/<comparison>/."""
+        """Folder for the runs; the page is written to <out>/<comparison>/."""
 
     options, shared = parse_known(
         Options,
@@ -107,49 +107,48 @@ def run_comparison(file: ExperimentFile, comparison: Comparison, arguments: list
 
 def _not_comparable(groups: list[list[Compared]]) -> str:
     return (
-        f"{what_differs(groups)}. Train both on the same data, or add --allow-different to vaejax "
-        "compare"
+        f"{what_differs(groups)}. Train both on the same data, or use vaejax compare with "
+        "--allow-different"
     )
 
 
 def _check_label(label: str, members: list[Compared]) -> None:
-    """Refuse a label that no model has."""
+    """Raise UserError for a label that no model has."""
     labels = [member.label for member in members]
     if label and label not in labels:
         raise UserError(f"--against {label}: expected one of {', '.join(labels)}")
 
 
 def _check_trained(member: Compared) -> None:
-    """Refuse a run that was stopped on its way."""
+    """Raise UserError for a run whose training was stopped early."""
     for run in member.runs:
         total = run.config.train.total_steps(run.data.num_train)
         done = trained_steps(run.directory)
         if done < total:
             raise UserError(
-                f"{run.directory.path} is trained for {done:,} of {total:,} steps: the command "
-                "that began it resumes it"
+                f"{run.directory.path} is trained for {done:,} of {total:,} steps: run the command "
+                "that started it again, to finish it"
             )
 
 
 def _seeds_of(paths: list[Path]) -> list[list[Run]]:
-    """The runs of each folder or name given: seed-<n> folders of one experiment and hash
-    together."""
-    found: dict[tuple, dict[str, Path]] = {}
+    """The runs that the paths or names mean, grouped by experiment and hash."""
+    groups: dict[tuple, dict[str, Path]] = {}
     for path in paths:
         for seed in map(Path.resolve, find_runs(str(path))):
-            # The same experiment and hash is the same model, wherever its seeds lie; a seed that
-            # is there twice is another run of it.
+            # The same experiment and hash is the same model, in whatever folder. A seed that
+            # appears twice starts another group.
             *model, name = RunDirectory(seed).name.split("/")
             copy = 0
-            while found.setdefault((*model, copy), {}).get(name, seed) != seed:
+            while groups.setdefault((*model, copy), {}).get(name, seed) != seed:
                 copy += 1
-            found[(*model, copy)][name] = seed
-    return [[load(seed) for seed in seeds.values()] for seeds in found.values() if seeds]
+            groups[(*model, copy)][name] = seed
+    return [[load(seed) for seed in seeds.values()] for seeds in groups.values() if seeds]
 
 
 def _labelled(groups: list[list[Run]]) -> list[Compared]:
-    """Each called by its name or else its experiment; by its hash and a number too where that is
-    not enough."""
+    """Each group with its label: the name of the run, else its experiment; with the hash and a
+    number added where two labels would be equal."""
     names = [runs[0].directory.given_name or runs[0].name for runs in groups]
     members: list[Compared] = []
     for name, runs in zip(names, groups, strict=True):
@@ -178,21 +177,21 @@ def _compare(
     if members[0].runs[0].data.is_sequence:
         _write_sequences(compare_sequences(members, title, tuning, against), out, name)
         return
-    about, pictures, log_p = compare_models(members, settings, title, tuning)
-    about["findings"] = reports.findings(about["models"], log_p)
-    about["differences"] = reports.differences(log_p, against)
+    content, pictures, log_p = compare_models(members, settings, title, tuning)
+    content["findings"] = reports.findings(content["models"], log_p)
+    content["differences"] = reports.differences(log_p, against)
     out.mkdir(parents=True, exist_ok=True)
     folder = RunDirectory(out)
-    folder.write_json(f"{name}.json", about)
-    folder.write_text(f"{name}.html", reports.comparison_page(about, pictures))
-    reports.print_comparison(about)
+    folder.write_json(f"{name}.json", content)
+    folder.write_text(f"{name}.html", reports.comparison_page(content, pictures))
+    reports.print_comparison(content)
     print(f"  {folder.file(f'{name}.html')}\n  {folder.file(f'{name}.json')}")
 
 
-def _write_sequences(about: dict[str, Any], out: Path, name: str) -> None:
+def _write_sequences(content: dict[str, Any], out: Path, name: str) -> None:
     out.mkdir(parents=True, exist_ok=True)
-    folder, section = RunDirectory(out), sequence_comparison_section(about)
-    folder.write_json(f"{name}.json", about)
+    folder, section = RunDirectory(out), sequence_comparison_section(content)
+    folder.write_json(f"{name}.json", content)
     folder.write_text(
         f"{name}.html", reports.html("sections", title=section.title, sections=[section])
     )

@@ -3,7 +3,7 @@
 from vaejax.errors import UserError
 from vaejax.experiment_folders import known
 
-# The options are those that --help lists; what it said last is kept, since it takes seconds.
+# The options come from --help, which takes seconds: the last answer is kept.
 _SCRIPT = r"""_vaejax() {
   local word=${COMP_WORDS[COMP_CWORD]} asked="${COMP_WORDS[*]:1:2}" words=""
   COMPREPLY=()
@@ -26,10 +26,14 @@ _BEFORE = {"bash": "", "zsh": "autoload -U +X bashcompinit && bashcompinit\n"}
 
 
 def completion(arguments: list[str]) -> int:
-    """Print what makes a shell complete commands, experiments and options."""
+    """Print the script with which a shell completes commands, experiments and options."""
     shell = arguments[0] if len(arguments) == 1 else ""
     if shell in ("-h", "--help"):
-        print('usage: vaejax completion bash|zsh\n\nIn ~/.bashrc: eval "$(vaejax completion bash)"')
+        print(
+            "usage: vaejax completion bash|zsh\n\n"
+            'Put this line into ~/.bashrc: eval "$(vaejax completion bash)"\n'
+            'or this one into ~/.zshrc: eval "$(vaejax completion zsh)"'
+        )
         return 0
     if shell not in _BEFORE:
         raise UserError(

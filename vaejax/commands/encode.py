@@ -20,9 +20,9 @@ from vaejax.types import Conditions, Example, rows_of
 @dataclasses.dataclass(frozen=True)
 class Options:
     out: Path | None = None
-    """The .npz that is written; by default codes.npz in the run's folder."""
+    """The .npz file to write; by default codes.npz in the run's folder."""
     split: Literal["train", "validation", "test"] = "test"
-    """Split to encode, also of a FILE that has an array for each."""
+    """Split to encode, of the run's data or of a FILE that has splits."""
 
 
 def encode(arguments: list[str]) -> int:
@@ -31,15 +31,17 @@ def encode(arguments: list[str]) -> int:
     if len(arguments) > 1 and not arguments[1].startswith("-"):
         file = Path(arguments[1])
         if not file.is_file():
-            raise UserError(f"no file {file}: expected an .npz or .npy of examples")
+            raise UserError(f"there is no file {file}: expected an .npz or .npy file of examples")
         arguments = [arguments[0], *arguments[2:]]
     prog = "vaejax encode RUN [FILE]"
     run, options = run_and_options("encode", arguments, Options, prog=prog)
     out = options.out or run.directory.file("codes.npz")
     if out.suffix != ".npz" or not out.parent.is_dir():
-        raise UserError(f"--out expects an .npz in a folder that is there; got {out}")
+        raise UserError(f"--out expects an .npz file in an existing folder; got {out}")
     if run.kind == "no latent variable":
-        raise UserError(f"{run.directory.path} has no latent variable, so x has no code")
+        raise UserError(
+            f"{run.directory.path} is a model without a latent variable z: there is no q(z | x)"
+        )
     examples, what = _examples(run, file, options.split)
     try:
         mean, std = run.encode(examples.x, given=examples.given)
@@ -53,12 +55,12 @@ def encode(arguments: list[str]) -> int:
     RunDirectory(out.parent).write_arrays(out.name, arrays)
     print(f"{what}; {run.directory.label}, {run.chosen} parameters (step {run.step:,})")
     shapes = ", ".join(str(leaf.shape[1:]) for leaf in jax.tree.leaves(mean))
-    print(f"arrays: {out} (of q(z | x), {_how(run, examples)}: mean and std, z of shape {shapes})")
+    print(f"arrays: {out} (mean and std of q(z | x), {_how(run, examples)}; z of shape {shapes})")
     return 0
 
 
 def _examples(run: Run, file: Path | None, split: str) -> tuple[Example, str]:
-    """The examples, and which they are."""
+    """The examples, and in words which ones they are."""
     if file is None:
         check_examples(run.dataset, split, None)
         examples = run.examples(split)
@@ -68,14 +70,15 @@ def _examples(run: Run, file: Path | None, split: str) -> tuple[Example, str]:
 
 
 def _how(run: Run, examples: Example) -> str:
+    """How the mean and the standard deviation are computed, in words."""
     first = rows_of(examples, 0)
     zeros: Any = run.data.example().x
     q = run.posterior(np.asarray(first.x, zeros.dtype), first.given)
-    return "by a formula" if has_mean(q) and has_std(q) else "by 100 draws of q"
+    return "in closed form" if has_mean(q) and has_std(q) else "estimated from 100 draws of q"
 
 
 def _by_name(name: str, tree: Any) -> dict[str, np.ndarray]:
-    """Each array of z: `mean`, or `mean/<place>` where there are several."""
+    """{name: array}; where z has several arrays, {name/<path in z>: array} for each."""
     leaves = jax.tree_util.tree_leaves_with_path(tree)
-    places = [jax.tree_util.keystr(path, simple=True, separator="/") for path, _ in leaves]
-    return {f"{name}/{p}" if p else name: leaf for p, (_, leaf) in zip(places, leaves, strict=True)}
+    paths = [jax.tree_util.keystr(path, simple=True, separator="/") for path, _ in leaves]
+    return {f"{name}/{p}" if p else name: leaf for p, (_, leaf) in zip(paths, leaves, strict=True)}

@@ -11,11 +11,11 @@ from vaejax.experiment.exported import export as export_run
 @dataclasses.dataclass(frozen=True)
 class Options:
     out: Path | None = None
-    """The folder to write; it must be new or empty. By default <experiment>-<hash>-seed-<n>."""
+    """Folder to write, new or empty; by default <experiment>-<hash>-seed-<n>."""
 
 
 def export(arguments: list[str]) -> int:
-    """Write a folder to share."""
+    """Write a run as a folder to share."""
     run, options = run_and_options("export", arguments, Options)
     warn_of_version(run.directory)
     exported = export_run(run, options.out or Path("-".join(run.directory.name.split("/"))))

@@ -31,25 +31,26 @@ from vaejax.run_directory import matmul_precision, versions
 _BENCH_CALLS = 7
 
 _OWN_DATA = """\
-your own: --data.name FILE or FOLDER; a sentence says what was made of it
-  .npz: train, test, perhaps validation; or one array, which is split 80:10:10. As is .npy.
-    labels (never modelled): train_label, test_label, ...; or label. Numbers or names.
+your own data: --data.name FILE or FOLDER; vaejax prints in one sentence how it read the values
+  .npz: arrays train, test and perhaps validation; or one array, which is split 80:10:10.
+    A .npy is one array. Examples are along the first axis.
+    labels, numbers or names: train_label, test_label, ...; or label. No model is given them.
     sequences: x (n, T, ...) and length (n,), perhaps actions; or train, train_length, ...
-  folder: PNG or JPEG images of one size, all grey or all colour; or train/, test/, perhaps
-    validation/ with images. Sub-folders of images are labels.
-  layout: examples along the first axis; images (n, h, w), (n, h, w, 1 or 3) or (n, 1 or 3, h, w)
-  values                     are                            --model.likelihood
+  folder: PNG or JPEG images of one size, all grey or all colour; or folders train, test and
+    perhaps validation of such images. The names of sub-folders are labels.
+  images: (n, h, w), (n, h, w, 1 or 3) or (n, 1 or 3, h, w)
+  values                     are taken as                   --model.likelihood
     0 and 1                  binary                         bernoulli
     whole numbers to 255     8-bit intensities, value/255   bernoulli (drawn as 0 or 1),
                              (the largest 128 or more)      discretized_logistic (as they are)
     fractions in [0, 1]      intensities                    bernoulli (drawn), gaussian
-    other numbers            real-valued features           gaussian (it standardizes each)
-    integers, of sequences   categories 0, 1, ...           categorical
-  --data.standardize takes any of them as real-valued features."""
+    other numbers            real-valued features           gaussian (standardizes each feature)
+    integers in sequences    categories 0, 1, ...           categorical
+  --data.standardize takes any values as real-valued features."""
 
 
 def experiments(arguments: list[str]) -> int:
-    """List the experiment files with their docstrings."""
+    """List the experiments: title, command, expected and measured result of each."""
     no_arguments("experiments", arguments)
     seen = set()
     for folder in experiments_module.folders():
@@ -60,7 +61,7 @@ def experiments(arguments: list[str]) -> int:
             try:
                 tree = ast.parse(path.read_text())
             except (SyntaxError, UnicodeDecodeError):
-                continue  # a file of somebody's, in a folder of the same name
+                continue  # no Python: the folder is somebody else's
             if not any(_is_experiment(node) for node in tree.body):
                 continue
             said = said_in(path.read_text())
@@ -73,7 +74,7 @@ def experiments(arguments: list[str]) -> int:
 
 
 def _is_experiment(node: ast.stmt) -> bool:
-    """Whether a statement defines `build`, or a `comparison`."""
+    """Whether a statement defines `build` or `comparison`, as every experiment file does."""
     if isinstance(node, ast.FunctionDef):
         return node.name == "build"
     return isinstance(node, ast.Assign) and any(
@@ -82,7 +83,7 @@ def _is_experiment(node: ast.stmt) -> bool:
 
 
 def data(arguments: list[str]) -> int:
-    """List the data sets."""
+    """List the data sets, and the formats of a person's own data."""
     no_arguments("data", arguments)
     for source, where in data_sets.available():
         print(f"{source.name}: {source.description}")
@@ -95,7 +96,7 @@ def data(arguments: list[str]) -> int:
 
 
 def doctor(arguments: list[str]) -> int:
-    """Print what a bug report needs."""
+    """Print the facts that a bug report needs."""
     no_arguments("doctor", arguments)
     print("versions:", ", ".join(f"{name} {version}" for name, version in versions().items()))
     print("devices:", ", ".join(f"{d} ({d.device_kind})" for d in jax.devices()))
@@ -104,7 +105,7 @@ def doctor(arguments: list[str]) -> int:
     print("random numbers: threefry2x32, the same on any number of devices")
     for name in ("XLA_FLAGS", "JAX_PLATFORMS", "TFDS_DATA_DIR"):
         print(f"{name}:", os.environ.get(name, "not set"))
-    print("data:", data_dir(), "" if data_dir().is_dir() else "(not there yet)")
+    print("data:", data_dir(), "" if data_dir().is_dir() else "(does not exist yet)")
     cache = cache_folder()
     size = sum(f.stat().st_size for f in cache.rglob("*") if f.is_file()) if cache.is_dir() else 0
     print(f"cache: {cache} ({size / 1e6:.0f} MB; safe to delete)")
@@ -113,7 +114,7 @@ def doctor(arguments: list[str]) -> int:
 
 
 def bench(arguments: list[str]) -> int:
-    """Measure the steps per second of an experiment and the matmul peak."""
+    """Measure training steps per second, and their share of this machine's matmul peak."""
     file, rest = experiment_argument("bench", arguments)
 
     @dataclasses.dataclass(frozen=True)

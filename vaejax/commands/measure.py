@@ -25,16 +25,21 @@ from vaejax.run_directory import RunDirectory
 
 
 def measure(command: str, arguments: list[str]) -> int:
-    """Parse, load, carry out, render."""
+    """Carry out a measurement: read the settings, load the run, measure, print."""
     if asks_for_help(arguments):
-        print("--data.* and --evaluate.* are those of the run unless given.\n")
+        print(
+            "--data.* and --evaluate.* default to the settings of the run, not to those shown "
+            "here.\n"
+        )
         _settings(command, Evaluate(), Data(), arguments)
     run, rest = run_argument(command, arguments)
     settings, data = _settings(command, run.config.evaluate, run.config.data, rest)
     warn_of_version(run.directory)
     if data != run.config.data:
         run = on_other_data(run, absolute_data(dataclasses.replace(run.config, data=data)))
-        print(f"other data than its training's: {run.dataset.name}", file=sys.stderr)
+        print(
+            f"measuring on other data than it was trained on: {run.dataset.name}", file=sys.stderr
+        )
     with locked([run.directory]):
         measured = measure_run(command, run, settings)
     print_measured(command, run.directory, measured)
@@ -44,7 +49,7 @@ def measure(command: str, arguments: list[str]) -> int:
 
 
 def measure_run(command: str, run: Run, settings: Any) -> Measured:
-    """Carry out one measurement, and write the run's page anew."""
+    """Carry out one measurement, and write the run's page again."""
     measured = carry_out(run, MEASUREMENTS[command], settings)
     if not run.directory.file("config.json").exists():  # on other data: it has no page
         reports.save_figures(run.directory, reports.sections_of(run.directory))
@@ -54,8 +59,9 @@ def measure_run(command: str, run: Run, settings: Any) -> Measured:
 
 
 def print_measured(command: str, directory: RunDirectory, measured: Measured) -> None:
+    """Print the tables of a measurement, and the files that hold it."""
     print(f"\n{directory.label}")
-    # What an evaluation means is on its page.
+    # The notes of an evaluation are on its page only.
     section = MEASUREMENTS[command].section(measured.about, measured.arrays)
     reports.print_section(section, notes=command != "evaluate")
     names = [f"{measured.stem}.json (summary)"]
@@ -66,8 +72,8 @@ def print_measured(command: str, directory: RunDirectory, measured: Measured) ->
 
 
 def _settings(command: str, own: Evaluate, data: Data, arguments: list[str]) -> tuple[Any, Any]:
-    """The command's settings, and the data to measure on; by default those of the run, its `own` of
-    an evaluation."""
+    """The command's settings, and the data to measure on. `own` and `data`, those of the run, are
+    the defaults of --evaluate.* and --data.*."""
     prog = f"vaejax {command} RUN"
     if command != "evaluate":
         kind = MEASUREMENTS[command].settings
@@ -91,22 +97,22 @@ def _settings(command: str, own: Evaluate, data: Data, arguments: list[str]) -> 
 
 
 def evaluate(arguments: list[str]) -> int:
-    """Measure a run, with its own settings or others."""
+    """Evaluate a run again, with its own settings or others."""
     return measure("evaluate", arguments)
 
 
 def log_likelihood(arguments: list[str]) -> int:
-    """Estimate log p(x) of a run's examples, by one estimator or all."""
+    """Estimate log p(x) of a run's examples, by one estimator or several."""
     return measure("log-likelihood", arguments)
 
 
 def gaps(arguments: list[str]) -> int:
-    """What the inference of a run costs: approximation, amortization and total gap."""
+    """Measure what the inference of a run costs: approximation, amortization and total gap."""
     return measure("gaps", arguments)
 
 
 def cost(arguments: list[str]) -> int:
-    """The bound against steps and seconds of optimizing q for each x, beside the encoder's."""
+    """Measure the bound against steps and seconds of optimizing q for each x, and the encoder's."""
     return measure("cost", arguments)
 
 
@@ -116,10 +122,10 @@ def gradients(arguments: list[str]) -> int:
 
 
 def posterior(arguments: list[str]) -> int:
-    """Of a two-dimensional z: the true posterior, the encoder's q and the best q of each family."""
+    """Draw the true posterior of a two-dimensional z, the encoder's q, and each family's best q."""
     return measure("posterior", arguments)
 
 
 def forecast(arguments: list[str]) -> int:
-    """What follows the first frames of a run's sequences, against what did follow."""
+    """Forecast the frames that follow the first ones of each sequence, and score the forecasts."""
     return measure("forecast", arguments)

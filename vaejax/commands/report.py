@@ -9,12 +9,14 @@ from vaejax.run_records import find_run
 
 
 def report(arguments: list[str]) -> int:
-    """Figures and page, from the files alone: no model is loaded."""
+    """Write a run's figures and page from its files; no model is loaded."""
     if arguments in (["-h"], ["--help"]):
-        print("usage: vaejax report RUN")
+        print("usage: vaejax report RUN\n\nWrite the figures and the page of a run from its files.")
         return 0
     if len(arguments) != 1:
-        raise UserError(f"vaejax report expects one run directory; got {len(arguments)} arguments")
+        raise UserError(
+            f"vaejax report expects one run, its folder or its name; got {len(arguments)} arguments"
+        )
     directory = RunDirectory(find_run(arguments[0]))
     directory.read_json("config.json")
     if directory.is_exported():

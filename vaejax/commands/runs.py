@@ -20,18 +20,21 @@ _HEADER = ["run", "seed", "state", "began", "result", "settings that differ", "f
 @dataclasses.dataclass(frozen=True)
 class Options:
     folder: Annotated[Path, tyro.conf.arg(metavar="DIR"), tyro.conf.Positional] = Path("runs")
-    """What is below this folder is listed."""
+    """Folder whose runs are listed, at any depth."""
     json: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
-    """Print JSON: `runs`, and `seeds`, what several seeds came to together."""
+    """Print JSON: every run under `runs`, averages over seeds under `seeds`."""
     csv: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
-    """Print comma-separated values, a line a run."""
+    """Print comma-separated values, one line for each run."""
 
 
 def runs(arguments: list[str]) -> int:
-    """List what has been run."""
+    """List the runs below a folder, as a table, JSON or CSV."""
     options = parse(Options, arguments, prog="vaejax runs", default=Options())
     if not options.folder.is_dir():
-        raise UserError(f"no folder {options.folder}: give that of the runs; vaejax run makes one")
+        raise UserError(
+            f"there is no folder {options.folder}: give the folder of your runs (vaejax run makes "
+            "them)"
+        )
     found = records(options.folder)
     means = seed_means(found)
     if options.json:
@@ -48,7 +51,7 @@ def runs(arguments: list[str]) -> int:
         header, *cells = ([row[i] for i in used] for row in [_HEADER, *cells])
         print(text_table(header, cells))
     else:
-        print(f"no runs below {options.folder}")
+        print(f"there are no runs below {options.folder}")
     return 0
 
 
@@ -68,7 +71,7 @@ def _row(record: RunRecord, settings: dict[str, Any]) -> list[str]:
 
 
 def _words(settings: dict[str, Any]) -> str:
-    """As options without their dashes."""
+    """The settings as options, without the dashes."""
     return ", ".join(
         f"{option} {' '.join(map(str, value)) if isinstance(value, list) else value}"
         for option, value in settings.items()
@@ -76,7 +79,7 @@ def _words(settings: dict[str, Any]) -> str:
 
 
 def _plain(found: list[RunRecord]) -> list[dict[str, Any]]:
-    """What JSON and CSV say of each run."""
+    """Each run as a dictionary that JSON and CSV can hold."""
     return [
         {
             **record._asdict(),

@@ -12,7 +12,7 @@ from vaejax.evaluation.run import stream
 from vaejax.evaluation.section import Figure, is_image
 from vaejax.evaluation.streams import SAMPLE
 
-CHAIN_STEPS = 200  # of a denoising autoencoder's chain, from a training image to a sample
+CHAIN_STEPS = 200  # steps of a denoising autoencoder's chain, from a training image to a sample
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,20 +22,20 @@ class Options:
     seed: int = 0
     """Seed of the samples."""
     chain_steps: int = CHAIN_STEPS
-    """Steps of a denoising autoencoder's chain; other models sample from p(z)."""
+    """Steps of a denoising autoencoder's chain; other models draw z from p(z)."""
     forecast: int | None = None
-    """Continue test sequences by so many frames, in place of new ones."""
+    """Number of frames by which to continue test sequences, in place of drawing new ones."""
     example: int | None = None
-    """The one test sequence to continue; by default the first 3."""
+    """Index of the one test sequence to continue; by default the first 3 are continued."""
     start: int | None = None
-    """How many frames of it are seen, by default all: what followed is shown beside."""
+    """Number of frames that the model sees, by default all; draws are shown beside later ones."""
     actions: Path | None = None
-    """A .npy of actions (time, action), or (count, time, action), of a new sequence or of the
-    frames that follow."""
+    """A .npy file of actions, (time, action) or (count, time, action).
+    They act on the new sequences, or on the frames that follow."""
 
 
 def sample(arguments: list[str]) -> int:
-    """Draw from a run's model."""
+    """Draw x from a run's model; write samples.npz and, of images, samples.png."""
     run, options = run_and_options("sample", arguments, Options)
     if options.count < 1 or not 0 <= options.seed < 2**32:
         raise UserError(
@@ -49,7 +49,7 @@ def sample(arguments: list[str]) -> int:
     for name in ("forecast", "example", "start", "actions"):
         if getattr(options, name) is not None:
             raise UserError(
-                f"--{name} is of sequences, and this run's model has none: leave it out"
+                f"--{name} is for models of sequences; this run's model is not one: leave it out"
             )
     key = stream(options.seed, SAMPLE)
     source = "z ~ p(z)"
@@ -58,7 +58,7 @@ def sample(arguments: list[str]) -> int:
     elif run.corrupt is None:
         raise UserError(
             f"{run.directory.path} is an autoencoder: it has no p(z) to draw z from, so it has "
-            "no samples; digits_vae and mnist_vae are the same networks with one"
+            "no samples; digits_vae and mnist_vae train the same networks with a p(z)"
         )
     else:
         source = f"chain, step {options.chain_steps}"
@@ -73,8 +73,8 @@ def sample(arguments: list[str]) -> int:
             num_steps=options.chain_steps,
         )
         print(
-            "no p(z), so the samples are of a chain of corrupt, denoise, sample; "
-            f"{options.chain_steps} steps from a training image each"
+            "this model has no p(z): each sample is the end of a chain that starts at a training "
+            f"image and repeats corrupt, encode, draw x, {options.chain_steps} times"
         )
     arrays = {"samples": samples} if means is None else {"means": means, "samples": samples}
     run.directory.write_arrays("samples.npz", arrays)

@@ -1,4 +1,4 @@
-"""`vaejax sample` of sequences: new ones, or what follows those of the test split."""
+"""`vaejax sample` of sequences: new ones, or continuations of test sequences."""
 
 from pathlib import Path
 from typing import Any
@@ -16,17 +16,17 @@ from vaejax.evaluation.sequence_samples import DRAWS, continued_sequences, whole
 from vaejax.evaluation.streams import SAMPLE
 from vaejax.types import Example, rows_of
 
-_CONTINUED = 3  # test sequences, unless one is named
+_CONTINUED = 3  # test sequences that are continued, unless one is named
 
 
 def sample_sequences(run: Run, options: Any) -> int:
-    """Draw, write samples.npz and samples.png, and say what is in them."""
+    """Draw sequences, write samples.npz and samples.png, and print what is in them."""
     actions = None if options.actions is None else _actions(run, options.actions)
     continues = [n for n in ("forecast", "example", "start") if getattr(options, n) is not None]
     if continues and options.forecast is None and actions is None:
         raise UserError(
             f"--{continues[0]} continues a test sequence: add --forecast with the number of "
-            "frames, or --actions with those of the frames that follow"
+            "frames, or --actions with the actions of the frames that follow"
         )
     draw = _continue if continues else _new
     arrays, figure, lines = draw(run, options, actions)
@@ -39,19 +39,21 @@ def sample_sequences(run: Run, options: Any) -> int:
 
 
 def _actions(run: Run, path: Path) -> np.ndarray:
-    """(time, a) or (n, time, a) of a file, float32."""
+    """The actions in a file, float32 (time, action) or (n, time, action)."""
     assert run.data.sequence is not None
     size = run.data.sequence.num_actions
     if size == 0:
-        raise UserError("--actions: this run's model has no actions: leave it out")
+        raise UserError(
+            "--actions is for models with actions; this run's model has none: leave it out"
+        )
     try:
         found = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError):
-        raise UserError(f"--actions: {path} is no .npy file that can be read") from None
+        raise UserError(f"--actions expects a .npy file; {path} cannot be read as one") from None
     if not isinstance(found, np.ndarray):
         found.close()
         raise UserError(
-            f"--actions expects a .npy file of one array; {path} is an .npz: use np.save"
+            f"--actions expects a .npy file of one array; {path} is an .npz: save with np.save"
         )
     numbers = found.dtype.kind in "fiub"
     if not numbers or found.ndim not in (2, 3) or found.shape[-1] != size or 0 in found.shape:
@@ -60,7 +62,7 @@ def _actions(run: Run, path: Path) -> np.ndarray:
             f"has {found.dtype} of shape {found.shape}"
         )
     if not np.isfinite(found).all():
-        raise UserError(f"--actions: {path} has values that are not finite")
+        raise UserError(f"--actions expects finite values; {path} has NaN or infinite ones")
     return found.astype(np.float32)
 
 
@@ -117,19 +119,19 @@ def _continue(run: Run, options: Any, actions: np.ndarray | None) -> tuple[dict,
         actions = actions if actions.ndim == 3 else np.repeat(actions[None], n, axis=0)
         if actions.shape[:2] != (n, steps):
             raise UserError(
-                f"--actions expects those of the {steps} frames that follow, of {n} sequences or "
-                f"of one for all; {options.actions} has {actions.shape[1]} of {len(actions)}"
+                f"--actions expects {steps} frames of {n} sequences, or of one for all; "
+                f"{options.actions} has {actions.shape[1]} frames of {len(actions)} sequences"
             )
     known = run.data.sequence.num_actions == 0 or bool((seen + steps <= lengths).all())  # type: ignore[union-attr]
     if actions is None and not known:
         raise UserError(
-            f"--forecast {steps}: this run's model has actions, and none are known of frames "
-            "behind a sequence's end: give --actions FILE.npy, or a smaller --start"
+            f"--forecast {steps} goes beyond the end of a sequence, where no actions are known: "
+            "give --actions FILE.npy, a smaller --start, or a smaller --forecast"
         )
     key = stream(options.seed, SAMPLE)
     arrays = {"x": examples.x, "exists": given.exists, "seen": seen}
     ways = []
-    if known:  # under the same key: what differs is the actions alone
+    if known:  # with the same key: only the actions differ
         arrays["samples"] = continued_sequences(key, run, examples, seen, steps, None)
         ways.append(way_of("forecast", arrays["samples"]))
     if actions is not None:
@@ -151,10 +153,11 @@ def _continue(run: Run, options: Any, actions: np.ndarray | None) -> tuple[dict,
             "",
         ),
     )
-    own = "samples = what follows, x, after the first `seen` frames"
-    others = "samples_other_actions = the same under other_actions"
+    own = "samples = draws of the frames after the first `seen` ones"
+    others = "samples_other_actions = the same under the actions in other_actions"
     meaning = "; ".join([*([own] if known else []), *([others] if actions is not None else [])])
-    return arrays, figure, [f"{DRAWS} draws of the {steps} frames that follow, of {n}", meaning]
+    summary = f"{DRAWS} draws of the {steps} frames that follow, for {n} sequences"
+    return arrays, figure, [summary, meaning]
 
 
 def _examples(run: Run, options: Any) -> Example:
@@ -163,7 +166,8 @@ def _examples(run: Run, options: Any) -> Example:
         return run.examples("test", min(_CONTINUED, present))
     if not 0 <= options.example < present:
         raise UserError(
-            f"--example {options.example} is not in the test split, which has 0 to {present - 1}"
+            f"--example expects an index from 0 to {present - 1} of the test split; got "
+            f"{options.example}"
         )
     return rows_of(run.examples("test", options.example + 1), slice(options.example, None))
 
@@ -173,7 +177,7 @@ def _seen(options: Any, lengths: np.ndarray) -> np.ndarray:
         return lengths
     if not 1 <= options.start <= lengths.min():
         raise UserError(
-            f"--start must be 1 to {lengths.min()}, the frames of the shortest of these "
+            f"--start must be from 1 to {lengths.min()}, the length of the shortest of these "
             f"sequences; got {options.start}"
         )
     return np.full_like(lengths, options.start)

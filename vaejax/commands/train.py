@@ -45,14 +45,14 @@ from vaejax.training import NonFiniteLoss, Trainer
 from vaejax.training.checkpoint import Checkpoints
 from vaejax.types import num_rows, rows_of
 
-# Seconds between two checkpoints: a tenth of a second every twenty.
+# Seconds between two checkpoints. Writing one takes about a tenth of a second.
 CHECKPOINT_SECONDS = 20.0
 
-WATCHED = 300  # training examples whose latents are looked at after each epoch
+WATCHED = 300  # training examples whose latents are measured after each epoch
 
 
 def run(arguments: list[str]) -> int:
-    """Train what is not trained, evaluate what is not evaluated, report."""
+    """Train and evaluate each seed that is not finished, and print the results."""
     file, rest = experiment_argument("run", arguments)
     if file.comparison is not None:
         from vaejax.commands.compare import run_comparison  # which imports this module
@@ -68,7 +68,9 @@ def run(arguments: list[str]) -> int:
         evaluations.append(about)
         print_measured("evaluate", directory, Measured(about, arrays, "evaluation", 0))
     if len(evaluations) > 1:
-        print(f"\nOver {len(evaluations)} seeds, mean and standard error over seeds; each seed:")
+        print(
+            f"\nOver {len(evaluations)} seeds, mean and standard error. Each seed was measured on:"
+        )
         print(protocol_line(evaluations[0], seed=False))
         header = ["", "mean", "+- seeds", "unit, meaning"]
         print(text_table(header, seeds_table(evaluations)))
@@ -78,17 +80,19 @@ def run(arguments: list[str]) -> int:
 
 
 def train(arguments: list[str]) -> int:
-    """Train what is not trained."""
+    """Train each seed that is not trained."""
     setup = set_up("train", *experiment_argument("train", arguments))
     with locked(setup.directories):
         code = _train(setup)
     if code == 0:
         for directory in setup.directories:
-            print(f"trained: {directory.path}; measure it with vaejax evaluate {directory.path}")
+            print(f"trained: {directory.path}; evaluate it with vaejax evaluate {directory.path}")
     return code
 
 
 class Setup(NamedTuple):
+    """An experiment ready to train: its settings, data, models, and the folder of each seed."""
+
     file: ExperimentFile
     config: Config
     seeds: tuple[int, ...]
@@ -106,17 +110,17 @@ class Setup(NamedTuple):
 
 
 def set_up(command: str, file: ExperimentFile, arguments: list[str]) -> Setup:
-    """Read the arguments, load the data, build the models, make the run directories."""
+    """Read the arguments, load the data, build the models and make the run folders."""
 
     @dataclasses.dataclass(frozen=True)
     class Options:
         config: Annotated[type(file.config), tyro.conf.arg(name="")]  # type: ignore[misc]
         seeds: tuple[int, ...] = (0,)
-        """One run per seed, all trained in one program."""
+        """Seeds; each gives one run, and all are trained together in one program."""
         out: Path = Path("runs")
-        """Folder for the run directories."""
+        """Folder for the runs."""
         name: str = ""
-        """What to call the run in tables and pages, and where a RUN is asked for."""
+        """A name for the run: tables and pages show it, and it can stand for RUN."""
         track: Track = "none"
         """Also send metrics to TensorBoard or Weights & Biases."""
 
@@ -128,7 +132,7 @@ def set_up(command: str, file: ExperimentFile, arguments: list[str]) -> Setup:
     if min(options.seeds) < 0 or max(options.seeds) >= 2**32:
         raise UserError(f"--seeds expects whole numbers from 0 to 2^32 - 1; got {options.seeds}")
     if "/" in options.name or not options.name.isprintable():
-        raise UserError(f"--name expects a word or a few, without /; got {options.name!r}")
+        raise UserError(f"--name expects a few words without /; got {options.name!r}")
     config = absolute_data(options.config)
     use_compilation_cache()
     dataset = load_announced(config)
@@ -155,7 +159,8 @@ def set_up(command: str, file: ExperimentFile, arguments: list[str]) -> Setup:
 
 
 def finish(setup: Setup) -> int:
-    """Train and evaluate what is not, and write its page; 0 unless it was stopped."""
+    """Train and evaluate each seed that is not finished, and write its page. Returns an exit code,
+    0 unless it was stopped."""
     with locked(setup.directories):
         code = _train(setup)
         if code:
@@ -170,7 +175,7 @@ def finish(setup: Setup) -> int:
 
 
 def is_evaluated_now(run: Run) -> bool:
-    """Whether this version evaluated the run as it is now trained."""
+    """Whether this version evaluated the run at its newest step."""
     if not run.directory.is_evaluated():
         return False
     found = run.evaluation
@@ -178,13 +183,13 @@ def is_evaluated_now(run: Run) -> bool:
 
 
 def is_evaluated_with(run: Run, settings: Evaluate) -> bool:
-    """Whether the run's measurements are those that these settings would make now."""
+    """Whether the run was evaluated with these settings, at its newest step, by this version."""
     wanted = json.loads(json.dumps(dataclasses.asdict(settings)))
     return is_evaluated_now(run) and run.evaluation.get("settings") == wanted
 
 
 def _train(setup: Setup) -> int:
-    """Train each seed that is not finished; those at the same step together."""
+    """Train each seed that is not finished; seeds at the same step are trained together."""
     checkpoints = [Checkpoints(d.file("checkpoints")) for d in setup.directories]
     total = setup.config.train.total_steps(len(setup.dataset.train))
     by_step: dict[int, list[int]] = {}
@@ -199,7 +204,7 @@ def _train(setup: Setup) -> int:
     if used < present:
         print(
             f"using {used} of {present} devices: --train.batch-size "
-            f"{setup.config.train.batch_size} divides evenly over {used}",
+            f"{setup.config.train.batch_size} divides evenly over at most {used}",
             file=sys.stderr,
         )
     for step, members in sorted(by_step.items()):
@@ -222,7 +227,7 @@ def _train_together(setup, trainer: Trainer, checkpoints, members: list[int], st
         print(f"resuming from step {step:,}", file=sys.stderr)
     saved_config = experiments_module.to_json(setup.config)
     trackers = []
-    made = manifest(setup.file.path, setup.dataset.protocol())  # one for all: trained together
+    made = manifest(setup.file.path, setup.dataset.protocol())  # one for all seeds
     made["experiment_settings"] = experiments_module.to_json(
         absolute_data(setup.file.module.config)
     )
@@ -237,7 +242,7 @@ def _train_together(setup, trainer: Trainer, checkpoints, members: list[int], st
             checkpoint.save(*rows_of((states, best), i))
 
     if step == 0:
-        save(states, best)  # so that there is always one to go back to
+        save(states, best)  # so that there is always one to resume from
     watch = _watch(setup, rows_of(states, 0).params)
     saved_at = epoch_at = time.monotonic()
     collected: list = []
@@ -264,7 +269,7 @@ def _train_together(setup, trainer: Trainer, checkpoints, members: list[int], st
                         line |= watch(setup.seeds[members[i]], rows_of(report.states, i).params)
                         directory.log(line)
                         tracker.log(line)
-                    # What looking at the latents took is in no epoch.
+                    # The time of `watch` counts for no epoch.
                     collected, epoch_at = [], time.monotonic()
                 finished = report.step == trainer.total_steps
                 late = time.monotonic() - saved_at > CHECKPOINT_SECONDS
@@ -283,9 +288,9 @@ def _train_together(setup, trainer: Trainer, checkpoints, members: list[int], st
             seed = setup.seeds[members[error.seed]]
             kept = checkpoints[error.seed].latest_step()
             raise UserError(
-                f"seed {seed}: {error}; training ended, the checkpoint of step {kept} is kept in "
-                f"{checkpoints[error.seed].folder}; lower --train.learning-rate, or look at the "
-                "data's scale"
+                f"seed {seed}: {error}; training stopped, and the checkpoint of step {kept} is "
+                f"kept in {checkpoints[error.seed].folder}; lower --train.learning-rate, or check "
+                "the scale of the data"
             ) from None
         finally:
             for tracker in trackers:
@@ -294,8 +299,8 @@ def _train_together(setup, trainer: Trainer, checkpoints, members: list[int], st
 
 
 def _watch(setup: Setup, params):
-    """(seed, params) -> what the epoch's line says of the latents; nothing of a point mass, of a
-    model without latents, or of sequences, whose latents have other lengths each."""
+    """(seed, params) -> the numbers on the latents that the epoch's line logs. None are logged for
+    a point mass, a model without latents, or sequences, whose latents differ in length."""
     generative, inference = setup.experiment.generative, setup.experiment.inference
     examples = setup.dataset.examples("train", WATCHED)
     kind = kind_of(generative, inference, params, rows_of(examples, 0))
@@ -307,7 +312,7 @@ def _watch(setup: Setup, params):
 
 
 def _epoch_lines(report, collected, seconds: float) -> list[dict]:
-    """One line of metrics a seed: the epoch's means, and the validation made at its end."""
+    """One line of metrics for each seed: the epoch's means, and the validation at its end."""
     validation = report.validation
     terms, padding = jax.tree.map(lambda *parts: np.concatenate(parts, axis=1), *collected)
     rate = terms.value.shape[1] / max(seconds, 1e-9)
