@@ -124,14 +124,14 @@ def test_values_that_are_not_finite(save, bad):
     values = REAL.astype(np.float64)
     values[7, 1] = values[9, 0] = bad
     line = refusal(save(train=REAL, test=values))
-    assert "[test]: 2 of 40 examples have values that are NaN or infinite" in line
-    assert "first at index 7: remove or fill them" in line
+    assert "[test]: expected finite values; 2 of 40 examples have NaN or values infinite" in line
+    assert "the first at index 7: remove or correct them" in line
 
 
 def test_labels_where_images_should_be(save):
     line = refusal(save(train=np.arange(30) % 10, test=BINARY))
     assert "own.npz[train]" in line
-    assert "got shape (30,); it looks like labels: give the images or feature vectors" in line
+    assert "got shape (30,); it looks like labels: give images or feature vectors" in line
     assert "got shape ()" in refusal(save(train=np.array(3), test=BINARY))
 
 
@@ -235,7 +235,7 @@ def test_too_few_to_divide(save):
 
 def test_shapes_that_disagree(save):
     line = refusal(save(train=GREY, test=GREY[:, :3]))
-    assert "train has examples of shape (4, 4), test of (3, 4): they must agree" in line
+    assert "train has examples of shape (4, 4), test of (3, 4): give all splits" in line
     line = refusal(save(train=GREY, validation=GREY[:, :2], test=GREY))
     assert "validation of (2, 4)" in line
 
@@ -252,8 +252,8 @@ def test_shapes_that_disagree(save):
 )
 def test_names_of_arrays(save, names, found):
     line = refusal(save(**dict.fromkeys(names, BINARY)))
-    assert "expected arrays named train, test and perhaps validation, or a single array" in line
-    assert line.endswith(f"found {found}")
+    assert "expected arrays train, test and perhaps validation, or one array" in line
+    assert line.endswith(f"found {found}: rename or add arrays")
 
 
 def test_labels_follow_their_examples(save):
@@ -279,12 +279,12 @@ def test_labels_follow_their_examples(save):
     [
         (
             {"x": REAL, "label": np.arange(39)},
-            "own.npz[label]: expected a label for each of the 40",
+            "own.npz[label]: expected one label for each of the 40",
         ),
         ({"x": REAL, "label": REAL[:, 0]}, "expected whole numbers or names as labels"),
-        ({"x": REAL, "train_label": np.arange(40)}, "or for none their labels"),
-        ({"train": REAL, "test": REAL, "test_label": np.arange(40)}, "or for none their labels"),
-        ({"train": REAL, "test": REAL, "label": np.arange(40)}, "or for none their labels"),
+        ({"x": REAL, "train_label": np.arange(40)}, "for all of them or for none"),
+        ({"train": REAL, "test": REAL, "test_label": np.arange(40)}, "for all of them or for none"),
+        ({"train": REAL, "test": REAL, "label": np.arange(40)}, "for all of them or for none"),
         (
             {
                 "train": REAL,
@@ -292,7 +292,7 @@ def test_labels_follow_their_examples(save):
                 "train_label": np.arange(40),
                 "test_label": np.arange(40).astype(str),
             },
-            "labels are numbers in one split, names in another",
+            "labels are numbers in one split and names in another",
         ),
     ],
 )
@@ -304,19 +304,19 @@ def test_labels_that_do_not_fit(save, entries, said):
 def test_numbers_that_are_taken_as_real(save, values):
     data = load(save(values), standardize=True)
     assert (data.support, data.levels, data.train.dtype) == ("real", None, np.float32)
-    assert "log p(x) is of x in its own units" in data.note
+    assert "log p(x) is given for x in its own units" in data.note
 
 
 def test_real_numbers_are_of_own_data_and_not_binarized(save):
-    assert "standardize is of your own data" in refusal("digits", standardize=True)
+    assert "standardize is for your own data" in refusal("digits", standardize=True)
     line = refusal(save(GREY), standardize=True, binarization="dynamic")
-    assert "binarization dynamic makes them 0 or 1: give one" in line
+    assert "binarization dynamic makes them 0 or 1: give only one" in line
 
 
 @pytest.mark.parametrize("validation", [-1, 40, 1000])
 def test_validation_out_of_range(save, validation):
     line = refusal(save(train=BINARY, test=BINARY), validation=validation)
-    assert "validation must be from 0 to 39 (of 40 training examples)" in line
+    assert "validation must be from 0 to 39 (there are 40 training examples)" in line
     assert f"got {validation}" in line
 
 
@@ -336,7 +336,7 @@ def test_whole_numbers_of_an_unknown_scale_are_not_guessed(tmp_path):
     """scikit-learn's digits, 0..16, would become at most 6 % ink as eight-bit intensities."""
     path = tmp_path / "sixteen.npy"
     np.save(path, np.arange(17).repeat(10).reshape(-1, 5))
-    with pytest.raises(UserError, match=r"whole numbers from 0 to 16.*scale is not known"):
+    with pytest.raises(UserError, match=r"whole numbers from 0 to 16 have no known scale"):
         load(str(path))
 
 

@@ -172,7 +172,7 @@ def test_prepared_binarized_mnist(real_data, tmp_path, monkeypatch, capfd):
 
 def test_prepares_and_caches(served, monkeypatch, capfd):
     """One line on stderr; afterwards neither the network nor the prepared files are read."""
-    assert "not here: would fetch 4 files from http://127.0.0.1" in catalogue.whereabouts(
+    assert "not here: would download 4 files from http://127.0.0.1" in catalogue.whereabouts(
         mnist.PUBLISHED
     )
     first = catalogue.load(mnist.PUBLISHED)
@@ -183,7 +183,9 @@ def test_prepares_and_caches(served, monkeypatch, capfd):
     assert_equal(catalogue.load(mnist.PUBLISHED), first)
     assert capfd.readouterr() == ("", "")
     assert len(load("mnist", validation=40).train) == 260
-    with pytest.raises(UserError, match=r"from 0 to 299 \(of 300 training examples\); got 10000"):
+    with pytest.raises(
+        UserError, match=r"from 0 to 299 \(there are 300 training examples\); got 10000"
+    ):
         load("mnist")
 
 
@@ -196,7 +198,7 @@ def test_binarized_mnist_from_its_text_files(served, capfd):
         assert sorted(x.astype(np.uint8).tobytes() for x in data.split(split)) == sorted(
             x.tobytes() for x in rows
         )
-    with pytest.raises(UserError, match="20 examples that were published for it"):
+    with pytest.raises(UserError, match="holds out the 20 examples that were published"):
         load("binarized_mnist", validation=10)
     with pytest.raises(UserError, match="binary already"):
         load("binarized_mnist", validation=20, binarization="dynamic")
@@ -249,7 +251,7 @@ def test_a_wrong_file_is_refused_and_not_kept(served, bare, name, wrong, capfd):
     (served / name).write_bytes(content)
     line = refusal(module)
     assert f"/{name} has the wrong checksum: expected " in line
-    assert "try again, or check for a proxy" in line
+    assert "try again, or check whether a proxy" in line
     assert capfd.readouterr() == ("", PREPARING.format(module.PUBLISHED.name))
     assert [f for f in bare.rglob("*") if f.is_file()] == []
     assert "not here" in catalogue.whereabouts(module.PUBLISHED)
@@ -260,9 +262,9 @@ def test_a_wrong_file_is_refused_and_not_kept(served, bare, name, wrong, capfd):
 def test_not_found(served, bare, capfd):
     (served / "t10k-images-idx3-ubyte.gz").unlink()
     line = refusal()
-    assert "could not fetch http://127.0.0.1" in line
+    assert "could not download http://127.0.0.1" in line
     assert "t10k-images-idx3-ubyte.gz: HTTP Error 404" in line
-    assert "check the network, or point TFDS_DATA_DIR at a folder" in line
+    assert "check the network, or set TFDS_DATA_DIR to a folder" in line
     assert capfd.readouterr() == ("", PREPARING.format("mnist"))
     assert [f for f in bare.rglob("*") if f.is_file()] == []
 
@@ -279,7 +281,7 @@ def test_no_answer(bare, tmp_path, monkeypatch, handler, reason, capfd):
     line = line or refusal()
     assert time.monotonic() - start < 10
     assert reason in line
-    assert "could not fetch http://127.0.0.1" in line
+    assert "could not download http://127.0.0.1" in line
     assert capfd.readouterr() == ("", PREPARING.format("mnist"))
 
 
@@ -310,7 +312,7 @@ def test_a_folder_without_its_description(served, bare):
     (folder / "dataset_info.json").unlink()
     line = refusal()
     assert f"cannot read the data set prepared in {folder}" in line
-    assert "delete that folder to have it prepared again" in line
+    assert "delete that folder, and it is prepared again" in line
     shutil.rmtree(folder)
     assert_same_examples(catalogue.load(mnist.PUBLISHED), served)
 
@@ -336,7 +338,7 @@ def test_damaged_records(served, bare, damage, capfd):
     capfd.readouterr()
     line = refusal()
     assert f"cannot read the data set prepared in {folder}" in line
-    assert "delete that folder to have it prepared again" in line
+    assert "delete that folder, and it is prepared again" in line
     assert capfd.readouterr() == ("", PREPARING.format("mnist"))
 
 
@@ -345,7 +347,7 @@ def test_a_data_folder_that_cannot_be_written(served, tmp_path, monkeypatch):
     monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "file"))
     line = refusal()
     assert f"cannot prepare mnist in {tmp_path / 'file'}" in line
-    assert "check that the folder can be written and has room" in line
+    assert "check that the folder is writable and the disk has space" in line
 
 
 def test_the_default_data_folder_is_that_of_tfds(monkeypatch):

@@ -77,8 +77,8 @@ def test_what_observations_are(kind, binarization, support):
         ("binary", "dynamic", "use binarization static"),
         ("binary", "threshold", "use binarization static"),
         ("binary", "none", "use binarization static"),
-        ("real", "dynamic", "use binarization none, and a gaussian likelihood"),
-        ("real", "threshold", "use binarization none, and a gaussian likelihood"),
+        ("real", "dynamic", "use binarization none and a gaussian likelihood"),
+        ("real", "threshold", "use binarization none and a gaussian likelihood"),
         ("grey", "stochastic", "one of dynamic, static, threshold, none; got 'stochastic'"),
     ],
 )
@@ -177,7 +177,9 @@ def test_digits():
     assert data.fingerprint == "97909d894c2afa1a"
     assert load("digits", binarization="none").support == "grey"
     assert len(load("digits", validation=0).train) == 1500
-    with pytest.raises(UserError, match=r"from 0 to 1499 \(of 1500 training examples\); got 1500"):
+    with pytest.raises(
+        UserError, match=r"from 0 to 1499 \(there are 1500 training examples\); got 1500"
+    ):
         load("digits", validation=1500)
 
 
@@ -186,5 +188,5 @@ def test_available_names_every_data_set(monkeypatch, tmp_path):
     where = {source.name: place for source, place in available()}
     assert list(where)[:3] == ["digits", "mnist", "binarized_mnist"]
     assert where["digits"] == "inside scikit-learn"
-    assert "would fetch 4 files from https" in where["mnist"]
+    assert "would download 4 files from https" in where["mnist"]
     assert str(tmp_path) in where["binarized_mnist"]

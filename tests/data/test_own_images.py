@@ -70,7 +70,7 @@ def test_other_files_are_converted_or_refused(tmp_path):
     opaque = np.concatenate([COLOUR[1], np.full((9, 8, 1), 255, np.uint8)], axis=-1)
     PIL.Image.fromarray(opaque).save(tmp_path / "01.png")
     data = load(str(tmp_path), binarize=False)
-    assert "1 with a palette made RGB, 1 with an opaque alpha channel left out" in data.note
+    assert "1 with a palette converted to RGB, 1 with an opaque alpha channel removed" in data.note
     opaque[0, 0, 3] = 254
     PIL.Image.fromarray(opaque).save(tmp_path / "01.png")
     assert "01.png has transparent pixels" in refusal(tmp_path)
@@ -87,31 +87,31 @@ def test_one_size_and_one_kind(tmp_path):
     write(tmp_path, GREY)
     PIL.Image.fromarray(GREY[3, :7]).save(tmp_path / "03.png")
     line = refusal(tmp_path)
-    assert "00.png has 8 x 9 pixels and" in line and "03.png 8 x 7 pixels" in line
+    assert "00.png has 8 x 9 pixels and" in line and "03.png has 8 x 7 pixels" in line
     PIL.Image.fromarray(COLOUR[3]).save(tmp_path / "03.png")
     line = refusal(tmp_path)
-    assert "00.png is grey and" in line and "03.png colour" in line
+    assert "00.png is grey and" in line and "03.png is colour" in line
 
 
 def test_what_is_no_image(tmp_path):
     write(tmp_path, GREY)
     (tmp_path / "notes.txt").write_text("words")
-    assert "notes.txt is no PNG or JPEG image" in refusal(tmp_path)
+    assert "notes.txt cannot be read as a PNG or JPEG image" in refusal(tmp_path)
     (tmp_path / "notes.txt").unlink()
     whole = (tmp_path / "04.png").read_bytes()
     (tmp_path / "04.png").write_bytes(whole[:-30])
-    assert "04.png is no PNG or JPEG image that can be read" in refusal(tmp_path)
+    assert "04.png cannot be read as a PNG or JPEG image" in refusal(tmp_path)
 
 
 def test_folders_that_are_not_understood(tmp_path):
     assert "is empty: expected PNG or JPEG images" in refusal(tmp_path)
-    assert "no data in" in refusal(tmp_path / "absent")
+    assert "there is no folder" in refusal(tmp_path / "absent")
     write(tmp_path / "train", GREY)
     assert "expected folders train, test and perhaps validation" in refusal(tmp_path)
     write(tmp_path / "test" / "cat", GREY)
-    assert "test has sub-folders, which are labels, and train has none" in refusal(tmp_path)
+    assert "test has sub-folders, whose names are labels, and train has none" in refusal(tmp_path)
     write(tmp_path / "test", GREY)
-    assert "found both: 00.png beside cat" in refusal(tmp_path)
+    assert "found both, 00.png and cat" in refusal(tmp_path)
     write(tmp_path / "test2" / "cat" / "more", GREY)
     assert "of one class; found the folder more" in refusal(tmp_path / "test2")
     (tmp_path / "test3" / "cat").mkdir(parents=True)

@@ -155,7 +155,7 @@ def test_a_frame_is_missing_as_a_whole(save):
 
 def test_missing_is_of_sequences(save):
     for name in ("digits", save(x=REAL)):
-        with pytest.raises(SettingError, match="missing is of your own sequences") as caught:
+        with pytest.raises(SettingError, match="missing is for your own sequences") as caught:
             load(name, missing=True)
         assert caught.value.fields == ("missing",)
 
@@ -163,10 +163,10 @@ def test_missing_is_of_sequences(save):
 @pytest.mark.parametrize(
     ("length", "words"),
     [
-        (0, "sequence 3 has length 0; a sequence needs at least 2 frames: leave it out"),
-        (1, "sequence 3 has length 1; a sequence needs at least 2 frames"),
-        (-1, "sequence 3 has length -1; a sequence needs"),
-        (9, "sequence 3 has length 9; there is room for 8 frames: correct its length"),
+        (0, "expected lengths of at least 2; sequence 3 has length 0: leave it out"),
+        (1, "expected lengths of at least 2; sequence 3 has length 1"),
+        (-1, "expected lengths of at least 2; sequence 3 has length -1"),
+        (9, "expected lengths up to 8, the frames of the array; sequence 3 has length 9: correct"),
     ],
 )
 def test_lengths_that_cannot_be(save, length, words):
@@ -227,7 +227,7 @@ def test_whole_numbers_that_are_no_categories(save, bad):
     x = WHOLE.copy()
     x[9, 0] = x[11, 0] = bad
     line = refusal(save(x=x, length=LENGTH))
-    assert "own.npz[x]: sequence 9 has whole numbers outside 0 to 65535" in line
+    assert "own.npz[x]: expected categories from 0 to 65535" in line
     x[9, 0] = x[11, 0] = 65_535
     assert load(save(x=x[..., 0], length=LENGTH)).num_categories == 65_536
 
@@ -248,22 +248,22 @@ def test_whole_numbers_that_are_no_categories(save, bad):
 )
 def test_names_of_arrays(save, names):
     line = refusal(save(**{name: LENGTH if "length" in name else REAL for name in names}))
-    assert "expected sequences x and their length, perhaps actions; or train and" in line
-    assert "train_length, test and test_length, perhaps validation and validation_length" in line
-    assert line.endswith(f"found {', '.join(sorted(names))}")
+    assert "expected arrays x, length and perhaps actions; or train, train_length" in line
+    assert "train_length, test, test_length and perhaps validation, validation_length" in line
+    assert line.endswith(f"found {', '.join(sorted(names))}: rename or add arrays")
 
 
 def test_without_lengths_they_are_no_sequences(save):
     line = refusal(save(x=REAL, actions=ACTIONS))
-    assert "or, of sequences, x and length; found actions, x" in line
+    assert "or, for sequences, x and length; found actions, x" in line
 
 
 def test_splits_that_disagree(save):
     arrays = named(x=REAL, length=LENGTH, actions=ACTIONS)
     line = refusal(save(**arrays | {"test": REAL[20:, :, :2]}))
-    assert "train has frames of shape (3,), test of (2,): they must agree" in line
+    assert "train has frames of shape (3,), test of (2,): give all splits" in line
     line = refusal(save(**arrays | {"test_actions": ACTIONS[20:, :, 0]}))
-    assert "train has actions of shape (2,), test of (1,): they must agree" in line
+    assert "train has actions of shape (2,), test of (1,): give all splits" in line
 
 
 def test_they_are_not_binarized(save):

@@ -38,7 +38,7 @@ def bare(tmp_path, monkeypatch):
 def test_the_published_files_are_prepared_and_read(name, rolls, bare, monkeypatch, capfd):
     published = polyphonic.PUBLISHED[name]
     (file,) = published.checksums
-    assert "would fetch 1 file from https" in catalogue.whereabouts(published)
+    assert "would download 1 file from https" in catalogue.whereabouts(published)
     with server(rolls) as url:
         monkeypatch.setitem(polyphonic.PUBLISHED, name, published._replace(url=url))
         data = load(name)

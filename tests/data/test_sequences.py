@@ -106,11 +106,11 @@ def test_missing_frames_are_in_no_moment(kind):
     assert holed.split("train").dtype == x.dtype
     x = x.copy()
     x[exists] = hole
-    with pytest.raises(UserError, match="expected training frames with values; all are missing"):
+    with pytest.raises(UserError, match="expected at least one training frame that is not missing"):
         dataclasses.replace(data, train=x)
     for name in ("validation", "test"):
         gone = np.full(getattr(data, name).shape, hole, x.dtype)
-        with pytest.raises(UserError, match=f"{name} frames with values; all are missing"):
+        with pytest.raises(UserError, match=f"at least one {name} frame that is not missing"):
             dataclasses.replace(data, **{name: gone})
 
 
@@ -193,7 +193,7 @@ def test_likelihoods_are_those_of_one_frame(kind, likelihood):
 
 def test_a_model_of_single_examples_refuses_sequences():
     """Padding would count as data."""
-    with pytest.raises(SettingError, match=r"data.name binary is of sequences") as caught:
+    with pytest.raises(SettingError, match=r"data.name binary has sequences") as caught:
         check_data("bernoulli", dataset()[0].summary)
     assert caught.value.fields == ("data.name",)
 

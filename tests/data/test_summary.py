@@ -49,7 +49,7 @@ def test_a_damaged_summary_is_refused_in_one_line(tmp_path, damage):
     with pytest.raises(UserError, match=r"data\.json is damaged.*train the model again"):
         load_summary(path)
     path.unlink()
-    with pytest.raises(UserError, match="no summary of the data"):
+    with pytest.raises(UserError, match="the summary of the data"):
         load_summary(path)
 
 

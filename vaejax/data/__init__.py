@@ -1,4 +1,4 @@
-"""Named data sets with their protocol: splits, binarization, fingerprint."""
+"""Data sets, named ones and a person's own: splits, binarization, fingerprint."""
 
 from vaejax.data.binarize import binarize
 from vaejax.data.dataset import Dataset

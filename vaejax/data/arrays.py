@@ -1,4 +1,4 @@
-"""A person's own arrays, from `.npz` or `.npy`; nothing in a file is ever executed."""
+"""A person's own arrays, from `.npz` or `.npy`. No code in a file is ever executed."""
 
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,7 +14,7 @@ from vaejax.errors import SettingError, UserError
 
 STANDARDIZED = (
     "a Gaussian likelihood standardizes each feature by its mean and standard deviation in "
-    "training, and log p(x) is of x in its own units"
+    "training, and log p(x) is given for x in its own units"
 )
 
 
@@ -36,27 +36,29 @@ def load(
     eight_bits: bool = False,
     done: str = "",
 ) -> Dataset:
-    """Of the arrays that `read` gives: `train`, `test` and perhaps `validation` (by default the
-    last tenth of `train`); or one array (`.npy`, or the only one of an `.npz`, under any other
-    name), of which a fixed shuffle gives 80 % train, 10 % validation, 10 % test. Their labels are
-    `train_label`, ..., or `label`.
+    """Make a data set of the arrays that `read` gives.
 
-    Arrays are (n, ...), with shapes that agree after the first axis. Values: 0/1; whole numbers
+    The arrays are `train`, `test` and perhaps `validation` (by default the last tenth of `train`).
+    Or there is one array, an `.npy` or the only one of an `.npz` with any other name: a fixed
+    shuffle splits it into 80 % train, 10 % validation and 10 % test. Labels are `train_label`,
+    ..., or `label`.
+
+    Arrays have shapes (n, ...) that agree after the first axis. Values are 0 and 1; whole numbers
     0..255 (intensity = value / 255); fractions in [0, 1] (intensities); or any real numbers, for a
-    Gaussian likelihood. The data set's `note` says what was made of them.
+    Gaussian likelihood. The data set's `note` says how the values were read.
 
-    Where `binarization` is not given, intensities are binarized if `binarize` allows it and they
-    are images of one channel, (height, width) or one more axis of length 1.
+    If `binarization` is not given, intensities are binarized where `binarize` allows it and x is
+    an image of one channel: (height, width), perhaps with one more axis of length 1.
 
     Args:
       standardize: whether the values are real numbers, whatever they look like.
-      eight_bits: whether whole numbers are known to be intensities of 8 bits.
-      done: what was done to the values before, for the note.
+      eight_bits: whether whole numbers are known to be 8-bit intensities.
+      done: how the file's values were changed before, in words, for the note.
 
     Raises:
-      UserError: arrays that cannot be used: it says why.
-      SettingError: intensities that may be binarized but are no images of one channel; whole
-        numbers of an unknown scale.
+      UserError: arrays that cannot be used; the message says why.
+      SettingError: intensities that may be binarized but are not images of one channel; whole
+        numbers of unknown scale.
     """
     own, tenth = _splits(path, entries)
     sizes = {name: len(part.x) for name, part in own.items()}
@@ -66,7 +68,7 @@ def load(
         if split.shape[1:] != train.shape[1:]:
             raise UserError(
                 f"{path}: train has examples of shape {train.shape[1:]}, {name} of "
-                f"{split.shape[1:]}: they must agree"
+                f"{split.shape[1:]}: give all splits the same shape"
             )
     levels: float | None = None
     dtype: type = np.float32
@@ -102,16 +104,16 @@ def _usual_binarization(
     what = "features" if len(shape) == 1 else "not images of one channel"
     likelihood = "discretized_logistic" if dtype == np.uint8 else "gaussian"
     raise SettingError(
-        f"{path}: examples of shape {shape} are {what}, so {_values(levels, dtype)} are not made "
-        f"0 or 1 unasked: keep them with model.likelihood {likelihood} (binarization none), or "
-        "draw 0 or 1 from them with binarization dynamic",
+        f"{path}: examples of shape {shape} are {what}, so it is not clear whether to binarize "
+        f"their {_values(levels, dtype)}: keep the values with model.likelihood {likelihood} "
+        "(binarization none), or draw 0 or 1 from them with binarization dynamic",
         "binarization",
         "model.likelihood",
     )
 
 
 def _values(levels: float | None, dtype: type) -> str:
-    """What values a file has, in words."""
+    """The kind of values in a file, in words."""
     if levels is None:
         return "real numbers"
     if dtype == np.float32:
@@ -131,7 +133,7 @@ def _note(
         "static": "taken as they are",
         "none": "taken as they are" if levels in (1.0, None) else f"x = {fraction}",
         "threshold": f"x = 1 where {fraction} is above 1/2, else 0",
-        "dynamic": f"x drawn as 1 with probability {fraction}, else 0, anew at each step",
+        "dynamic": f"x drawn as 1 with probability {fraction}, else 0, again at each step",
     }[binarization]
     channels_first = " (channels, height, width)" if image_axes(shape) == (1, 2) else ""
     note = f"{path.stem}: {_values(levels, dtype)} of shape {shape}{channels_first}, {done}"
@@ -151,17 +153,17 @@ def _repeats(train: np.ndarray) -> str:
 
 
 def _splits(path: Path, entries: dict[str, np.ndarray]) -> tuple[dict[str, _Part], int]:
-    """The examples by split, and how many a tenth is."""
+    """(the examples of each split, a tenth of their number)."""
     own = [name for name in entries if name != "label" and not name.endswith("_label")]
     single = len(own) == 1 and not set(own) <= {"train", "validation", "test"}
     complete = single or {"train", "test"} <= set(own) <= {"train", "validation", "test"}
     label_of = {name: "label" if single else f"{name}_label" for name in own}
     if not complete or set(entries) not in (set(own), {*own, *label_of.values()}):
         raise UserError(
-            f"{path}: expected arrays named train, test and perhaps validation, or a single "
-            "array of another name, and for all of these or for none their labels train_label, "
-            "..., or label; or, of sequences, x and length; found "
-            f"{', '.join(sorted(entries)) or 'none'}"
+            f"{path}: expected arrays train, test and perhaps validation, or one array of another "
+            "name; with labels train_label, ..., or label, for all of them or for none; or, for "
+            f"sequences, x and length; found {', '.join(sorted(entries)) or 'none'}: rename or add "
+            "arrays"
         )
     parts = {}
     for name in own:
@@ -177,13 +179,13 @@ def _splits(path: Path, entries: dict[str, np.ndarray]) -> tuple[dict[str, _Part
 
 
 def read(path: Path) -> dict[str, np.ndarray]:
-    """The arrays of an `.npz` by name, or the one of an `.npy`.
+    """The arrays of an `.npz` by name, or the one of an `.npy` as `array`.
 
     Raises:
-      UserError: no such file, or one that cannot be read.
+      UserError: the file does not exist or cannot be read.
     """
     if not path.is_file():
-        raise UserError(f"no data file {path}: expected an existing .npz or .npy file")
+        raise UserError(f"there is no data file {path}: expected an existing .npz or .npy file")
     try:
         loaded = np.load(path, allow_pickle=False)
         if isinstance(loaded, np.ndarray):
@@ -193,17 +195,17 @@ def read(path: Path) -> dict[str, np.ndarray]:
     except Exception as error:  # a damaged file raises anything
         reason = " ".join(str(error).split()) or type(error).__name__
         if "allow_pickle" in reason:
-            reason = "it is no plain NumPy file, and Python objects are not loaded"
+            reason = "it is not a plain NumPy file, and Python objects are not loaded"
         raise UserError(
             f"cannot read {path}: {reason}; save plain numeric arrays with numpy.savez"
         ) from None
 
 
 def check_numbers(array: np.ndarray, what: str) -> None:
-    """Raises UserError unless it is an array of real numbers."""
-    dtype = getattr(array, "dtype", "bytes")  # what is no array in an .npz comes as bytes
+    """Raise UserError unless `array` is an array of real numbers; the message calls it `what`."""
+    dtype = getattr(array, "dtype", "bytes")  # NumPy gives bytes for a non-array in an .npz
     if getattr(dtype, "kind", "none") not in "biuf":
-        raise UserError(f"{what}: expected real numbers; got dtype {dtype}: convert them")
+        raise UserError(f"{what}: expected real numbers; got dtype {dtype}: convert the array")
 
 
 def _check(array: np.ndarray, what: str) -> None:
@@ -212,19 +214,20 @@ def _check(array: np.ndarray, what: str) -> None:
         looks = "; it looks like labels" if np.issubdtype(array.dtype, np.integer) else ""
         raise UserError(
             f"{what}: expected examples along the first axis and at least one more axis; got "
-            f"shape {array.shape}{looks}: give the images or feature vectors"
+            f"shape {array.shape}{looks}: give images or feature vectors"
         )
     if array.size == 0:
         raise UserError(
             f"{what}: expected at least one example of at least one value; got shape "
-            f"{array.shape}: leave it out or fill it"
+            f"{array.shape}: leave the array out or fill it"
         )
     with np.errstate(over="ignore"):
         finite = np.isfinite(array.astype(np.float32)).reshape(len(array), -1).all(axis=1)
     if not finite.all():
         raise UserError(
-            f"{what}: {np.sum(~finite)} of {len(array)} examples have values that are NaN or "
-            f"infinite in float32, first at index {int(np.argmin(finite))}: remove or fill them"
+            f"{what}: expected finite values; {np.sum(~finite)} of {len(array)} examples have NaN "
+            f"or values infinite in float32, the first at index {int(np.argmin(finite))}: remove "
+            "or correct them"
         )
 
 
@@ -234,13 +237,13 @@ def _scale(path: Path, values: np.ndarray, eight_bits: bool) -> tuple[float | No
     whole = low >= 0 and (values == np.round(values)).all()
     if whole and high <= 1:
         return 1, np.uint8
-    if whole and high <= 255 and (eight_bits or high >= 128):  # eight bits, all of them in use
+    if whole and high <= 255 and (eight_bits or high >= 128):  # all eight bits are in use
         return 255, np.uint8
     if whole and high < 128:
         raise SettingError(
-            f"{path}: whole numbers from {low:g} to {high:g}: intensities go up to 255 (as "
-            "fractions, to 1), so their scale is not known; divide by the value that means full "
-            "intensity, or, if they are no intensities, give standardize to take them as real "
+            f"{path}: whole numbers from {low:g} to {high:g} have no known scale: expected "
+            "intensities up to 255, or fractions up to 1; divide by the value that means full "
+            "intensity; or, if they are not intensities, give standardize to take them as real "
             "numbers",
             "standardize",
         )

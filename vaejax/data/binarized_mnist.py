@@ -1,4 +1,4 @@
-"""Statically binarized MNIST from the three published text files: 784 digits a line."""
+"""Statically binarized MNIST from the three published text files: 784 numbers a line."""
 
 from collections.abc import Iterator
 

@@ -1,7 +1,7 @@
 """TFDS builders that need no TensorFlow: plain Tensor features, array_record files.
 
-TFDS shuffles the examples it writes by the hash of their keys. Keys and splits here are those of
-TFDS's own data sets, so the order, and with it the validation split, is too.
+TFDS shuffles the examples that it writes by the hash of their keys. Keys and splits here are the
+same as in TFDS's own data sets, so the order and the validation split are the same too.
 """
 
 import numpy as np
@@ -11,7 +11,7 @@ from vaejax.data.download import fetch
 
 
 def builder_class(published) -> type:
-    """The builder of a `catalogue.Published`, which fetches its files."""
+    """The TFDS builder class of a `catalogue.Published`; it downloads the files."""
 
     class Builder(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # type: ignore[call-arg]
         name = f"vaejax_{published.name}"
@@ -29,7 +29,7 @@ def builder_class(published) -> type:
             return self.dataset_info_from_configs(features=tfds.features.FeaturesDict(features))
 
         def _split_generators(self, dl_manager):
-            del dl_manager  # without a network its ten silent tries take minutes
+            del dl_manager  # without a network it would try ten times, silently, for minutes
             content = {
                 name: fetch(published.url + name, checksum)
                 for name, checksum in published.checksums.items()

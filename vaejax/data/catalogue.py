@@ -1,8 +1,8 @@
 """Published files of arrays through TensorFlow Datasets, without TensorFlow.
 
-A directory prepared by anyone (`TFDS_DATA_DIR`, array_record) is read as it is. Where there is
-none, a builder of `vaejax.data.builders` fetches the published files, verifies them and prepares
-one. Either way the rows come in the order of TFDS, which is shuffled, not that of the files.
+A prepared directory (in `TFDS_DATA_DIR`, format array_record) is read as it is. If there is none, a
+builder of `vaejax.data.builders` downloads the published files, verifies them and prepares one.
+Either way the rows come in the shuffled order of TFDS, not in the order of the files.
 """
 
 import contextlib
@@ -29,8 +29,8 @@ class Published(NamedTuple):
       checksums: file name -> MD5 or SHA-256 of the uncompressed content.
       labelled: whether an example has a label.
       examples: (content by file name, split) -> examples {feature: uint8 (shape), "label": int}.
-      shape: of one array; a first axis of None is of another length for each.
-      feature: what the array is called there.
+      shape: the shape of one array; a first axis of None differs in length between arrays.
+      feature: the name of the array in an example.
     """
 
     name: str
@@ -44,32 +44,35 @@ class Published(NamedTuple):
 
     @property
     def has_lengths(self) -> bool:
+        """Whether the arrays differ in length."""
         return self.shape[0] is None
 
 
 def data_dir() -> Path:
-    """`$TFDS_DATA_DIR`, by default where TensorFlow Datasets keeps its data."""
+    """The folder of downloaded data: `$TFDS_DATA_DIR`, by default that of TensorFlow Datasets."""
     folder = os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
     return Path(folder).expanduser()
 
 
 def whereabouts(published: Published) -> str:
-    """Where a data set is, or what would be fetched."""
+    """Where a data set is, or what would be downloaded, in words."""
     prepared = _prepared(published.name)
     if prepared:
         return f"prepared in {prepared}"
     count = len(published.checksums)
     files = "1 file" if count == 1 else f"{count} files"
-    return f"not here: would fetch {files} from {published.url} into {data_dir()}"
+    return f"not here: would download {files} from {published.url} into {data_dir()}"
 
 
 def load(published: Published) -> dict[str, np.ndarray]:
-    """Arrays uint8 (n, *shape) by split, and `<split>_labels` int32 (n,) where there are labels.
-    Of arrays of different lengths, one after the other, (total, *shape[1:]), and
-    `<split>_lengths` int32 (n,).
+    """Read a published data set; download and prepare it the first time.
+
+    Returns uint8 (n, *shape) for each split, and `<split>_labels` int32 (n,) if there are labels.
+    Arrays of different lengths come joined, (total length, *shape[1:]), with `<split>_lengths`
+    int32 (n,).
 
     Raises:
-      UserError: the files cannot be fetched, are not the published ones, or the prepared folder
+      UserError: the files cannot be downloaded or are not the published ones; the prepared folder
         cannot be written or read.
     """
     name = published.name
@@ -86,7 +89,7 @@ def load(published: Published) -> dict[str, np.ndarray]:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """TFDS without its progress bars, announcements and warnings; what it raises is kept."""
+    """Silence the progress bars and messages of TFDS; its exceptions pass."""
     from absl import logging
 
     verbosity, silence = logging.get_verbosity(), io.StringIO()
@@ -112,7 +115,7 @@ def _prepared(name: str) -> Path | None:
 
 
 def _cached(name: str, folder: Path) -> Path:
-    """Where the decoded arrays are kept: another place when the prepared files change."""
+    """The cache file of the decoded arrays; its name changes when the prepared files change."""
     digest = hashlib.sha256(str(folder.resolve()).encode())
     for file in sorted(folder.iterdir()):
         stat = file.stat()
@@ -124,7 +127,7 @@ def _read_cache(path: Path) -> dict[str, np.ndarray] | None:
     try:
         with np.load(path, allow_pickle=False) as file:
             return dict(file)
-    except Exception:  # absent or damaged: decode again, nothing worse
+    except Exception:  # absent or damaged: the arrays are decoded again
         return None
 
 
@@ -134,7 +137,7 @@ def _write_cache(path: Path, arrays: dict[str, np.ndarray]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         np.savez(temporary, **arrays)  # type: ignore[arg-type]
         temporary.replace(path)
-    except OSError:  # without a cache the next start decodes again, nothing worse
+    except OSError:  # without a cache, the arrays are decoded again next time
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
 
@@ -148,11 +151,11 @@ def _prepare(published: Published) -> Path:
     except UserError:
         raise
     except Exception as error:
-        if folder := _prepared(published.name):  # by another process, meanwhile
+        if folder := _prepared(published.name):  # another process has prepared it meanwhile
             return folder
         raise UserError(
             f"cannot prepare {published.name} in {data_dir()}: {_first_line(error)}; check that "
-            "the folder can be written and has room, or point TFDS_DATA_DIR elsewhere"
+            "the folder is writable and the disk has space, or set TFDS_DATA_DIR to another folder"
         ) from error
     return Path(builder.data_dir)
 
@@ -180,13 +183,13 @@ def _decode(published: Published, folder: Path) -> dict[str, np.ndarray]:
     except Exception as error:
         raise UserError(
             f"cannot read the data set prepared in {folder}: {_first_line(error)}; delete that "
-            "folder to have it prepared again"
+            "folder, and it is prepared again"
         ) from error
     return arrays
 
 
 def _open_png(content: bytes) -> np.ndarray:
-    """What TFDS does with an image, without its search for the format and its bookkeeping."""
+    """Decode a PNG as TFDS does, but faster."""
     return np.asarray(PIL.Image.open(io.BytesIO(content), formats=("PNG",)), np.uint8)
 
 

@@ -1,4 +1,4 @@
-"""Arrays with the protocol that makes a number computed on them comparable."""
+"""Arrays in three splits, with the protocol that makes numbers on them comparable."""
 
 import dataclasses
 import functools
@@ -23,17 +23,17 @@ _EVALUATION_SEED = 0
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Dataset:
-    """Three splits of stored values; an observation x is made of them by `observe` or `split`.
+    """Three splits of stored values. `observe` and `split` turn them into observations x.
 
     Attributes:
       levels: the stored value that means intensity 1; None for real-valued data.
-      binarization: `dynamic`: training images are resampled, x_i ~ Bernoulli(intensity_i), at
-        every step, evaluation images once from a fixed key; `threshold`: intensity > 1/2;
-        `static`: the stored values are 0 and 1; `none`: intensities or real values as they are.
-      labels: per split the class of each example (n,), where there are any. No model is given them.
-      given: per split, what the examples are conditioned on, along the first axis.
-      note: what was made of a person's own file, in one sentence.
-      label_names: of the labels 0, 1, ..., where they have names.
+      binarization: `dynamic`: x_i ~ Bernoulli(intensity_i), drawn at every step in training, and
+        once with a fixed key for evaluation; `threshold`: intensity > 1/2; `static`: the stored
+        values are 0 and 1; `none`: intensities or real values as they are.
+      labels: for each split, the class of each example (n,), if known. No model is given them.
+      given: for each split, what the examples are conditioned on, along the first axis.
+      note: how the values of a person's own file were read, in one sentence.
+      label_names: the names of the labels 0, 1, ..., if they have names.
     """
 
     name: str
@@ -57,27 +57,26 @@ class Dataset:
         stored_binary = self.levels == 1 and self.train.dtype == np.uint8
         if self.binarization == "static" and not stored_binary:
             raise SettingError(
-                f"static expects stored values 0 and 1; {self.name} has grey or real "
+                f"binarization static expects stored values 0 and 1; {self.name} has grey or real "
                 "values: use binarization dynamic or threshold",
                 "binarization",
             )
         if self.binarization != "static" and stored_binary:
             raise SettingError(
-                f"{self.name} is binary already, so {self.binarization} has nothing to do: use "
+                f"{self.name} is binary already; got binarization {self.binarization}: use "
                 "binarization static",
                 "binarization",
             )
         if self.binarization in ("dynamic", "threshold") and self.levels is None:
             raise SettingError(
-                f"{self.binarization} expects intensities in [0, 1] or 0..255; "
-                f"{self.name} has values outside: use binarization none, and a gaussian "
-                "likelihood",
+                f"binarization {self.binarization} expects intensities in [0, 1] or 0..255; "
+                f"{self.name} has other values: use binarization none and a gaussian likelihood",
                 "binarization",
             )
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Shape of one observation."""
+        """Shape of one observation x."""
         return self.train.shape[1:]
 
     @property
@@ -90,20 +89,22 @@ class Dataset:
         return "grey" if self.train.dtype == np.uint8 else "unit"
 
     def stored(self, name: Split) -> Example:
-        """A split as it is kept, along the first axis."""
+        """The stored values of a split, examples along the first axis."""
         return Example(getattr(self, name), self.given.get(name, ()))
 
     def observe(self, key: Key, stored: Example) -> Example:
-        """A batch of examples from a batch of stored ones. Pure; runs inside the step."""
+        """Make examples of stored values, a batch at a time. Pure; runs inside the training
+        step."""
         return Example(self._observe_x(key, stored.x), stored.given)
 
     def examples(self, name: Split, count: int | None = None) -> Example:
-        """The first examples of a split for evaluation: x as `split` has it; all unless given."""
+        """The first `count` examples of a split, by default all, for evaluation; x as in
+        `split`."""
         given = rows_of(self.given.get(name, ()), slice(count))
         return Example(self.split(name, count), given)
 
     def lengths(self, name: Split) -> Int[np.ndarray, " n"] | None:
-        """How many frames each example of a split has; None where they are no sequences."""
+        """The number of frames of each sequence in a split; None if the data are not sequences."""
         return None
 
     def _observe_x(self, key: Key, stored: Array) -> Float[Array, "batch ..."]:
@@ -115,8 +116,8 @@ class Dataset:
         return stored.astype(jnp.float32) / levels
 
     def split(self, name: Split, count: int | None = None) -> np.ndarray:
-        """The first observations of a split for evaluation, all unless given; float32: made once,
-        the same for every run."""
+        """The first `count` observations of a split, by default all, for evaluation: float32
+        (count, *shape), the same for every run."""
         if name not in self._made:
             index = get_args(Split).index(name)
             key = jax.random.fold_in(jax.random.key(_EVALUATION_SEED, impl="threefry2x32"), index)
@@ -126,13 +127,13 @@ class Dataset:
 
     @functools.cached_property
     def _made(self) -> dict[str, np.ndarray]:
-        """The observations of each split that was asked for."""
+        """A cache: the observations of each split that was used."""
         return {}
 
     @functools.cached_property
     def fingerprint(self) -> str:
-        """SHA-256 over the stored splits, x and what is given with it, shortened: equal
-        fingerprints mean equal data."""
+        """The first 16 digits of a SHA-256 over the stored splits: equal fingerprints mean equal
+        data."""
         digest = hashlib.sha256()
         for leaf in jax.tree.leaves([self.stored(name) for name in get_args(Split)]):
             digest.update(f"{leaf.shape}{leaf.dtype}".encode())
@@ -141,7 +142,7 @@ class Dataset:
 
     @functools.cached_property
     def summary(self) -> DataSummary:
-        """What a model needs of these data."""
+        """The facts about these data that a model needs."""
         mean, std = self._moments()
         return DataSummary(
             name=self.name,
@@ -169,5 +170,5 @@ class Dataset:
         return mean, np.sqrt(mean * (1 - mean))
 
     def protocol(self) -> dict[str, object]:
-        """What must agree for two numbers to be comparable."""
+        """The facts that must agree for two numbers to be comparable."""
         return self.summary.protocol()

@@ -6,7 +6,8 @@ from vaejax.data.source import Source, Stored
 
 
 def _load() -> Stored:
-    """The last 297 are the test split: no shuffle, so that writers are not shared by chance."""
+    """The last 297 are the test split. They are not shuffled, so that the writers of the two splits
+    differ."""
     from sklearn.datasets import load_digits
 
     digits = load_digits()
@@ -18,7 +19,7 @@ def _load() -> Stored:
 
 SOURCE = Source(
     "digits",
-    "1,797 8x8 grey digits that scikit-learn carries",
+    "1,797 8x8 grey digits, part of scikit-learn",
     "dynamic",
     200,
     _load,

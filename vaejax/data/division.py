@@ -1,4 +1,4 @@
-"""Which examples are for training, for validation and for test."""
+"""Division of examples into training, validation and test splits."""
 
 from pathlib import Path
 from typing import Any
@@ -10,20 +10,21 @@ from vaejax.types import rows_of
 
 
 def held_out(num_train: int, validation: int) -> int:
-    """Where the validation examples begin, counted from the end of the training split.
+    """The index at which the last `validation` of the training examples begin.
 
     Raises:
-      SettingError: they would be fewer than none, or all.
+      SettingError: `validation` is negative, or would leave no training example.
     """
     if not 0 <= validation < num_train:
-        expected = f"from 0 to {num_train - 1} (of {num_train} training examples)"
+        expected = f"from 0 to {num_train - 1} (there are {num_train} training examples)"
         raise SettingError(f"validation must be {expected}; got {validation}", "validation")
     return num_train - validation
 
 
 def of_one(path: Path, whole: Any, n: int) -> tuple[dict[str, Any], int]:
-    """(train and test, how many a tenth is) of arrays of n examples along the first axis: by a
-    fixed shuffle, the last tenth for test.
+    """Split arrays of n examples with a fixed shuffle; the last tenth is the test split.
+
+    Returns ({"train": ..., "test": ...}, a tenth of n).
 
     Raises:
       UserError: fewer than 10 examples.
@@ -37,11 +38,11 @@ def of_one(path: Path, whole: Any, n: int) -> tuple[dict[str, Any], int]:
 def with_validation(
     path: Path, splits: dict[str, Any], sizes: dict[str, int], validation: int | None, usual: int
 ) -> dict[str, Any]:
-    """Train, validation and test of a file's own splits: `validation` examples, by default
-    `usual`, are the last of `train` where the file has no validation split.
+    """The splits of a file, with a validation split added if it has none: the last `validation`
+    examples of `train`, by default the last `usual`.
 
     Raises:
-      SettingError: it has, and `validation` is another size; or no such number can be held out.
+      SettingError: the file's validation split has another size, or `validation` is out of range.
     """
     if "validation" not in splits:
         train = splits["train"]

@@ -1,4 +1,4 @@
-"""The published files of a data set, fetched and verified."""
+"""Download the published files of a data set, and verify them."""
 
 import gzip
 import hashlib
@@ -9,16 +9,15 @@ import zlib
 
 from vaejax.errors import UserError
 
-_TIMEOUT = 20.0  # seconds without a byte: many clusters drop packets to the outside in silence
+_TIMEOUT = 20.0  # seconds without a byte: many clusters drop packets without an error
 
 
 def fetch(url: str, checksum: str) -> bytes:
-    """The file at `url`, uncompressed; `checksum` is the MD5 or SHA-256 of that content.
-
-    Nothing is written, so that a wrong answer leaves nothing behind and the next try asks again.
+    """Download the file at `url` and return its uncompressed content, whose MD5 or SHA-256 is
+    `checksum`. Nothing is written to disk.
 
     Raises:
-      UserError: no answer, an answer other than the file, or a file with another checksum.
+      UserError: the server does not answer, or its answer has another checksum.
     """
     try:
         with urllib.request.urlopen(url, timeout=_TIMEOUT) as response:
@@ -26,8 +25,8 @@ def fetch(url: str, checksum: str) -> bytes:
     except (OSError, http.client.HTTPException) as error:
         reason = error.reason if type(error) is urllib.error.URLError else error
         raise UserError(
-            f"could not fetch {url}: {reason}; check the network, or point TFDS_DATA_DIR at a "
-            "folder where TensorFlow Datasets has prepared it as array_record"
+            f"could not download {url}: {reason}; check the network, or set TFDS_DATA_DIR to a "
+            "folder where TensorFlow Datasets has prepared the data set as array_record"
         ) from error
     try:
         content = gzip.decompress(content) if content.startswith(b"\x1f\x8b") else content
@@ -37,7 +36,7 @@ def fetch(url: str, checksum: str) -> bytes:
         actual = "a damaged gzip file"
     if actual != checksum:
         raise UserError(
-            f"{url} has the wrong checksum: expected {checksum}, got {actual}; it was not kept: "
-            "try again, or check for a proxy that answers in the server's place"
+            f"{url} has the wrong checksum: expected {checksum}, got {actual}; the file was not "
+            "kept: try again, or check whether a proxy answers in place of the server"
         )
     return content

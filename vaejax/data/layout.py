@@ -1,11 +1,11 @@
-"""Which axes of an array are those of an image."""
+"""The axes of an array that are the height and width of an image."""
 
 CHANNELS = (1, 3)  # grey, colour
 
 
 def image_axes(shape: tuple[int, ...]) -> tuple[int, int] | None:
-    """The axes of height and width of x: of (h, w), (h, w, 1 or 3) and (1 or 3, h, w). Where the
-    first and the last axis could both be channels they are the last. None for other shapes."""
+    """The axes of height and width, for shapes (h, w), (h, w, 1 or 3) and (1 or 3, h, w); None for
+    other shapes. Where both the first and the last axis could be channels, the last is."""
     if len(shape) == 2 or (len(shape) == 3 and shape[2] in CHANNELS):
         return 0, 1
     if len(shape) == 3 and shape[0] in CHANNELS:

@@ -1,6 +1,6 @@
-"""A linear dynamical system with known parameters: its log-likelihood is that of a Kalman filter.
+"""Sequences of a linear dynamical system with known parameters: a Kalman filter gives log p(x).
 
-Made here from a fixed seed: a slow, decaying rotation in two dimensions, seen in five.
+They are simulated from a fixed seed. z is a slow, decaying rotation in two dimensions; x has five.
 """
 
 import math
@@ -28,7 +28,7 @@ class LinearSystem(NamedTuple):
 
 
 def system() -> LinearSystem:
-    """The parameters that the data were drawn with. z is N(0, I) at every step."""
+    """The parameters that the data were simulated with. At every t, z_t is N(0, I)."""
     c, s = math.cos(_ANGLE), math.sin(_ANGLE)
     return LinearSystem(
         initial_mean=np.zeros(2),
@@ -41,7 +41,7 @@ def system() -> LinearSystem:
 
 
 def simulate(rng: np.random.RandomState, length: int) -> np.ndarray:
-    """One sequence x (length, 5), to four decimals: the same bits on every machine."""
+    """Simulate one sequence x (length, 5), rounded to four decimals: the same on every machine."""
     p = system()
     root_q, root_r = np.sqrt(np.diag(p.Q)), np.sqrt(np.diag(p.R))
     z = p.initial_mean + np.sqrt(np.diag(p.initial_cov)) * rng.normal(size=2)
@@ -67,5 +67,5 @@ SOURCE = Source(
     "none",
     SIZES["validation"],
     _load,
-    lambda: "made here",
+    lambda: "simulated by vaejax",
 )

@@ -1,4 +1,4 @@
-"""A data set by its name, or a person's own arrays by their path."""
+"""Load a data set by its name, or a person's own file or folder by its path."""
 
 import os
 from pathlib import Path
@@ -15,7 +15,7 @@ from vaejax.errors import SettingError, UserError
 
 
 def available() -> list[tuple[Source, str]]:
-    """Each named data set with where it is, or what would be fetched."""
+    """Each named data set, and in words where it is or what would be downloaded."""
     return [(source, source.whereabouts()) for source in SOURCES.values()]
 
 
@@ -49,14 +49,14 @@ def load(
         images, features) have no default. Sequences are taken as they are.
       validation: the number of training examples held out, from the end of the training split
         (in the shuffled order of TensorFlow Datasets for data from there). A data set with a
-        published validation split takes only the size of that split.
-      binarize: False to keep intensities as they are where `binarization` is not given.
-      missing: whether frames of a person's own sequences may be NaN: these are missing.
-      standardize: whether the numbers of a person's own file are real-valued features also where
-        they are whole or in [0, 1]. A Gaussian likelihood standardizes these.
+        published validation split accepts only the size of that split.
+      binarize: False keeps intensities as they are if `binarization` is not given.
+      missing: whether frames of NaN in a person's own sequences are missing frames.
+      standardize: whether to take the numbers of a person's own file as real-valued features, even
+        if they are whole or in [0, 1]. A Gaussian likelihood standardizes such features.
 
     Raises:
-      UserError: no such data set; or values, shapes or sizes that cannot be used. It is a
+      UserError: there is no such data set; or its values, shapes or sizes cannot be used. It is a
         ValueError.
 
     Example:
@@ -72,7 +72,7 @@ def load(
         ("standardize", "your own data", standardize),
     ):
         if given:
-            raise SettingError(f"{field} is of {of}, not of {name}: leave it out", field)
+            raise SettingError(f"{field} is for {of}, not for {name}: leave it out", field)
     if name not in SOURCES:
         names = ", ".join(SOURCES)
         raise UserError(
@@ -94,17 +94,17 @@ def _load_own(
     missing: bool,
     standardize: bool,
 ) -> Dataset:
-    about: dict[str, Any] = {}
+    image_options: dict[str, Any] = {}
     if _is_array_file(path.name):
         entries = arrays.read(path)
     else:
         path = path.absolute()
         entries, done = own_images.read(path)
-        about = {"eight_bits": True, "done": done}
+        image_options = {"eight_bits": True, "done": done}
     if standardize and binarization not in (None, "none"):
         raise SettingError(
-            f"standardize takes the values as real numbers, and binarization {binarization} makes "
-            "them 0 or 1: give one",
+            f"standardize takes the values as real numbers, but binarization {binarization} makes "
+            "them 0 or 1: give only one of the two",
             "standardize",
             "binarization",
         )
@@ -112,12 +112,12 @@ def _load_own(
         return own_sequences.load(path, entries, binarization, validation, missing, standardize)
     if missing:
         raise SettingError(
-            f"missing is of your own sequences, which an .npz has with their lengths; {path} has "
-            "none: leave it out",
+            f"missing is for your own sequences, an .npz with their lengths; {path} has no "
+            "lengths: leave it out",
             "missing",
         )
     return arrays.load(
-        path, entries, binarization, validation, binarize, standardize=standardize, **about
+        path, entries, binarization, validation, binarize, standardize=standardize, **image_options
     )
 
 
@@ -126,8 +126,8 @@ def _load_source(source: Source, binarization: Binarization, validation: int | N
     train, held, labels = stored.train, stored.validation, dict(stored.labels or {})
     if held is not None and validation not in (None, len(held)):
         raise SettingError(
-            f"{source.name} holds out the {len(held)} examples that were published for it; "
-            f"validation {validation} would change that: leave it out",
+            f"{source.name} holds out the {len(held)} examples that were published for this; got "
+            f"validation {validation}: leave it out",
             "validation",
         )
     if stored.given is not None:

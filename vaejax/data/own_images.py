@@ -22,27 +22,28 @@ class _File(NamedTuple):
 
 
 def read(folder: Path) -> tuple[dict[str, np.ndarray], str]:
-    """(arrays, what was done to the images): the arrays that an `.npz` would have, uint8
-    (n, h, w) of grey images, (n, h, w, 3) of colour: `train`, `test` and perhaps `validation`, or
-    `images`; and their labels, where the images are in sub-folders, whose names these are.
+    """Read a folder of images; returns the arrays, and in words how the images were changed.
 
-    Images are in the order of their file names; with sub-folders, in a fixed shuffle, since the
-    first examples of a split would all be of one class. Hidden files are left out.
+    The arrays are named as in an `.npz`: `train`, `test` and perhaps `validation`, or `images`;
+    uint8 (n, h, w) for grey images, (n, h, w, 3) for colour. Names of sub-folders become labels.
+    Images are in the order of their file names. With sub-folders they are shuffled with a fixed
+    seed, since the first examples of a split would all be of one class. Hidden files are left out.
 
     Raises:
-      UserError: no images, or other files; of different sizes; some grey, some colour; with
-        transparent pixels or more than 8 bits.
+      UserError: there are no images, or other files; sizes differ; some images are grey and some
+        colour; an image has transparent pixels or more than 8 bits.
     """
     if not folder.is_dir():
         raise UserError(
-            f"no data in {folder}: expected a folder of PNG and JPEG images, or a .npz or .npy file"
+            f"there is no folder {folder}: expected a folder of PNG or JPEG images, or a .npz or "
+            ".npy file"
         )
     inside = _visible(folder)
     splits = sorted(path.name for path in inside if path.is_dir() and path.name in _SPLITS)
     if splits and not ({"train", "test"} <= set(splits) and len(splits) == len(inside)):
         raise UserError(
             f"{folder}: expected folders train, test and perhaps validation, and nothing else; "
-            f"found {_listed(inside)}"
+            f"found {_listed(inside)}: remove the others"
         )
     files = {split: _files(folder / split) for split in splits} or {"images": _files(folder)}
     labelled = {split: of[0].label is not None for split, of in files.items()}
@@ -51,8 +52,8 @@ def read(folder: Path) -> tuple[dict[str, np.ndarray], str]:
             :: len(splits) - 1
         ]
         raise UserError(
-            f"{folder}: {with_labels} has sub-folders, which are labels, and {without} has none: "
-            "give all of them sub-folders, or none"
+            f"{folder}: {with_labels} has sub-folders, whose names are labels, and {without} has "
+            "none: give sub-folders to all splits or to none"
         )
     images, done = _decoded([file.path for of in files.values() for file in of])
     entries, start = {}, 0
@@ -81,8 +82,8 @@ def _files(folder: Path) -> list[_File]:
     if folders and len(folders) < len(inside):
         file = next(path for path in inside if not path.is_dir())
         raise UserError(
-            f"{folder}: expected images, or sub-folders of images, whose names are their labels; "
-            f"found both: {file.name} beside {folders[0].name}"
+            f"{folder}: expected either images or sub-folders of images; found both, {file.name} "
+            f"and {folders[0].name}: move the images into sub-folders"
         )
     files = [_File(path, None) for path in inside]
     if folders:
@@ -104,7 +105,7 @@ def _images_of_class(folder: Path) -> list[Path]:
 
 
 def _decoded(paths: list[Path]) -> tuple[np.ndarray, str]:
-    """All images, and what was done to them."""
+    """(all images, in words how they were changed)."""
     images: list[np.ndarray] = []
     done: Counter = Counter()
     for path in paths:
@@ -121,24 +122,24 @@ def _refuse_difference(first_path: Path, first: np.ndarray, path: Path, image: n
         kinds = {2: "grey", 3: "colour"}
         raise UserError(
             f"expected images that are all grey or all colour; {first_path} is {kinds[first.ndim]} "
-            f"and {path} {kinds[image.ndim]}: convert them"
+            f"and {path} is {kinds[image.ndim]}: convert them"
         )
     sizes = [f"{shape[1]} x {shape[0]} pixels" for shape in (first.shape, image.shape)]
     raise UserError(
-        f"expected images of one size; {first_path} has {sizes[0]} and {path} {sizes[1]}: "
+        f"expected images of one size; {first_path} has {sizes[0]} and {path} has {sizes[1]}: "
         "resize or crop them"
     )
 
 
 def _decode(path: Path) -> tuple[np.ndarray, list[str]]:
-    """(height, width) or (height, width, 3), and what was changed."""
+    """(image of shape (h, w) or (h, w, 3), in words how it was changed)."""
     try:
         image: Any = PIL.Image.open(path, formats=("PNG", "JPEG"))
         image = PIL.ImageOps.exif_transpose(image)
         image.load()
     except Exception:  # a damaged file raises anything
         raise UserError(
-            f"{path} is no PNG or JPEG image that can be read: take it out of the folder"
+            f"{path} cannot be read as a PNG or JPEG image: take it out of the folder"
         ) from None
     mode, changes = image.mode, []
     if mode not in _MODES:
@@ -146,9 +147,11 @@ def _decode(path: Path) -> tuple[np.ndarray, list[str]]:
             f"{path}: expected 8-bit grey or RGB pixels; got Pillow's mode {mode}: convert it"
         )
     if mode in ("P", "PA"):
-        changes.append("with a palette made RGB")
+        changes.append("with a palette converted to RGB")
     if "A" in mode or "transparency" in image.info:
         if np.asarray(image.convert("RGBA"))[..., 3].min() < 255:
-            raise UserError(f"{path} has transparent pixels: put it on a background")
-        changes.append("with an opaque alpha channel left out")
+            raise UserError(
+                f"{path} has transparent pixels: expected opaque ones; put it on a background"
+            )
+        changes.append("with an opaque alpha channel removed")
     return np.asarray(image.convert(_MODES[mode]), np.uint8), changes

@@ -1,4 +1,4 @@
-"""A person's own sequences: an `.npz` that has their lengths beside them."""
+"""A person's own sequences, from an `.npz` that also has their lengths."""
 
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -25,7 +25,7 @@ class _Part(NamedTuple):
 
 
 class _Kind(NamedTuple):
-    """What the values are: in words, how they are stored, and what `SequenceDataset` has of it."""
+    """A kind of values: its name, the dtype to store, and the fields of `SequenceDataset`."""
 
     words: str
     dtype: type
@@ -49,13 +49,14 @@ def load(
     missing: bool,
     standardize: bool = False,
 ) -> SequenceDataset:
-    """Sequences x (n, time, ...) with their `length` (n,) and perhaps `actions` (n, time, action)
-    or (n, time), of which a fixed shuffle gives 80 % train, 10 % validation, 10 % test; or `train`
-    with `train_length` and perhaps `train_actions`, and so for `test` and perhaps `validation`.
+    """Make a data set of sequences from the arrays of a file.
 
-    Values: 0/1; whole numbers of an integer dtype, which are categories 0, 1, ..., their largest;
-    or real numbers. What is beyond a length is not looked at. The data set's `note` says what was
-    made of them.
+    The arrays are `x` (n, time, ...), `length` (n,) and perhaps `actions` (n, time, action) or
+    (n, time): a fixed shuffle splits them into 80 % train, 10 % validation and 10 % test. Or they
+    are `train`, `train_length` and perhaps `train_actions`, and the same for `test` and perhaps
+    `validation`. Values are 0 and 1; whole numbers of an integer dtype, which are categories from
+    0 to the largest; or real numbers. Values beyond a length are ignored. The data set's `note`
+    says how the values were read.
 
     Args:
       missing: whether frames that are all NaN are missing. Categories are then whole numbers in an
@@ -63,8 +64,8 @@ def load(
       standardize: whether the values are real numbers, whatever they look like.
 
     Raises:
-      UserError: arrays that cannot be used: it says why, and which sequence is the first.
-      SettingError: NaN, where `missing` does not allow it; a binarization; a validation size.
+      UserError: arrays that cannot be used; the message says why, and names the first sequence.
+      SettingError: NaN that `missing` does not allow; a binarization; a validation size.
     """
     parts = _parts(path, entries)
     for prefix, part in parts.items():
@@ -95,7 +96,7 @@ def load(
 
 
 def _parts(path: Path, entries: dict[str, np.ndarray]) -> dict[str, _Part]:
-    """By what the names of their arrays start with: '' for x, else 'train_' for train, ..."""
+    """The arrays by the prefix of their names: '' for x, 'train_' for train, ..."""
     if "x" in entries:
         names = {"": "x"}
     else:
@@ -106,10 +107,9 @@ def _parts(path: Path, entries: dict[str, np.ndarray]) -> dict[str, _Part]:
     complete = "x" in entries or {"train", "test"} <= set(entries)
     if not complete or set(entries) not in (needed, needed | actions):
         raise UserError(
-            f"{path}: expected sequences x and their length, perhaps actions; or train and "
-            "train_length, test and test_length, perhaps validation and validation_length, and "
-            "for all of these or for none train_actions, ...; found "
-            f"{', '.join(sorted(entries))}"
+            f"{path}: expected arrays x, length and perhaps actions; or train, train_length, test, "
+            "test_length and perhaps validation, validation_length, with train_actions, ... for "
+            f"all of them or for none; found {', '.join(sorted(entries))}: rename or add arrays"
         )
     parts = {}
     for prefix, name in names.items():
@@ -121,15 +121,15 @@ def _parts(path: Path, entries: dict[str, np.ndarray]) -> dict[str, _Part]:
 
 
 def _check(path: Path, prefix: str, part: _Part, missing: bool) -> None:
-    """Raises UserError for arrays that are not what `_Part` says."""
+    """Raise UserError for arrays that are not as `_Part` describes them."""
     x, length, actions = part
     name = prefix.removesuffix("_") or "x"
     what = f"{path}[{name}]"
     check_numbers(x, what)
     if x.ndim < 2 or x.size == 0:
         raise UserError(
-            f"{what}: expected sequences along the first axis, their frames along the second; got "
-            f"shape {x.shape}"
+            f"{what}: expected sequences along the first axis and frames along the second; got "
+            f"shape {x.shape}: reshape the array"
         )
     _check_lengths(f"{path}[{prefix}length]", length, x)
     _check_values(what, x, length, missing)
@@ -143,19 +143,19 @@ def _check_lengths(what: str, length: np.ndarray, x: np.ndarray) -> None:
     if length.shape != (n,) or length.dtype.kind not in "iu":
         raise UserError(
             f"{what}: expected a whole number for each of the {n} sequences; got "
-            f"{length.dtype} of shape {length.shape}"
+            f"{length.dtype} of shape {length.shape}: convert the array"
         )
     if (length < 2).any():
         i = int(np.argmax(length < 2))
         raise UserError(
-            f"{what}: sequence {i} has length {length[i]}; a sequence needs at least 2 frames: "
-            "leave it out"
+            f"{what}: expected lengths of at least 2; sequence {i} has length {length[i]}: leave "
+            "it out"
         )
     if (length > room).any():
         i = int(np.argmax(length > room))
         raise UserError(
-            f"{what}: sequence {i} has length {length[i]}; there is room for {room} frames: "
-            "correct its length, or give its frames"
+            f"{what}: expected lengths up to {room}, the frames of the array; sequence {i} has "
+            f"length {length[i]}: correct the length, or give all frames"
         )
 
 
@@ -173,8 +173,8 @@ def _check_values(what: str, x: np.ndarray, length: np.ndarray, missing: bool) -
     if (some & ~all_of_it).any():
         i, t = np.argwhere(some & ~all_of_it)[0]
         raise UserError(
-            f"{what}: sequence {i} has NaN in a part of frame {t}; a frame is missing as a whole: "
-            "fill these values in, or make all of the frame NaN"
+            f"{what}: sequence {i} has NaN in a part of frame {t}; only whole frames can be "
+            "missing: fill these values in, or make the whole frame NaN"
         )
     _refuse_infinite(what, values, exists & ~all_of_it)
 
@@ -184,7 +184,7 @@ def _check_actions(what: str, actions: np.ndarray, x: np.ndarray, length: np.nda
     if actions.ndim != 3 or actions.shape[:2] != x.shape[:2] or actions.size == 0:
         raise UserError(
             f"{what}: expected actions for each of the {x.shape[0]} sequences and {x.shape[1]} "
-            f"frames of x; got shape {actions.shape}"
+            f"frames of x; got shape {actions.shape}: reshape the array"
         )
     _refuse_infinite(what, actions, _exists(length, x.shape[1]))
 
@@ -209,8 +209,8 @@ def _check_agreement(path: Path, parts: dict[str, _Part]) -> None:
         ):
             if here != there:
                 raise UserError(
-                    f"{path}: {first[0]} has {what} of shape {there}, {name} of {here}: they must "
-                    "agree"
+                    f"{path}: {first[0]} has {what} of shape {there}, {name} of {here}: give all "
+                    "splits the same shape"
                 )
 
 
@@ -219,7 +219,7 @@ def _exists(length: np.ndarray, longest: int) -> np.ndarray:
 
 
 def _cleared(part: _Part, longest: int) -> _Part:
-    """With room for `longest` frames, and zeros beyond each length."""
+    """Arrays with `longest` frames, and zeros beyond each length."""
     exists = _exists(part.length, longest)
 
     def cleared(array: np.ndarray) -> np.ndarray:
@@ -251,23 +251,23 @@ def _kind_of(path: Path, parts: dict[str, _Part]) -> _Kind:
     if low < 0 or high >= MOST_CATEGORIES:
         name, i = _first_outside(parts)
         raise SettingError(
-            f"{path}[{name}]: sequence {i} has whole numbers outside 0 to {MOST_CATEGORIES - 1}, "
-            f"which are no categories (they go from {low:.0f} to {high:.0f}): number the "
-            "categories from 0, or give standardize to take them as real numbers",
+            f"{path}[{name}]: expected categories from 0 to {MOST_CATEGORIES - 1}; values are from "
+            f"{low:.0f} to {high:.0f}, sequence {i} is the first outside: number the categories "
+            "from 0, or give standardize to take the values as real numbers",
             "standardize",
         )
     return _Kind(f"categories 0 to {high:.0f}", np.int32, num_categories=int(high) + 1)
 
 
 def _nan_frames(x: np.ndarray) -> np.ndarray:
-    """Which frames of a file's array are missing: in integers, -1 is a value."""
+    """The frames of a file's array that are missing. Integers have no NaN: there, -1 is a value."""
     if x.dtype.kind != "f":
         return np.zeros(x.shape[:2], bool)
     return np.asarray(missing_frames(x, axes=2))
 
 
 def _first_outside(parts: dict[str, _Part]) -> tuple[str, int]:
-    """The array and the sequence that has the first value that is no category."""
+    """(array, sequence) of the first value that cannot be a category."""
     for prefix, part in parts.items():
         outside = (part.x < 0) | (part.x >= MOST_CATEGORIES)
         if outside.any():

@@ -1,4 +1,4 @@
-"""Binary images of a damped pendulum that torques act on, made here from a fixed seed."""
+"""Binary images of a damped pendulum under torques, simulated from a fixed seed."""
 
 from typing import Any
 
@@ -11,17 +11,17 @@ from vaejax.types import Conditions
 SIZES = {"train": 500, "validation": 100, "test": 200}
 NUM_FRAMES, SIDE = 40, 16
 
-_FRAME, _SUBSTEPS = 0.1, 10  # seconds from one image to the next, and Euler steps in them
+_FRAME, _SUBSTEPS = 0.1, 10  # seconds between two images, and Euler steps in that time
 _GRAVITY, _DAMPING, _TORQUE, _NOISE = 10.0, 0.3, 6.0, 0.05  # g / l, 1 / s, at action 1, rad / s
 _LENGTH, _HALF_WIDTH = 6.5, 1.5  # of the rod, in pixels
-_CHANGE = 0.25  # how often the torque changes, a frame
+_CHANGE = 0.25  # probability that the torque changes at a frame
 
 
 def draw_actions(
     rng: np.random.RandomState, n: int, num_frames: int = NUM_FRAMES
 ) -> Float[np.ndarray, "n time 1"]:
-    """Torques in [-1, 1] that are constant over four frames on average; 0 at the first frame, which
-    nothing leads to."""
+    """Draw torques in [-1, 1] that stay constant for four frames on average. The first frame has 0:
+    no step leads to it."""
     changes = rng.uniform(size=(n, num_frames)) < _CHANGE
     changes[:, :2] = True
     values = rng.uniform(-1, 1, (n, num_frames)).astype(np.float32)
@@ -31,7 +31,7 @@ def draw_actions(
 
 
 def draw_initial(rng: np.random.RandomState, n: int) -> Float[np.ndarray, "n 2"]:
-    """Angles (radians, 0 hangs down) and angular velocities (radians a second) at the start."""
+    """Draw initial angles (radians, 0 hangs down) and angular velocities (radians per second)."""
     return np.stack([rng.uniform(-np.pi, np.pi, n), rng.normal(0, 2.0, n)], axis=1)
 
 
@@ -40,8 +40,8 @@ def simulate(
     actions: Float[np.ndarray, "n time 1"],
     initial: Float[np.ndarray, "n 2"],
 ) -> UInt8[np.ndarray, "n time 16 16"]:
-    """Images of n pendulums: the first of the initial state, each later one after its action has
-    acted for a tenth of a second. The process noise is a small push a frame."""
+    """Simulate images of n pendulums. The first shows the initial state; each later one shows the
+    state after its action has acted for 0.1 seconds. Noise is a small random push at each frame."""
     angle, velocity = np.asarray(initial, np.float64).T
     angles = [angle]
     for t in range(1, actions.shape[1]):
@@ -55,8 +55,8 @@ def simulate(
 
 
 def _draw(angles: Float[np.ndarray, "n time"]) -> UInt8[np.ndarray, "n time 16 16"]:
-    """A thick rod from the middle of the image. A pixel is 1 where the rod covers half of it or
-    more: where its centre lies within the rod's half-width."""
+    """Draw a thick rod from the middle of the image. A pixel is 1 if its centre lies within the
+    rod's half-width."""
     across, along = np.sin(angles)[..., None, None], np.cos(angles)[..., None, None]
     centres = np.arange(SIDE) + 0.5 - SIDE / 2
     row, column = centres[:, None], centres
@@ -77,9 +77,9 @@ def _load() -> Stored:
 
 SOURCE = Source(
     "pendulum",
-    "800 films of 16x16 binary images of a pendulum under torques",
+    "800 sequences of 16x16 binary images of a pendulum under torques",
     "static",
     SIZES["validation"],
     _load,
-    lambda: "made here",
+    lambda: "simulated by vaejax",
 )

@@ -1,7 +1,7 @@
-"""Points in the plane on five curved arms: a density that no few Gaussians fit.
+"""Points in the plane on five curved arms: a few Gaussians do not fit this density.
 
 The settings of Johnson et al. (2016, section 6.1): 500 training points, radial standard deviation
-0.3, tangential 0.05, bend 0.25; the radius is 10. Made here from a fixed seed.
+0.3, tangential 0.05, bend 0.25; the radius is 10. Simulated from a fixed seed.
 """
 
 import numpy as np
@@ -13,8 +13,9 @@ _ARMS, _RADIAL, _TANGENTIAL, _BEND, _RADIUS = 5, 0.3, 0.05, 0.25, 10.0
 
 
 def points(rng: np.random.RandomState, n: int) -> tuple[np.ndarray, np.ndarray]:
-    """(x (n, 2), arm (n,)): a point (1 + radial noise, tangential noise), turned by the angle of
-    its arm and by bend * exp(its first coordinate). To four decimals: the same on every machine."""
+    """Draw (x (n, 2), arm (n,)): points (1 + radial noise, tangential noise), each turned by the
+    angle of its arm plus bend * exp(first coordinate). Rounded to four decimals: the same on every
+    machine."""
     arm = rng.randint(_ARMS, size=n)
     along = 1 + _RADIAL * rng.normal(size=n)
     across = _TANGENTIAL * rng.normal(size=n)
@@ -38,5 +39,5 @@ SOURCE = Source(
     "none",
     SIZES["validation"],
     _load,
-    lambda: "made here",
+    lambda: "simulated by vaejax",
 )

@@ -1,6 +1,7 @@
 """Four sets of polyphonic music as piano rolls (Boulanger-Lewandowski et al. 2012).
 
-x_t is which of the 88 keys sound in a time step; the published files are those of Bai et al. 2018.
+x_t says which of the 88 keys sound in a time step. The files are those published by Bai et al.
+(2018).
 """
 
 import functools
@@ -18,7 +19,7 @@ _CELLS = {"train": "traindata", "validation": "validdata", "test": "testdata"}
 
 
 class _Set(NamedTuple):
-    """One of the four: its published file, and the SHA-256 of that."""
+    """One of the four sets: its published file, and the SHA-256 of the file."""
 
     name: str
     description: str

@@ -1,4 +1,4 @@
-"""Sequences of different lengths, with what acts on them, as one data set."""
+"""A data set of sequences of different lengths, perhaps with actions."""
 
 import dataclasses
 import functools
@@ -16,18 +16,18 @@ from vaejax.types import Conditions, missing_frames
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class SequenceDataset(Dataset):
-    """Three splits of sequences, x (n, T, *frame) with T the same of all; `given` has for each the
-    `Conditions` (exists (n, T), actions (n, T, action) or ()) along the first axis.
+    """Three splits of sequences, x (n, T, *frame), padded to the same T. For each split `given` has
+    the `Conditions`: exists (n, T), and actions (n, T, action) or ().
 
     Frames beyond a sequence's length are 0. x is 0 or 1 (`binarization` static), real numbers, or
-    categories; a missing frame is NaN in all of its values (float32), or -1 (categories).
+    categories. A missing frame is NaN in all of its values (float32), or -1 (categories).
 
     Attributes:
-      num_categories: of values 0, 1, ..., num_categories - 1; None for other values.
+      num_categories: the number of categories 0, 1, ...; None for other values.
 
     Raises:
-      SettingError: a binarization; sequences are taken as they are.
-      UserError: a split's frames are all missing.
+      SettingError: a binarization is given; sequences are taken as they are.
+      UserError: all frames of a split are missing.
     """
 
     num_categories: int | None = None
@@ -44,8 +44,8 @@ class SequenceDataset(Dataset):
             empty = name != "train" and len(getattr(self, name)) == 0
             if not empty and not self.observed(name).any():
                 raise UserError(
-                    f"{self.name}: expected {words} frames with values; all are missing: give "
-                    "others, or leave these sequences out"
+                    f"{self.name}: expected at least one {words} frame that is not missing; all "
+                    "are missing: give other sequences"
                 )
 
     @property
@@ -59,21 +59,21 @@ class SequenceDataset(Dataset):
         return stored.astype(jnp.int32 if self.num_categories else jnp.float32)
 
     def split(self, name: Split, count: int | None = None) -> np.ndarray:
-        """The first sequences of a split, all unless given: float32; int32 for categories."""
+        """The first `count` sequences of a split, by default all: float32; int32 for categories."""
         stored = getattr(self, name)[:count]
         return stored.astype(np.int32 if self.num_categories else np.float32)
 
     def lengths(self, name: Split) -> Int[np.ndarray, " n"]:
-        """How many frames each sequence of a split has."""
+        """The number of frames of each sequence in a split, missing ones included."""
         return np.sum(self.given[name].exists, axis=1)
 
     def observed(self, name: Split) -> Bool[np.ndarray, "n time"]:
-        """Which frames there are and are not missing."""
+        """Whether each frame exists and is not missing."""
         return self.given[name].exists & ~missing_frames(getattr(self, name), axes=2)
 
     @functools.cached_property
     def summary(self) -> DataSummary:
-        """What a model needs of these data."""
+        """The facts about these data that a model needs."""
         there = {name: int(self.lengths(name).sum()) for name in get_args(Split)}
         frames = {name: int(self.observed(name).sum()) for name in get_args(Split)}
         actions = self.given["train"].actions
@@ -100,7 +100,7 @@ class SequenceDataset(Dataset):
 def padded(
     sequences: list[np.ndarray], longest: int, actions: list[np.ndarray] | None = None
 ) -> tuple[np.ndarray, Conditions]:
-    """(x, its Conditions) of sequences (length, *frame), followed by zeros up to `longest`."""
+    """Pad sequences (length, *frame) with zeros to `longest` frames; returns (x, Conditions)."""
     lengths = np.array([len(sequence) for sequence in sequences])
     exists: Any = np.arange(longest) < lengths[:, None]
     given: Any = () if actions is None else _with_zeros(actions, longest).astype(np.float32)
@@ -116,14 +116,14 @@ def _with_zeros(sequences: list[np.ndarray], longest: int) -> np.ndarray:
 
 
 def _frequencies(frames: np.ndarray, num_categories: int) -> np.ndarray:
-    """How often each element of a frame is each category: (*frame, num_categories)."""
+    """The frequency of each category at each element of a frame: (*frame, num_categories)."""
     columns = frames.reshape(len(frames), -1).T
     counts = np.stack([np.bincount(column, minlength=num_categories) for column in columns])
     return (counts / len(frames)).reshape(*frames.shape[1:], num_categories)
 
 
 def repeats_of_training(dataset: SequenceDataset, name: Split) -> Bool[np.ndarray, " n"]:
-    """Which sequences of a split have the frames of one of training."""
+    """Whether each sequence of a split is equal to a training sequence."""
 
     def frames(split: Split) -> list[bytes]:
         stored = getattr(dataset, split)

@@ -1,4 +1,4 @@
-"""What a data set of the table is made of."""
+"""The types of an entry in the table of named data sets."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -10,13 +10,13 @@ from vaejax.types import Conditions
 
 
 class Stored(NamedTuple):
-    """A source's arrays, examples along the first axis.
+    """The arrays of a data set, examples along the first axis.
 
     Attributes:
       levels: the value that means intensity 1; None for real values.
-      validation: a published validation split; without one it is taken from the end of `train`.
-      labels: of `train` and of `test`, where there are any.
-      given: of sequences, the `Conditions` of each split; there is a validation split then.
+      validation: a published validation split; without one, the end of `train` is used.
+      labels: the labels of `train` and of `test`, if there are any.
+      given: for sequences, the `Conditions` of each split; these need a validation split.
     """
 
     train: np.ndarray
@@ -31,11 +31,11 @@ class Source(NamedTuple):
     """A named data set.
 
     Attributes:
-      binarization: the usual one.
-      num_validation: how many examples are usually held out of `train`; those of a published
-        validation split where there is one.
-      load: reads it, or fetches it the first time. Raises UserError where it cannot.
-      whereabouts: where it is, or what would be fetched (`not here: ...`).
+      binarization: the one that is used if none is given.
+      num_validation: the number of validation examples: those held out of `train` by default, or
+        those of a published validation split.
+      load: reads the data, or downloads them the first time; raises UserError if it cannot.
+      whereabouts: where the data are, or what would be downloaded (`not here: ...`).
     """
 
     name: str

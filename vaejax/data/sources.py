@@ -1,4 +1,4 @@
-"""The table of named data sets: one file a data set, one entry here."""
+"""The table of named data sets: each has its own file, and one entry here."""
 
 from vaejax.data import (
     binarized_mnist,

@@ -1,4 +1,4 @@
-"""What a model and its measurements need of a data set, without its examples."""
+"""The facts about a data set that a model and its measurements need, without its examples."""
 
 import dataclasses
 import json
@@ -16,12 +16,12 @@ Support = Literal["binary", "grey", "unit", "real", "categories"]
 
 @dataclasses.dataclass(frozen=True)
 class SequenceSummary:
-    """What sequences have besides the values of their frames.
+    """The facts about sequences that other data do not have.
 
     Attributes:
-      frames: how many frames each split has that are not missing, as everywhere here.
-      missing: how many more are missing.
-      num_actions: how many numbers act on a step; 0 where there are no actions.
+      frames: the number of frames in each split that are not missing.
+      missing: the number of missing frames in each split.
+      num_actions: the size of the action at a step; 0 if there are no actions.
     """
 
     frames: dict[str, int]
@@ -31,20 +31,20 @@ class SequenceSummary:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class DataSummary:
-    """A data set in a few numbers. Two are of the same data where their fingerprints agree.
+    """A data set in a few numbers. Two data sets are the same if their fingerprints agree.
 
     Attributes:
-      shape: of one observation x; of a sequence (time, *frame).
+      shape: the shape of one observation x; for sequences (time, *frame).
       levels: the stored value that means intensity 1; None for real-valued data.
       support: what values x takes: {0, 1}, {0, 1/levels, ..., 1}, [0, 1], the reals, or categories
         {0, ..., num_categories - 1}.
-      mean: of each element of x over the training split, float64. Of sequences, of each element of
-        a frame, over the frames that there are. Of categories, the frequency of each, in one more
-        axis: (*frame, num_categories).
-      std: its standard deviation, float64, in the units of x.
-      note: what was made of a person's own file, in one sentence.
-      sequence: what sequences have besides; None for other data.
-      num_categories: None for other values.
+      mean: the mean of each element of x over the training split, float64. For sequences, the mean
+        of each element of a frame over all frames that are not missing. For categories, the
+        frequency of each one, on one more axis: (*frame, num_categories).
+      std: the standard deviation of each element, float64, in the units of x.
+      note: how the values of a person's own file were read, in one sentence.
+      sequence: further facts about sequences; None for other data.
+      num_categories: the number of categories; None for other values.
     """
 
     name: str
@@ -64,20 +64,21 @@ class DataSummary:
 
     @property
     def is_sequence(self) -> bool:
+        """Whether the data are sequences."""
         return self.sequence is not None
 
     def frame(self) -> "DataSummary":
-        """The same of one frame of a sequence: what its likelihood needs.
+        """The summary of one frame of a sequence, which is what its likelihood needs.
 
         Raises:
-          ValueError: the data are no sequences.
+          ValueError: the data are not sequences.
         """
         if not self.is_sequence:
             raise ValueError(f"expected sequences; {self.name} has none: use the summary itself")
         return dataclasses.replace(self, shape=self.shape[1:], sequence=None)
 
     def example(self) -> Example:
-        """An example of zeros, to trace a model with: of a sequence, with all of its frames."""
+        """An example of zeros, with which to trace a model; a sequence of the full length."""
         x = np.zeros(self.shape, np.int32 if self.num_categories else np.float32)
         if self.sequence is None:
             return Example(x)
@@ -87,7 +88,7 @@ class DataSummary:
         return Example(x, Conditions(exists, actions))
 
     def protocol(self) -> dict[str, object]:
-        """What must agree for two numbers to be comparable."""
+        """The facts that must agree for two numbers to be comparable."""
         protocol: dict[str, object] = {
             "data": self.name,
             "train": self.num_train,
@@ -100,21 +101,21 @@ class DataSummary:
         }
         if self.num_categories is not None:
             protocol["categories"] = self.num_categories
-        if self.sequence is not None:  # of train, validation, test
+        if self.sequence is not None:  # in the order train, validation, test
             protocol["frames"] = list(self.sequence.frames.values())
             protocol["missing"] = list(self.sequence.missing.values())
         return protocol | ({"note": self.note} if self.note else {})
 
     def to_json(self) -> dict[str, Any]:
-        """What `load_summary` reads; every float64 comes back as it was."""
+        """The summary as JSON, from which `load_summary` restores every float64 exactly."""
         return dataclasses.asdict(self) | {"mean": self.mean.tolist(), "std": self.std.tolist()}
 
 
 def load_summary(path: Path) -> DataSummary:
-    """Of a file that holds what `to_json` gives.
+    """Read a summary from a JSON file that holds what `to_json` gives.
 
     Raises:
-      UserError: no such file, or a damaged one.
+      UserError: the file does not exist or is damaged.
     """
     try:
         content = json.loads(path.read_text())
@@ -127,17 +128,19 @@ def load_summary(path: Path) -> DataSummary:
         shape = summary.shape[1:] if summary.is_sequence else summary.shape
         expected = shape if summary.num_categories is None else (*shape, summary.num_categories)
         if not summary.mean.shape == summary.std.shape == expected:
-            raise ValueError("mean and std have other shapes than x")
+            raise ValueError("the shapes of mean and std do not fit x")
     except FileNotFoundError:
-        raise UserError(f"no summary of the data in {path}: train the model again") from None
+        raise UserError(
+            f"there is no file {path}, the summary of the data: train the model again"
+        ) from None
     except (ValueError, TypeError, KeyError) as error:
         raise UserError(f"{path} is damaged ({error}): train the model again") from None
     return summary
 
 
 def moments(stored: np.ndarray, levels: float | None) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard deviation of each element over the first axis, in float64, after division
-    by `levels`; in bounded memory."""
+    """Mean and standard deviation of each element over the first axis, after division by `levels`:
+    float64, in bounded memory."""
     scale, rows = levels or 1.0, 4096
     mean = stored.mean(axis=0, dtype=np.float64)
     squares = np.zeros(mean.shape)

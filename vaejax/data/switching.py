@@ -1,7 +1,5 @@
-"""A linear dynamical system that switches between three regimes: two rotations and a pull aside.
-
-Made here from a fixed seed, with the observations of `lds`.
-"""
+"""Sequences of a linear dynamical system that switches between three regimes: two rotations, and
+a pull towards a point away from 0. Simulated from a fixed seed; p(x_t | z_t) is that of `lds`."""
 
 import math
 from typing import NamedTuple
@@ -14,7 +12,7 @@ from vaejax.data.source import Source, Stored
 
 SIZES = {"train": 500, "validation": 100, "test": 200}
 LENGTHS = (50, 80)  # the shortest, the longest
-_STAY = 0.95  # the chance of a regime to last another step
+_STAY = 0.95  # probability that a regime lasts another step
 _NOISE = 0.1  # standard deviation of each step of z
 
 
@@ -36,7 +34,7 @@ def _rotation(decay: float, angle: float) -> np.ndarray:
 
 
 def system() -> SwitchingSystem:
-    """The parameters that the data were drawn with."""
+    """The parameters that the data were simulated with."""
     linear = lds.system()
     num_regimes = 3
     move = (1 - _STAY) / (num_regimes - 1)
@@ -51,7 +49,7 @@ def system() -> SwitchingSystem:
 
 
 def simulate(rng: np.random.RandomState, length: int) -> tuple[np.ndarray, np.ndarray]:
-    """One sequence: (x (length, 5) to four decimals, its regimes (length,))."""
+    """Simulate one sequence: (x (length, 5) to four decimals, regimes (length,))."""
     p = system()
     root_q, root_r = np.sqrt(np.diag(p.Q)), np.sqrt(np.diag(p.R))
     regimes, x = np.empty(length, int), np.empty((length, 5))
@@ -79,5 +77,5 @@ SOURCE = Source(
     "none",
     SIZES["validation"],
     _load,
-    lambda: "made here",
+    lambda: "simulated by vaejax",
 )
