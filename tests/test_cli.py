@@ -673,7 +673,7 @@ def test_a_diverging_run_names_the_step_and_keeps_a_checkpoint(tmp_path, capsys)
         "--out",
         str(tmp_path),
     ]
-    refused(capsys, arguments, "seed 0", "stopped being finite at step", "--train.learning-rate")
+    refused(capsys, arguments, "seed 0", "became NaN or infinite at step", "--train.learning-rate")
     assert list((folder(tmp_path, "digits_vae") / "checkpoints").glob("*/"))
 
 

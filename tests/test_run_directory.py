@@ -94,7 +94,7 @@ def test_a_disk_without_locks_is_named(tmp_path, capsys, monkeypatch):
     with RunDirectory(tmp_path).lock():
         pass
     said = capsys.readouterr().err
-    assert said.count("\n") == 1 and "without locks" in said
+    assert said.count("\n") == 1 and "has no file locks" in said
 
 
 def test_a_run_of_another_version_is_said_to_be_so(tmp_path):
@@ -110,7 +110,7 @@ def test_a_run_of_another_version_is_said_to_be_so(tmp_path):
 def test_a_damaged_manifest_is_one_line(tmp_path):
     directory = RunDirectory(tmp_path)
     directory.write_json("manifest.json", {"versions": None})
-    assert "made by vaejax of no version" in made_by_other_version(directory)
+    assert "made by vaejax (unknown version)" in made_by_other_version(directory)
     directory.write_text("manifest.json", "{")
     with pytest.raises(UserError, match="is damaged"):
         made_by_other_version(directory)

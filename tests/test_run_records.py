@@ -94,10 +94,12 @@ def test_a_run_is_found_by_folder_name_and_hash(tmp_path):
     for text in (str(one), str(one.parent), "mine", "aaaa1111", "aaaa"):
         assert find_run(text, tmp_path) == one
     assert find_runs("aabb2", tmp_path) == find_runs(str(pair[0].parent)) == pair
-    with pytest.raises(UserError, match=r"is 2 runs: give one of .*seed-0, .*seed-1"):
+    with pytest.raises(UserError, match=r"means 2 runs: give one of .*seed-0, .*seed-1"):
         find_run("aabb2222", tmp_path)
     for text in ("aaa", "nowhere"):  # too few digits to mean one
-        with pytest.raises(UserError, match=rf"^{text} is no run: .* a name .*see vaejax runs"):
+        with pytest.raises(
+            UserError, match=rf"^there is no run {text}: .* its name .*see vaejax runs"
+        ):
             find_run(text, tmp_path)
 
 

@@ -1,17 +1,19 @@
-"""The exceptions that a person can cause: the command line prints their line and exits with 2."""
+"""Errors that a person can cause: the command line prints their one line and exits with code 2."""
 
 
 class UserError(ValueError):
-    """What was expected, what was given, what to do: one line."""
+    """An error that a person can correct. Its line says what was expected, what was given, what to
+    do."""
 
 
 class SettingError(UserError):
-    """A setting that cannot be used. Its message names fields, as Python does.
+    """A setting that cannot be used. Its message names fields; the command line turns them into
+    options.
 
     Attributes:
-      fields: the fields that the message names. One with a dot (`data.binarization`) is a path from
-        the whole configuration.
-      section: the field of the configuration that holds those without a dot, where it is known.
+      fields: the fields that the message names. A field with a dot (`data.binarization`) is a path
+        from the top of the configuration.
+      section: the part of the configuration that holds the fields without a dot, if known.
     """
 
     def __init__(self, message: str, *fields: str, section: str = ""):
@@ -21,17 +23,16 @@ class SettingError(UserError):
 
     @property
     def field(self) -> str:
-        """The first of `fields`."""
+        """The first field."""
         return self.fields[0]
 
     def within(self, section: str) -> "SettingError":
-        """The same error of a setting in that section of a configuration; of one that is in a
-        section already, in that section's part of the same name."""
+        """The same error with `section` put before the section that it has, if any."""
         path = f"{section}.{self.section}" if self.section else section
         return SettingError(str(self), *self.fields, section=path)
 
 
 def require(valid: bool, field: str, expected: str, given: object) -> None:
-    """Raises SettingError unless `valid`: `<field> must be <expected>; got <given>`."""
+    """Raise SettingError unless `valid`: `<field> must be <expected>; got <given>`."""
     if not valid:
         raise SettingError(f"{field} must be {expected}; got {given}", field)

@@ -1,6 +1,6 @@
-"""The folder of one seed's run: it explains itself, and nothing finished is overwritten.
+"""The folder of one run: its files say how it was made, and no finished result is overwritten.
 
-config.json  experiment.py  modules/ (what it imports from beside it)  manifest.json
+config.json  experiment.py  modules/ (that experiment.py imports)  manifest.json
 metrics.jsonl  checkpoints/
 evaluation.json  evaluation.npz  figures/*.png  report.html  log_likelihood/
 lock (while a process writes here)
@@ -27,28 +27,28 @@ import numpy as np
 from vaejax import __version__
 from vaejax.errors import UserError
 
-EXPORT = "export.json"  # what says that a folder is an exported run
+EXPORT = "export.json"  # every exported run has this file
 
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "distrax", "orbax-checkpoint", "numpy")
 
 
 class RunDirectory:
-    """Paths and files of one run."""
+    """Reads and writes the files of one run's folder."""
 
     def __init__(self, path: Path):
         self.path = path
 
     @property
     def name(self) -> str:
-        """experiment/hash/seed, as far as the path has them; of an exported run as they were."""
+        """<experiment>/<hash>/seed-<n>, from the path; of an exported run, as before the export."""
         if self.is_exported():
             return self.read_json(EXPORT, "run")["run"]
         return "/".join(self.path.resolve().parts[1:][-3:])
 
     @property
     def label(self) -> str:
-        """`name` after the name that a person gave the run; of what was measured on other data,
-        those too."""
+        """`name`, after the name that a person gave the run; with the data, if they are not those
+        of the training."""
         if self.path.parent.name == "other_data":
             return f"{RunDirectory(self.path.parent.parent).label} on {self.path.name}"
         name = self.given_name
@@ -62,6 +62,7 @@ class RunDirectory:
         return str(self.read_json("config.json").get("name") or "")
 
     def file(self, name: str) -> Path:
+        """The path of a file in the folder."""
         return self.path / name
 
     def create(
@@ -73,29 +74,30 @@ class RunDirectory:
         name: str = "",
         modules: dict[str, Path] | None = None,
     ) -> None:
-        """Make the folder, or check that it was made by this very configuration (how it is
-        evaluated aside).
+        """Make the folder; or, if it exists, check that it was made with the same configuration
+        (`evaluate` may differ).
 
         Args:
           source: the experiment's file.
-          name: what a person calls the run; no part of its identity. An earlier one is replaced.
-          modules: the experiment's own, each by its path below the folder that it is imported from.
+          name: the name that a person gives the run. It replaces an earlier one, and is not part
+            of the run's identity.
+          modules: the experiment's own modules, by their paths relative to the experiment's folder.
 
         Raises:
-          UserError: the folder holds another configuration.
+          UserError: the folder was made with another configuration.
         """
         wanted: dict[str, Any] = {"experiment": experiment, "seed": seed, "config": config}
         wanted |= {"name": name} if name else {}
         existing = self.file("config.json")
         if existing.exists():
             found = self.read_json("config.json")
-            other = difference(_trained_by(found), _trained_by(wanted), "there", "here")
+            other = difference(_training_part(found), _training_part(wanted), "there", "here")
             if other:
                 raise UserError(
-                    f"{self.path} was made by another configuration ({other})"
-                    "; choose another folder for the runs, or delete that one"
+                    f"{self.path} was made with another configuration ({other})"
+                    ": give another --out, or delete that folder"
                 )
-            moved = found["config"].get("data") != config.get("data")  # a file has
+            moved = found["config"].get("data") != config.get("data")  # the data file has moved
             if moved or (name and found.get("name") != name):
                 found["config"]["data"] = config["data"]
                 self.write_json("config.json", found | ({"name": name} if name else {}))
@@ -110,13 +112,13 @@ class RunDirectory:
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
-        """Hold the folder for this process alone, for as long as it writes there.
+        """Lock the folder, so that no other process writes there.
 
-        The system ends the lock with the process, however that ends: a file `lock` that a dead
-        process left refuses nobody.
+        The operating system releases the lock when the process ends, so a file `lock` that a dead
+        process left does no harm.
 
         Raises:
-          UserError: another process holds it.
+          UserError: another process has locked it.
         """
         self.path.mkdir(parents=True, exist_ok=True)
         path = self.file("lock")
@@ -130,7 +132,7 @@ class RunDirectory:
                 path.unlink(missing_ok=True)
 
     def is_locked(self) -> bool:
-        """Whether a process writes there now."""
+        """Whether a process has locked the folder."""
         try:
             with self.file("lock").open("r") as file:
                 fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -139,12 +141,13 @@ class RunDirectory:
         return False
 
     def read_json(self, name: str, *fields: str) -> dict[str, Any]:
-        """Raises UserError where it is missing, damaged, or without one of the fields."""
+        """The content of a JSON file; raises UserError if it is missing, damaged or lacks a
+        field."""
         try:
             content = json.loads(self.file(name).read_text())
         except FileNotFoundError:
             raise UserError(
-                f"{self.path} is no run directory of vaejax: it has no {name}; expected "
+                f"{self.path} is not a run of vaejax, since it has no {name}: expected a folder "
                 "<out>/<experiment>/<hash>/seed-<n>"
             ) from None
         except ValueError as error:
@@ -158,10 +161,13 @@ class RunDirectory:
         return content
 
     def write_json(self, name: str, content: dict[str, Any]) -> None:
-        """Beside, then renamed: never half a file."""
+        """Write a JSON file. Like all files here it is written under another name and then renamed,
+        so that there is never half a file."""
         self._replace(name, lambda path: path.write_text(json.dumps(content, indent=2) + "\n"))
 
     def write_arrays(self, name: str, arrays: dict[str, np.ndarray]) -> None:
+        """Write an .npz file of these arrays."""
+
         def write(path):
             with path.open("wb") as file:
                 np.savez_compressed(file, **arrays)
@@ -171,8 +177,8 @@ class RunDirectory:
     def write_measurement(
         self, stem: str, arrays: dict[str, np.ndarray], summary: dict[str, Any], keep: str | None
     ) -> None:
-        """<stem>.npz and <stem>.json, both or, where the disk is full, neither; those that were
-        there are renamed to <keep>.npz and .json first, where a name is given."""
+        """Write <stem>.npz and <stem>.json: both, or neither if the disk is full. If `keep` is
+        given, earlier ones are renamed to <keep>.npz and <keep>.json first."""
         new = f"{stem}.new"
         try:
             self.write_arrays(f"{new}.npz", arrays)
@@ -187,7 +193,7 @@ class RunDirectory:
                 self.file(f"{new}.{suffix}").unlink(missing_ok=True)
 
     def _forget_digests(self, *names: str) -> None:
-        """Of an exported run, what is measured anew is no more what was exported."""
+        """Drop the digests of files that are measured again in an exported run."""
         if self.is_exported():
             about = self.read_json(EXPORT, "sha256")
             about["sha256"] = {k: v for k, v in about["sha256"].items() if k not in names}
@@ -206,27 +212,32 @@ class RunDirectory:
             temporary.unlink(missing_ok=True)
 
     def read_arrays(self, name: str) -> dict[str, np.ndarray]:
+        """The arrays of an .npz file; raises UserError if it is missing or damaged."""
         try:
             with np.load(self.file(name), allow_pickle=False) as file:
                 return dict(file)
         except FileNotFoundError:
-            raise UserError(f"{self.file(name)} is missing: vaejax evaluate {self.path}") from None
+            raise UserError(
+                f"{self.file(name)} is missing: run vaejax evaluate {self.path}"
+            ) from None
         except Exception as error:
-            # Those in a folder are of the command of that name.
+            # A file in a folder was made by the command of that name.
             command = name.split("/")[0].replace("_", "-") if "/" in name else "evaluate"
             raise UserError(
-                f"{self.file(name)} is damaged ({error}): delete it; vaejax {command} {self.path} "
-                "makes it anew"
+                f"{self.file(name)} is damaged ({error}): delete it and run vaejax {command} "
+                f"{self.path}"
             ) from None
 
     def write_text(self, name: str, text: str) -> None:
+        """Write a text file."""
         self._replace(name, lambda path: path.write_text(text))
 
     def write_bytes(self, name: str, content: bytes) -> None:
+        """Write a file."""
         self._replace(name, lambda path: path.write_bytes(content))
 
     def metrics(self) -> list[dict[str, Any]]:
-        """The lines of metrics.jsonl; a line that a crash cut short ends them."""
+        """The lines of metrics.jsonl, up to one that a crash cut short."""
         lines: list[dict[str, Any]] = []
         try:
             text = self.file("metrics.jsonl").read_text(errors="replace")
@@ -243,31 +254,33 @@ class RunDirectory:
         return lines
 
     def keep_metrics_up_to(self, step: int) -> None:
-        """Drop what was logged after the checkpoint that training resumes from."""
+        """Drop the lines after this step, that of the checkpoint from which training resumes."""
         kept = [json.dumps(line) for line in self.metrics() if line["step"] <= step]
         text = "".join(f"{line}\n" for line in kept)
         self._replace("metrics.jsonl", lambda path: path.write_text(text))
 
     def log(self, line: dict[str, Any]) -> None:
+        """Append a line to metrics.jsonl."""
         with self.file("metrics.jsonl").open("a") as file:
             file.write(json.dumps(line) + "\n")
 
     def is_exported(self) -> bool:
-        """Whether it is a run that `vaejax export` wrote."""
+        """Whether `vaejax export` wrote the folder."""
         return self.file(EXPORT).exists()
 
     def is_evaluated(self) -> bool:
+        """Whether the run has an evaluation."""
         return self.file("evaluation.json").exists()
 
     def is_reported(self) -> bool:
-        """Whether the page was written after the measurements that it shows."""
+        """Whether the page is newer than the evaluation that it shows."""
         page, evaluation = self.file("report.html"), self.file("evaluation.json")
         return page.exists() and page.stat().st_mtime_ns >= evaluation.stat().st_mtime_ns
 
 
 @contextlib.contextmanager
 def _locked(path: Path) -> Iterator[TextIO]:
-    """The open file at `path`, locked; raises UserError where another process has locked it."""
+    """Open and lock the file at `path`; raises UserError if another process has locked it."""
     while True:
         with path.open("a+") as file:
             try:
@@ -275,14 +288,14 @@ def _locked(path: Path) -> Iterator[TextIO]:
             except OSError as error:
                 if error.errno in (errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP):
                     print(
-                        f"vaejax: {path.parent} is on a disk without locks: two processes must "
-                        "not write there at the same time",
+                        f"vaejax: the disk of {path.parent} has no file locks: do not let two "
+                        "processes write there at the same time",
                         file=sys.stderr,
                     )
                 elif error.errno in (errno.EAGAIN, errno.EACCES):
                     raise UserError(
-                        f"{path.parent} is in use by {_holder(file)}: wait until that ends, or "
-                        "stop it"
+                        f"{path.parent} is in use by {_holder(file)}: wait until it ends, or stop "
+                        "it"
                     ) from None
                 else:
                     raise
@@ -292,7 +305,8 @@ def _locked(path: Path) -> Iterator[TextIO]:
 
 
 def _is_at(file: TextIO, path: Path) -> bool:
-    """Whether `path` is still this file: who held the lock before deletes it at the end."""
+    """Whether `path` is still this file: the process that held the lock before has deleted its
+    own."""
     try:
         return os.path.samestat(os.fstat(file.fileno()), path.stat())
     except FileNotFoundError:
@@ -305,37 +319,38 @@ def _holder(file: TextIO) -> str:
         holder = json.loads(file.read())
         return f"process {holder['pid']} on {holder['host']}"
     except (ValueError, TypeError, KeyError):
-        return "another process"  # which has not yet written its name
+        return "another process"  # which has not written its id yet
 
 
-def _trained_by(content: dict) -> dict:
+def _training_part(content: dict) -> dict:
+    """The part of config.json that changes the trained model."""
     content = {k: v for k, v in content.items() if k != "name"}
     config = content.get("config", {})
     if not isinstance(config, dict):
         return content
     trained = {k: v for k, v in config.items() if k != "evaluate"}
     data = trained.get("data")
-    # A person's own file is known by its fingerprint, which is part of the folder's name.
+    # A person's own file counts by its fingerprint, which is part of the folder's name.
     if isinstance(data, dict) and str(data.get("name")).endswith((".npz", ".npy")):
         trained["data"] = data | {"name": "own"}
     return content | {"config": trained}
 
 
 def difference(one: dict, other: dict, here: str, there: str) -> str:
-    """The first fields in which two configurations differ, with both values; "" where in none."""
+    """The first three fields in which two configurations differ, with both values, in words."""
     found = sorted(differences(one, other).items())[:3]
     return ", ".join(f"{name}: {a} {here}, {b} {there}" for name, (a, b) in found)
 
 
 def differences(one: dict, other: dict) -> dict[str, tuple[Any, Any]]:
-    """Both values of each field in which two configurations differ, by its name as in `flat`; None
-    for one that is not there."""
+    """{field as in `flat`: (value in one, value in the other)} where they differ; None for a value
+    that is missing."""
     a, b = flat(one), flat(other)
     return {name: (a.get(name), b.get(name)) for name in a | b if a.get(name) != b.get(name)}
 
 
 def flat(tree: Any, prefix: str = "") -> dict[str, Any]:
-    """{"a": {"b": 1}} -> {"a.b": 1}."""
+    """Flatten nested dictionaries: {"a": {"b": 1}} -> {"a.b": 1}."""
     if not isinstance(tree, dict):
         return {prefix[1:]: tree}
     branches = [flat(branch, f"{prefix}.{name}") for name, branch in tree.items()]
@@ -343,6 +358,7 @@ def flat(tree: Any, prefix: str = "") -> dict[str, Any]:
 
 
 def versions() -> dict[str, str]:
+    """The versions of Python, vaejax and the packages that change numbers."""
     found = {"python": platform.python_version(), "vaejax": __version__}
     for package in _PACKAGES:
         try:
@@ -353,34 +369,35 @@ def versions() -> dict[str, str]:
 
 
 def made_by_other_version(directory: RunDirectory) -> str | None:
-    """One sentence where the run was made by another vaejax; None where by this one, or where
-    nothing was made yet."""
+    """A phrase that names both versions if another version of vaejax made the run; else None."""
     if not directory.file("manifest.json").exists():
         return None
     found = directory.read_json("manifest.json", "versions")["versions"]
-    version = found.get("vaejax", "of no version") if isinstance(found, dict) else "of no version"
+    version = (
+        found.get("vaejax", "(unknown version)") if isinstance(found, dict) else "(unknown version)"
+    )
     if version == __version__:
         return None
     return f"made by vaejax {version}; this is {__version__}"
 
 
 def matmul_precision() -> str:
-    """What training multiplies matrices at: the device's own default unless JAX is told other."""
+    """The matmul precision of training: `default`, the device's own, unless JAX is configured."""
     import jax
 
     return str(getattr(jax.config, "jax_default_matmul_precision", None) or "default")
 
 
 def git_commit(file: Path) -> str | None:
-    """The commit of the checkout that tracks a file, marked where that has changes; None for a
-    file that no checkout tracks, as that of a package installed below one."""
+    """The git commit of a file, with -dirty if its checkout has changes; None for a file that git
+    does not track."""
     file = file.resolve()
     tracked = _git(file.parent, "ls-files", "--error-unmatch", "--", file.name)
     return tracked and _git(file.parent, "describe", "--always", "--dirty", "--abbrev=40")
 
 
 def _git(folder: Path, *ask: str) -> str | None:
-    """What git says of a folder; None where it says nothing or is not there."""
+    """The output of a git command in a folder; None if there is none, or no git."""
     try:
         result = subprocess.run(
             ["git", "-C", str(folder), *ask], capture_output=True, text=True, timeout=10
@@ -391,7 +408,8 @@ def _git(folder: Path, *ask: str) -> str | None:
 
 
 def manifest(experiment_source: Path, protocol: dict[str, Any]) -> dict[str, Any]:
-    """What produced a run: versions, devices, precision, random numbers, code, data."""
+    """The record of how a run was made: versions, devices, precision, random numbers, code,
+    data."""
     import jax
 
     return {

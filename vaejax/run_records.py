@@ -1,4 +1,4 @@
-"""What has been run below a folder, and a run by its name: from files alone, without JAX."""
+"""The list of all runs below a folder, and finding a run by its name; from files, without JAX."""
 
 import json
 import os
@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 from vaejax.errors import UserError
 from vaejax.run_directory import EXPORT, RunDirectory, flat
 
-_FEWEST_DIGITS = 4  # of a hash, that name a run
-_HEADLINE = {  # of an evaluation: its name; what its negative mean is, and by which upper bound
+_FEWEST_DIGITS = 4  # of a hash, to name a run
+_HEADLINE = {  # name in an evaluation: what its negative mean is, and which upper bound, if one
     "log_p": ("-log p(x)", ""),
     "iwae": ("-log p(x)", "IWAE-{K}"),
     "reconstruction": ("-log p(x|z)", ""),
@@ -18,11 +18,12 @@ _HEADLINE = {  # of an evaluation: its name; what its negative mean is, and by w
 
 
 class Result(NamedTuple):
-    """The first number of an evaluation: on average over examples, or frames; `unit` says which.
+    """The main number of an evaluation, averaged over examples or frames; `unit` says which.
 
     Attributes:
-      bound: which upper bound on it `value` is in expectation; "" where it is the number itself.
-      std_error: over examples, or, of several seeds together, over seeds.
+      what: the name of the number, such as -log p(x).
+      bound: the upper bound on it, in expectation, that `value` is; "" if `value` is the number.
+      std_error: over examples; for several seeds together, over seeds.
     """
 
     what: str
@@ -33,15 +34,16 @@ class Result(NamedTuple):
 
 
 class RunRecord(NamedTuple):
-    """One run in a table.
+    """One run in the list of runs, or the average over several seeds.
 
     Attributes:
-      name: that a person gave it, or "".
-      seed: of several seeds together those, with a comma between.
-      state: running, stopped, trained (and not evaluated), finished or damaged.
-      step, steps: made and in all; None where it is not known.
-      when: its training began.
-      settings: the whole configuration but how it is evaluated, by option.
+      name: the name that a person gave it, or "".
+      seed: the seed; for an average, all its seeds, separated by commas.
+      state: running, stopped, trained (but not evaluated), finished or damaged; "" for an average.
+      step: the number of steps made; None if not known.
+      steps: the number of steps in all; None if not known.
+      when: the time at which training began.
+      settings: the configuration without `evaluate`, by option.
     """
 
     experiment: str
@@ -57,8 +59,8 @@ class RunRecord(NamedTuple):
 
 
 def records(root: Path) -> list[RunRecord]:
-    """Every run below a folder: by experiment, then in the order in which they began. What is no
-    run is passed over."""
+    """Every run below a folder, sorted by experiment and then by the time at which it began. Other
+    folders are ignored."""
     found = []
     for path, folders, files in os.walk(root):
         if "config.json" in files:
@@ -70,7 +72,7 @@ def records(root: Path) -> list[RunRecord]:
 
 
 def seed_means(found: list[RunRecord]) -> list[RunRecord]:
-    """Of the runs of several seeds together what seeds.json says, where it is there."""
+    """The averages over seeds: one record for each seeds.json beside these runs."""
     first = {record.folder.parent: record for record in reversed(found)}
     means = []
     for folder, record in sorted(first.items()):
@@ -85,7 +87,7 @@ def seed_means(found: list[RunRecord]) -> list[RunRecord]:
 
 
 def differing(found: list[RunRecord]) -> list[dict[str, Any]]:
-    """Of each run the settings in which the runs of its experiment differ."""
+    """For each run, the settings that are not equal in all runs of its experiment."""
     values: dict[tuple[str, str], set[str]] = {}
     for record in found:
         for option, value in record.settings.items():
@@ -101,22 +103,22 @@ def differing(found: list[RunRecord]) -> list[dict[str, Any]]:
 
 
 def find_run(text: str, root: Path = Path("runs")) -> Path:
-    """The one run that is meant, as `find_runs` finds it.
+    """The folder of the one run that `text` means; see `find_runs`.
 
     Raises:
-      UserError: none or several runs are meant.
+      UserError: `text` means no run, or several.
     """
     found = find_runs(text, root)
     if len(found) > 1:
         several = ", ".join(map(str, found[:4])) + (", ..." if len(found) > 4 else "")
-        raise UserError(f"{text} is {len(found)} runs: give one of {several}")
+        raise UserError(f"{text} means {len(found)} runs: give one of {several}")
     return found[0]
 
 
 def find_runs(text: str, root: Path = Path("runs")) -> list[Path]:
-    """The folders of the runs that are given by their folder, or by that of their configuration,
-    which has one for each seed; or, of what is below `root`, by their name or by the first digits
-    of their hash.
+    """The folders of the runs that `text` means: a run's folder; the folder of a configuration,
+    which has one run for each seed; or, for runs below `root`, a name or the first digits of a
+    hash.
 
     Raises:
       UserError: there are none.
@@ -135,14 +137,15 @@ def find_runs(text: str, root: Path = Path("runs")) -> list[Path]:
     found = [record.folder for record in records(root) if is_meant(record)]
     if not found:
         raise UserError(
-            f"{text} is no run: expected a folder <out>/<experiment>/<hash>, or seed-<n> in one; "
-            f"or, below {root}, a name or the first digits of a hash (see vaejax runs)"
+            f"there is no run {text}: expected a folder <out>/<experiment>/<hash>, or seed-<n> in "
+            f"one; or, for a run below {root}, its name or the first digits of its hash; see "
+            "vaejax runs"
         )
     return found
 
 
 def _record(folder: Path) -> RunRecord | None:
-    """None for a config.json of something else."""
+    """The record of a folder with a config.json; None if it is not a run."""
     directory = RunDirectory(folder)
     saved = _read(folder / "config.json")
     config = saved.get("config")
@@ -179,7 +182,7 @@ def _record(folder: Path) -> RunRecord | None:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    """What a JSON file holds; nothing where it is missing, damaged or no object."""
+    """The content of a JSON file; {} if it is missing, damaged or not an object."""
     try:
         content = json.loads(path.read_text())
     except (OSError, ValueError):
@@ -193,7 +196,7 @@ def _newest_step(checkpoints: Path) -> int | None:
 
 
 def _steps(config: dict[str, Any], data: dict[str, Any]) -> int | None:
-    """How many steps a configuration trains for."""
+    """The number of steps for which a configuration trains."""
     try:
         train = config["train"]
         return train["steps"] or train["epochs"] * (data["num_train"] // train["batch_size"])
@@ -202,7 +205,7 @@ def _steps(config: dict[str, Any], data: dict[str, Any]) -> int | None:
 
 
 def _result(about: dict[str, Any]) -> Result | None:
-    """The headline number of evaluation.json, or of seeds.json; None where it has none."""
+    """The main number of evaluation.json or seeds.json; None if there is none."""
     try:
         entries = _of_seeds(about) if "rows" in about else _of_examples(about)
         name = next(name for name in _HEADLINE if name in entries)
@@ -215,7 +218,7 @@ def _result(about: dict[str, Any]) -> Result | None:
 
 
 def _of_examples(evaluation: dict[str, Any]) -> dict[str, tuple[Any, Any, str]]:
-    """The negative mean, its error and its unit, by name."""
+    """{name: (negative mean, its standard error, unit)} of evaluation.json."""
     summary = evaluation["summary"]
     of_frames = "per_frame" in summary
     unit = "nats per frame" if of_frames else "nats"
@@ -228,7 +231,7 @@ def _of_examples(evaluation: dict[str, Any]) -> dict[str, tuple[Any, Any, str]]:
 
 
 def _of_seeds(about: dict[str, Any]) -> dict[str, tuple[Any, Any, str]]:
-    """The same over seeds: of several rows of one name the first."""
+    """The same of seeds.json; the first of several rows with one name."""
     return {
         row["name"]: (row["mean"], row["std_error_seeds"], row["unit"].split(";")[0])
         for row in reversed(about["rows"])

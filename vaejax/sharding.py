@@ -1,4 +1,4 @@
-"""The one place where devices are decided: a batch is divided over them, the rest is copied."""
+"""The use of devices, decided only here: a batch is divided over them, all else is copied."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,25 +9,25 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 
 def batch_sharding(batch_size: int) -> NamedSharding:
-    """Divide the batch axis over as many devices as divide it evenly."""
+    """Divide the batch axis over the largest number of devices that divides it evenly."""
     devices = jax.devices()
     used = max(n for n in range(1, len(devices) + 1) if batch_size % n == 0)
     return NamedSharding(Mesh(np.array(devices[:used]), ("batch",)), PartitionSpec("batch"))
 
 
 def replicated(sharding: NamedSharding) -> NamedSharding:
-    """A whole copy on each of the same devices."""
+    """A whole copy on each device of `sharding`."""
     return NamedSharding(sharding.mesh, PartitionSpec())
 
 
 def over_examples(
     function: Callable[[Any, Any, Any], Any], batch_size: int
 ) -> Callable[[Any, np.ndarray, Any], Any]:
-    """function(shared, index, x) of one example -> the same of at most `batch_size` examples,
-    compiled once, divided over the devices, at the highest matmul precision.
+    """Turn function(shared, index, x), for one example, into a function of a batch.
 
-    What it returns takes `shared` (parameters; copied to each device), the examples' indices and
-    observations along the first axis, and gives numpy arrays.
+    The result takes `shared` (such as parameters, copied to each device), and the indices and the
+    observations of at most `batch_size` examples along the first axis. It returns numpy arrays. It
+    is compiled once, divided over the devices, and runs at the highest matmul precision.
     """
     sharding = batch_sharding(batch_size)
 
@@ -38,7 +38,7 @@ def over_examples(
 
     def run(shared, indices, xs):
         count = len(indices)
-        rows = np.minimum(np.arange(batch_size), count - 1)  # padded with the last
+        rows = np.minimum(np.arange(batch_size), count - 1)  # padded with the last example
         shared = jax.device_put(shared, replicated(sharding))
         with jax.default_matmul_precision("highest"):
             result = batch(shared, indices[rows], jax.tree.map(lambda x: x[rows], xs))
@@ -55,7 +55,11 @@ def map_examples(
     first_index: int = 0,
     progress: Callable[[int], None] = lambda count: None,
 ) -> Any:
-    """`over_examples` of all examples, batch by batch; indices count from `first_index`."""
+    """function(shared, index, x) of all examples, in batches; indices count from `first_index`.
+
+    Raises:
+      ValueError: there are no examples.
+    """
     n = len(jax.tree.leaves(xs)[0])
     if n == 0:
         raise ValueError("expected at least one example; got none")
@@ -71,7 +75,7 @@ def in_batches(
     first_index: int,
     progress: Callable[[int], None],
 ) -> Any:
-    """`run` (of `over_examples`) of all examples, `size` at a time."""
+    """Apply `run`, a result of `over_examples`, to all examples, `size` at a time."""
     n = len(jax.tree.leaves(xs)[0])
     parts = []
     for start in range(0, n, size):

@@ -1,4 +1,4 @@
-"""Tables as text, for a terminal of any width."""
+"""Text tables that fit terminals of any width."""
 
 import shutil
 import sys
@@ -6,16 +6,17 @@ import textwrap
 
 from tabulate import tabulate
 
-_NARROW = 24  # a last column below this is no text any more
+_NARROW = 24  # least width, in characters, of a wrapped last column
 
 
 def text_table(header: list[str], rows: list[list[str]], width: int | None = None) -> str:
-    """Columns aligned: the first and the last to the left, the others to the right. Where it is
-    wider than `width` (the terminal's, unless given), the last column is wrapped; where that is not
-    enough, each row becomes lines of its own.
+    """A table as text. The first and the last column are aligned left, the others right.
+
+    If the table is too wide, the last column is wrapped; if that is not enough, each row becomes
+    several lines.
 
     Args:
-      width: in characters; 0 for no limit.
+      width: the largest width in characters, 0 for no limit; by default that of the terminal.
     """
     width = terminal_width() if width is None else width
     text = _aligned(header, rows)
@@ -30,7 +31,7 @@ def text_table(header: list[str], rows: list[list[str]], width: int | None = Non
 
 
 def terminal_width() -> int:
-    """Of the terminal that is written to; 0 where it is a file."""
+    """The width of the terminal in characters; 0 if the output is not a terminal."""
     return shutil.get_terminal_size((0, 0)).columns if sys.stdout.isatty() else 0
 
 
@@ -48,7 +49,7 @@ def _aligned(header: list[str], rows: list[list[str]]) -> str:
 
 
 def _stacked(header: list[str], rows: list[list[str]], width: int) -> str:
-    """Each row: its first cell, then what it has in each column."""
+    """Each row as lines: its first cell, then `column: cell` for every other cell."""
     wrapper = textwrap.TextWrapper(
         width, initial_indent="  ", subsequent_indent="    ", break_on_hyphens=False
     )

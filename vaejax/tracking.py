@@ -1,4 +1,4 @@
-"""Metrics to TensorBoard or Weights & Biases, for those who ask; metrics.jsonl is always kept."""
+"""Sending metrics to TensorBoard or Weights & Biases; metrics.jsonl is written in any case."""
 
 import importlib.util
 from collections.abc import Callable
@@ -11,7 +11,7 @@ Track = Literal["none", "tensorboard", "wandb"]
 
 
 def check_installed(kind: Track) -> None:
-    """Raises UserError where the tracker's package is missing."""
+    """Raise UserError if the tracker's package is not installed."""
     package = {"none": None, "tensorboard": "tensorboardX", "wandb": "wandb"}[kind]
     if package is not None and importlib.util.find_spec(package) is None:
         raise UserError(
@@ -21,7 +21,7 @@ def check_installed(kind: Track) -> None:
 
 
 class Tracker:
-    """Sends a run's metrics to one of them, or to none."""
+    """Sends the metrics of a run to TensorBoard, to Weights & Biases, or nowhere."""
 
     def __init__(self, kind: Track, folder: Path, name: str, config: dict[str, Any]):
         self._send: Callable[[int, dict[str, float]], object] = lambda step, values: None
@@ -51,13 +51,13 @@ class Tracker:
             self.close = run.finish
 
     def log(self, line: dict[str, Any]) -> None:
-        """Send a line."""
+        """Send one line of metrics."""
         numbers = numbers_of(line)
         self._send(int(numbers.pop("step")), numbers)
 
 
 def numbers_of(line: dict[str, Any]) -> dict[str, float]:
-    """The numbers of a line of metrics.jsonl by name; of a list each under a name of its own."""
+    """The numbers of a line of metrics.jsonl by name; element i of a list is <name>/<i>."""
     numbers: dict[str, float] = {}
     for name, value in line.items():
         if isinstance(value, list):

@@ -86,5 +86,5 @@ def test_a_build_that_changes_its_config_is_refused(tmp_path):
         "def build(config, data):\n    config.mine.width *= 2\n"
     )
     file = load(tmp_path / "mine.py")
-    with pytest.raises(UserError, match=r"changed its config \(mine.width: 8 given, 16 after it"):
+    with pytest.raises(UserError, match=r"changed its config \(mine.width: 8 before, 16 after"):
         file.build(file.config, None)

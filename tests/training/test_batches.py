@@ -15,7 +15,7 @@ from vaejax.distributions import Bernoulli
 from vaejax.objectives import Terms, elbo
 from vaejax.sharding import batch_sharding
 from vaejax.training import Train, Trainer
-from vaejax.training.batches import MOST_BUCKETS, RUN, Batches, alike, buckets_of
+from vaejax.training.batches import MOST_BUCKETS, RUN, Batches, buckets_of, rows_of_similar_length
 from vaejax.training.step import epoch_order, validation_key
 from vaejax.training.validation import validation_of
 from vaejax.types import GenerativeModel, Joint
@@ -159,12 +159,12 @@ def test_buckets_have_the_fewest_frames():
 
 
 def test_parts_of_like_length_are_all_of_it():
-    parts = alike(len(LENGTHS), LENGTHS)
+    parts = rows_of_similar_length(len(LENGTHS), LENGTHS)
     assert len(parts) > 1
     np.testing.assert_array_equal(np.sort(np.concatenate([r for r, _ in parts])), np.arange(230))
     for rows, time in parts:
         assert LENGTHS[rows].max() == time
-    ((rows, time),) = alike(5, None)
+    ((rows, time),) = rows_of_similar_length(5, None)
     assert time is None and list(rows) == [0, 1, 2, 3, 4]
 
 
@@ -227,7 +227,7 @@ def test_validation_is_the_mean_over_sequences(missing):
         for i, x in enumerate(examples.x)
     ]
     np.testing.assert_allclose(report.validation[0], np.mean(values), rtol=1e-5)
-    assert len(alike(9, data.lengths("validation"))) > 1
+    assert len(rows_of_similar_length(9, data.lengths("validation"))) > 1
 
 
 def test_the_noise_of_a_validation_is_of_the_sequence_not_of_its_place():

@@ -135,7 +135,7 @@ def test_the_newest_whole_one_is_used_for_all(damaged, capsys):
     params, step, which = checkpoints.restore_params(shapes_of(saved(3)[0].params))
     assert same(params, saved(3)[0].params) and (step, which) == (3, "last")
     said = capsys.readouterr().err
-    assert said.count("\n") == 1 and "using that of step 3" in said
+    assert said.count("\n") == 1 and "using the one of step 3" in said
 
 
 def test_training_goes_on_past_a_damaged_one(damaged, capsys):
@@ -159,7 +159,7 @@ def test_none_whole_is_one_line(damaged):
         lambda: checkpoints.restore(state, best),
         lambda: checkpoints.restore_params(state.params),
     ):
-        with pytest.raises(UserError, match=r"no whole checkpoint: .*5 is damaged.*3 is") as e:
+        with pytest.raises(UserError, match=r"no intact checkpoint: .*5 is damaged.*3 is") as e:
             use()
         assert "\n" not in str(e.value)
 
@@ -192,5 +192,5 @@ def test_the_parameters_alone(tmp_path):
 def test_another_model_is_named(two):
     shapes = shapes_of(saved(5)[0].params)
     other = shapes._replace(inference={"scale": jax.ShapeDtypeStruct((5,), jnp.float32)})
-    with pytest.raises(UserError, match=r"scale \(5,\) float32, it has \(4,\) float32"):
+    with pytest.raises(UserError, match=r"scale \(5,\) float32; it has \(4,\) float32"):
         Checkpoints(two).restore_params(other)

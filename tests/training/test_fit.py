@@ -168,7 +168,9 @@ def test_the_example_whose_loss_is_not_finite_is_named():
 def test_settings_are_checked():
     with pytest.raises(ValueError, match="batch_size must be at least 1; got 0"):
         Train(batch_size=0)
-    with pytest.raises(ValueError, match="500 is more than the 40 training examples"):
+    with pytest.raises(
+        ValueError, match="batch_size must be at most 40, the number of training examples; got 500"
+    ):
         Train(batch_size=500).steps_per_epoch(40)
     assert Train(epochs=3, batch_size=10).total_steps(45) == 12
     assert Train(epochs=3, steps=7, batch_size=10).total_steps(45) == 7
@@ -182,7 +184,7 @@ def test_sequences_that_do_not_fit_together_are_refused():
             check_examples("fit", Example(x, Conditions(exists, actions)))
         return str(caught.value)
 
-    assert "as many of each array as there are examples" in refusal(exists=exists[:3])
+    assert "the same number of examples in every array" in refusal(exists=exists[:3])
     assert "(3, 5, 1)" in refusal(actions=np.zeros((3, 5, 1)))
     none, hole = exists.copy(), exists.copy()
     none[2], hole[3, 1] = False, False

@@ -167,7 +167,7 @@ def test_checkpoints_that_cannot_be_used(trainer, tmp_path):
     foreign = Trainer(*digits_pair(width=9), elbo_objective, grey_digits(), SETTINGS)
     other = Checkpoints(tmp_path / "other")
     other.save(*jax.tree.map(lambda leaf: leaf[0], foreign.start([jax.random.key(0)])))
-    with pytest.raises(UserError, match="of another model"):
+    with pytest.raises(UserError, match="belongs to another model"):
         other.restore(*shapes)
 
     damaged = Checkpoints(tmp_path / "damaged")
@@ -175,7 +175,7 @@ def test_checkpoints_that_cannot_be_used(trainer, tmp_path):
     for file in (tmp_path / "damaged" / "0").rglob("*"):
         if file.is_file() and file.stat().st_size > 100:
             file.write_bytes(b"junk")
-    with pytest.raises(UserError, match=r"no whole checkpoint: .*train from the start"):
+    with pytest.raises(UserError, match=r"no intact checkpoint: .*train from the start"):
         damaged.restore(*shapes)
 
 

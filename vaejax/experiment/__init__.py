@@ -1,4 +1,4 @@
-"""The configuration of a run, models built from it, experiment files, and a run's identity."""
+"""Configurations, the models that they describe, experiment files, and loading of runs."""
 
 from vaejax.experiment.configuration import (
     MLP,

@@ -29,22 +29,22 @@ from vaejax.types import GenerativeModel, InferenceNetwork, Params
 
 @dataclasses.dataclass(frozen=True)
 class Data:
-    """The data, and how they are prepared."""
+    """The data set, and how its values are prepared."""
 
     name: str = "digits"
-    """A name that `vaejax data` lists, or the path of an .npz or .npy file or of a folder of
+    """A name that `vaejax data` lists; or the path of an .npz or .npy file, or of a folder of
     images."""
     binarization: Binarization | None = None
-    """How grey values become 0 and 1: drawn anew each time (dynamic), drawn once (static), by a
-    threshold, or not at all (none). By default what the likelihood needs, else the data set's
-    usual way."""
+    """How grey values become 0 and 1: drawn again at every step (dynamic), already 0 and 1
+    (static), by a threshold at 1/2 (threshold), or not at all (none). By default what the
+    likelihood needs, else the usual choice for this data set."""
     validation: int | None = None
-    """Number of training examples held out for validation; by default the data set's usual one."""
+    """Number of training examples held out for validation; the default depends on the data set."""
     missing: bool = False
-    """Whether a frame of NaN in your own sequences is missing: the likelihood leaves it out."""
+    """Whether frames of NaN in your own sequences are missing: the likelihood leaves them out."""
     standardize: bool = False
-    """Whether your own numbers are real-valued features even where they are whole or in [0, 1]. A
-    Gaussian likelihood standardizes real values; log p(x) is given in their own units."""
+    """Whether to take your own numbers as real-valued features, even if whole or in [0, 1].
+    A Gaussian likelihood standardizes such features; log p(x) stays in their own units."""
 
 
 PriorName = Literal["normal", "mixture", "vamp", "flow"]
@@ -52,27 +52,27 @@ PriorName = Literal["normal", "mixture", "vamp", "flow"]
 
 @dataclasses.dataclass(frozen=True)
 class MLP:
-    """Two networks, the decoder mirroring the encoder."""
+    """Two networks: an encoder, and a decoder with the same layers in reverse order."""
 
     latent_dim: int = 50
-    """Dimensions of z."""
+    """Number of dimensions of z."""
     hidden: tuple[int, ...] = (200, 200)
     """Widths of the encoder's hidden layers; reversed in the decoder."""
     activation: Literal["tanh", "relu", "elu", "softplus"] = "tanh"
-    """Nonlinearity."""
+    """Nonlinearity of the hidden layers."""
     likelihood: Likelihood = "bernoulli"
-    """p(x | z): of values 0 and 1 (bernoulli), grey values (discretized_logistic), real values
-    (gaussian) or categories (categorical). Scales are learned."""
+    """p(x | z): bernoulli for values 0 and 1, discretized_logistic for grey values, gaussian
+    for real values, categorical for categories. Scales are learned."""
     prior: PriorName = "normal"
-    """p(z): N(0, I), or a learned mixture of Gaussians, VampPrior or coupling flow."""
+    """p(z): N(0, I) (normal); or learned: a mixture of Gaussians, a VampPrior, a coupling flow."""
     prior_components: int = 50
-    """Components of the mixture, or pseudo-inputs of the VampPrior (Tomczak & Welling 2018)."""
+    """Components of a mixture, or pseudo-inputs of a VampPrior (Tomczak & Welling 2018)."""
     kind: Literal["mlp", "conv"] = "mlp"
-    """mlp: multilayer perceptrons. conv: convolutions stand between these and x, an image of shape
-    (h, w), (h, w, channels) or (channels, h, w)."""
+    """mlp: multilayer perceptrons. conv: the same, with convolutions between them and x,
+    which is an image of shape (h, w), (h, w, channels) or (channels, h, w)."""
     channels: tuple[int, ...] = (32, 64)
-    """Where kind is conv: the channels after each of the encoder's convolutions, which halve the
-    image; reversed in the decoder."""
+    """With kind conv: channels after each convolution of the encoder; reversed in the decoder.
+    Each convolution halves the height and the width."""
 
     def __post_init__(self):
         require(self.latent_dim >= 1, "latent_dim", "at least 1", self.latent_dim)
@@ -85,18 +85,18 @@ class MLP:
 
 @dataclasses.dataclass(frozen=True)
 class MaskedMLP:
-    """A masked network (MADE) with direct connections, as p(x) of binary data."""
+    """p(x) of binary data as a masked network (MADE) with direct connections."""
 
     hidden: tuple[int, ...] = (500,)
     """Widths of the hidden layers."""
     activation: Literal["tanh", "relu", "elu", "softplus"] = "relu"
-    """Nonlinearity."""
+    """Nonlinearity of the hidden layers."""
     orders: int = 1
-    """Number of orders of the elements of x: first the natural one, then random ones."""
+    """Number of orders of the elements of x: the first is the natural one, the others random."""
     masks: int = 1
-    """Sets of hidden degrees per order; p(x) is the mean over orders x masks."""
+    """Sets of hidden degrees for each order; p(x) is the mean over all orders and masks."""
     masks_seed: int = 0
-    """Seed of the random orders and degrees."""
+    """Seed of the random orders and hidden degrees."""
 
     def __post_init__(self):
         require_widths("hidden", self.hidden)
@@ -106,14 +106,14 @@ class MaskedMLP:
 
 @dataclasses.dataclass(frozen=True)
 class Corruption:
-    """How x is corrupted before the encoder sees it, in training and in the chain."""
+    """How x is corrupted before the encoder sees it, in training and in the sampling chain."""
 
     kind: Literal["masking", "salt_and_pepper", "gaussian"] = "salt_and_pepper"
-    """masking sets elements to 0, salt_and_pepper to 0 or 1, gaussian adds noise to all."""
+    """masking sets elements to 0; salt_and_pepper to 0 or 1; gaussian adds noise to all."""
     level: float = 0.2
-    """Fraction of the elements; for gaussian, the standard deviation of the noise."""
+    """Fraction of elements that are corrupted; for gaussian, standard deviation of the noise."""
     walkback: int = 0
-    """Largest number of walkback rounds in training (Bengio et al. 2013)."""
+    """Largest number of walkback rounds in training (Bengio et al. 2013); 0 for none."""
 
     def __post_init__(self):
         most = float("inf") if self.kind == "gaussian" else 1.0
@@ -122,7 +122,7 @@ class Corruption:
         require(self.walkback >= 0, "walkback", "0 or more", self.walkback)
 
     def function(self) -> Callable:
-        """corrupt(key, x)."""
+        """The function corrupt(key, x) -> x, for one example."""
         kinds = {
             "masking": masking_noise,
             "salt_and_pepper": salt_and_pepper,
@@ -136,14 +136,14 @@ class Regularization:
     """Regularization of an autoencoder (Ghosh et al. 2020)."""
 
     code_penalty: float = 0.1
-    """Half of this times ||z||^2 is subtracted from the objective."""
+    """Weight of the code penalty: half of it times ||z||^2 is subtracted from the objective."""
     gradient_penalty: float = 0.1
-    """This times ||d E[x | z] / dz||_F^2 is subtracted from the objective."""
+    """Weight of the gradient penalty: it times ||d E[x | z] / dz||_F^2 is subtracted."""
     spectral_norm: bool = False
     """Whether to divide the weights of each decoder layer by their largest singular value."""
     decoder_l2: float = 0.0
-    """Half of this times the sum of the decoder's squared weights (without biases) is subtracted
-    from the objective."""
+    """Weight of the decoder's L2 penalty: half of it times the sum of its squared weights,
+    without biases, is subtracted."""
 
     def __post_init__(self):
         for name in ("code_penalty", "gradient_penalty", "decoder_l2"):
@@ -151,13 +151,13 @@ class Regularization:
             require(0 <= value < math.inf, name, "finite and 0 or more", value)
 
     def decoder(self) -> Callable[..., Any]:
-        """What makes the decoder's network, for `mlp_pair`."""
+        """The function that makes the decoder's network, for `mlp_pair`."""
         if not self.spectral_norm:
             return networks.MLP
         return functools.partial(networks.MLP, dense=networks.SpectralDense)
 
     def optimizer(self, train: Train, num_examples: int) -> optax.GradientTransformation:
-        """Adam of the objective with its L2 penalty, whose gradient is added before Adam."""
+        """Adam. The gradient of the L2 penalty is added before Adam's scaling."""
         adam = train.optimizer(num_examples)
         if self.decoder_l2 == 0:
             return adam
@@ -165,7 +165,7 @@ class Regularization:
 
 
 def decoder_weights(params: Params) -> Params:
-    """True at each matrix of the decoder, else False."""
+    """A mask of the parameters: True for the matrices of the decoder, else False."""
     return Params(
         jax.tree.map(lambda leaf: leaf.ndim > 1, params.generative),
         jax.tree.map(lambda leaf: False, params.inference),
@@ -177,15 +177,15 @@ class Bound:
     """The ELBO, or a variant that keeps latent dimensions in use."""
 
     warmup_steps: int = 0
-    """Steps over which the KL's weight rises from 0."""
+    """Number of steps over which the weight of the KL rises from 0 to 1; 0 for weight 1 always."""
     free_bits: float = 0.0
-    """Smallest KL, in nats, that each dimension is charged."""
+    """Free bits: smallest KL, in nats, that is counted for each dimension of z."""
     refine_steps: int = 0
-    """Gradient steps that refine the encoder's q for each x."""
+    """Number of gradient steps that refine the encoder's q for each x."""
     refine_learning_rate: float = 0.1
-    """Learning rate of the refining steps."""
+    """Learning rate of these refining steps."""
     through: bool = True
-    """Whether the gradient passes through the refining steps."""
+    """Whether the training gradient passes through the refining steps."""
 
     def __post_init__(self):
         for name in ("warmup_steps", "free_bits", "refine_steps", "refine_learning_rate"):
@@ -193,10 +193,12 @@ class Bound:
             require(0 <= value < math.inf, name, "finite and 0 or more", value)
         if (self.warmup_steps > 0) + (self.free_bits > 0) + (self.refine_steps > 0) > 1:
             names = ("warmup_steps", "free_bits", "refine_steps")
-            raise SettingError(f"{', '.join(names)} exclude each other: give one", *names)
+            raise SettingError(
+                f"{', '.join(names)} exclude each other: give only one of them", *names
+            )
 
     def function(self) -> Callable:
-        """objective(key, q, joint, x, step) -> Terms."""
+        """The objective of one example: (key, q, joint, x, step) -> Terms, in nats."""
 
         def objective(key, q, joint, x, step):
             if self.free_bits > 0:
@@ -206,7 +208,7 @@ class Bound:
         return objective
 
     def terms_of(self, model: GenerativeModel, q: InferenceNetwork) -> Callable | None:
-        """What training maximizes where q is refined for each x, else None."""
+        """The function that training maximizes if q is refined for each x; else None."""
         if self.refine_steps == 0:
             return None
         return semi_amortized_terms(
@@ -220,12 +222,12 @@ class Bound:
 
 @dataclasses.dataclass(frozen=True)
 class EncoderFirst:
-    """Encoder-only updates before each step, in the first passes (He et al. 2019)."""
+    """Updates of the encoder alone before each step, in the first epochs (He et al. 2019)."""
 
     encoder_steps: int = 0
-    """Number of encoder updates before each step, on batches of their own; 0 for none."""
+    """Number of encoder updates before each step, each on its own batch; 0 for none."""
     epochs: int = 0
-    """Number of first passes over the data with such updates."""
+    """Number of epochs with such updates, from the first."""
 
     def __post_init__(self):
         require(self.encoder_steps >= 0, "encoder_steps", "0 or more", self.encoder_steps)
@@ -239,7 +241,7 @@ class EncoderFirst:
             )
 
     def make_update(self, train: Train, num_examples: int) -> Callable[..., Update]:
-        """(loss, optimizer) -> Update."""
+        """The function (loss, optimizer) -> Update that an `Experiment` takes."""
         if self.encoder_steps == 0:
             return gradient_update
         return functools.partial(
@@ -252,7 +254,7 @@ class EncoderFirst:
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    """The base of every experiment's configuration."""
+    """The settings that every experiment has."""
 
     data: Data = dataclasses.field(default_factory=Data)
     model: MLP = dataclasses.field(default_factory=MLP)
@@ -261,5 +263,5 @@ class Config:
 
 
 def require_widths(field: str, widths: tuple[int, ...]) -> None:
-    """Raises SettingError for a layer without a unit."""
+    """Raise SettingError unless every layer has at least one unit."""
     require(all(width >= 1 for width in widths), field, "widths of at least 1", widths)

@@ -1,4 +1,4 @@
-"""A run as a folder to share: its parameters as safetensors, what made them, what was measured.
+"""A run as a folder to share: parameters as safetensors, configuration, code and measurements.
 
 parameters.safetensors  export.json (its format, digests of the model and its evaluation)  README.md
 config.json  experiment.py  modules/  data.json  manifest.json  metrics.jsonl
@@ -31,14 +31,16 @@ _MEASURED = ("manifest.json", "metrics.jsonl", "evaluation.json", "evaluation.np
 
 
 def export(run: Run, folder: Path) -> RunDirectory:
-    """Write a run, or an exported one, into a new folder. It has no optimizer's state: training
-    cannot go on from it. Of a person's own data file and of what was typed it has no folders.
+    """Write a run, perhaps an exported one, into a new folder.
+
+    The folder has no optimizer state, so training cannot continue from it. Paths in the command
+    and in the data setting are cut to their last part: they are private.
 
     Raises:
-      UserError: the folder is there and not empty.
+      UserError: the folder exists and is not empty.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise UserError(f"{folder} is there already: give another --out, or delete it")
+        raise UserError(f"{folder} exists and is not empty: give another --out, or delete it")
     beside = folder.resolve().with_name(f".{folder.resolve().name}.{os.getpid()}")
     try:
         _write(run, RunDirectory(beside))
@@ -49,34 +51,34 @@ def export(run: Run, folder: Path) -> RunDirectory:
 
 
 def check_export(directory: RunDirectory) -> None:
-    """Raises UserError where a folder is of another format, or where a file of its model or of its
-    evaluation is damaged, or one of its model missing. What was measured there anew is not
+    """Raise UserError if an exported folder has another format, if a file of its model is missing,
+    or if a file of its model or evaluation is changed. Measurements made after the export are not
     checked."""
     for name, digest in _about(directory)["sha256"].items():
         path = directory.file(name)
         if not path.is_file() and name in _MEASURED:
             continue
         if not path.is_file() or _sha256(path) != digest:
-            what = "is not the file that was exported" if path.is_file() else "is missing"
-            raise UserError(f"{path} {what}: copy the exported folder anew")
+            what = "differs from the exported file" if path.is_file() else "is missing"
+            raise UserError(f"{path} {what}: copy the exported folder again")
 
 
 def restore_exported(directory: RunDirectory, shapes: Params) -> tuple[Params, int, str]:
-    """What `Checkpoints.restore_params` gives, of an exported run after `check_export`."""
+    """(parameters, their step, which ones: best by validation or last) of an exported run."""
     about, path = _about(directory), directory.file(PARAMETERS)
     arrays = safetensors.numpy.load_file(path)
     return in_structure(shapes, arrays, str(path)), about["step"], about["chosen"]
 
 
 def trained_steps(directory: RunDirectory) -> int:
-    """How many steps of training a run has had."""
+    """The number of training steps that a run has made."""
     if directory.is_exported():
         return _about(directory)["trained_steps"]
     return Checkpoints(directory.file("checkpoints")).latest_step() or 0
 
 
 def _about(directory: RunDirectory) -> dict[str, Any]:
-    """What export.json says, of this format."""
+    """The content of export.json; UserError if its format is not the one of this version."""
     about = directory.read_json(EXPORT, "format", "vaejax")
     if about["format"] != FORMAT:
         raise UserError(
@@ -122,7 +124,7 @@ def _write(run: Run, target: RunDirectory) -> None:
 
 
 def _without_folders(target: RunDirectory) -> None:
-    """A person's own file by its name alone: its folders are nobody else's."""
+    """Cut the paths in the configuration and in the command to their last part."""
     config = target.read_json("config.json")
     _without_folder_of_data(config["config"])
     target.write_json("config.json", config)
@@ -139,7 +141,7 @@ def _without_folder_of_data(settings: dict[str, Any] | None) -> None:
 
 
 def _without_folder(word: str) -> str:
-    """A word of a command: a path, also that of --option=path, by its last name alone."""
+    """A word of a command, with a path, also in --option=path, cut to its last part."""
     option, equals, value = word.partition("=") if word.startswith("-") else ("", "", word)
     return f"{option}{equals}{Path(value).name}" if os.sep in value else word
 

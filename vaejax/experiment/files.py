@@ -1,5 +1,5 @@
-"""An experiment file: Python with a docstring (what, command, expected, measured), a `config` and
-`build(config, data) -> Experiment`; or with a `comparison` of other experiments."""
+"""Experiment files. Each is Python with a docstring (title, command, expected and measured result),
+and either `config` and `build(config, data) -> Experiment`, or a `comparison` of experiments."""
 
 import dataclasses
 import importlib.util
@@ -21,19 +21,19 @@ from vaejax.types import GenerativeModel, InferenceNetwork
 
 
 class Experiment(NamedTuple):
-    """What an experiment file builds: p(x, z), q(z | x), and what is maximized.
+    """The result of `build` in an experiment file: p(x, z), q(z | x) and the objective.
 
     Attributes:
       inference: `inference.no_latent()` for a model without a latent variable.
       objective: (key, q, joint, x, step) -> Terms.
-      corrupt: (key, x) -> x, what q alone sees, in training alone: q(z | corrupt(x)) against the
-        clean x. With Gaussian noise it regularizes amortized inference (Shu et al. 2018); with the
-        objective of an autoencoder it makes a denoising one.
-      walkback: the most further rounds of the model's own chain that lead from x to what q sees
+      corrupt: (key, x) -> x. In training q sees corrupt(x), and p(x | z) models the clean x. With
+        Gaussian noise it regularizes amortized inference (Shu et al. 2018); with the objective of
+        an autoencoder it makes a denoising autoencoder.
+      walkback: the largest number of rounds of the model's own chain between x and what q sees
         (`objectives.walkback`).
-      terms_of: what training maximizes where it is not the objective at q(z | x):
-        `training.semi_amortized_terms`.
-      optimizer: an optax optimizer of `Params`; that of the settings unless given.
+      terms_of: the function that training maximizes, if it is not the objective at q(z | x); for
+        example that of `training.semi_amortized_terms`.
+      optimizer: an optax optimizer of `Params`; by default Adam with the settings' values.
       make_update: (loss, optimizer) -> `training.Update`.
     """
 
@@ -47,6 +47,7 @@ class Experiment(NamedTuple):
     make_update: Callable[..., Update] = gradient_update
 
     def trainer(self, dataset: Dataset, settings: Train) -> Trainer:
+        """The trainer of this experiment on a data set."""
         terms_of = self.terms_of
         if self.corrupt is not None:
             terms_of = denoising_terms(*self[:3], self.corrupt, most_walkback=self.walkback)
@@ -61,7 +62,7 @@ class Experiment(NamedTuple):
 
 
 class Member(NamedTuple):
-    """One model of a comparison: what it is called there, its experiment file, its arguments."""
+    """One model of a comparison: its label, its experiment, and its command-line arguments."""
 
     label: str
     experiment: str
@@ -69,19 +70,19 @@ class Member(NamedTuple):
 
 
 class Comparison(NamedTuple):
-    """What a file that compares experiments has in place of `config` and `build`."""
+    """The content of a file that compares experiments; it has no `config` and no `build`."""
 
     members: tuple[Member, ...]
     settings: Compare = Compare()
-    tuning: str = ""  # what was chosen for each, and on what
+    tuning: str = ""  # how the settings of each model were chosen, in words
 
 
 class ExperimentFile(NamedTuple):
     """A loaded experiment file.
 
     Attributes:
-      config: what it starts from.
-      modules: those that it imports from `folder`, by their names.
+      config: the file's own settings, which are the defaults of the command line.
+      modules: the modules that it imports from `folder`, by their names.
     """
 
     name: str
@@ -92,20 +93,20 @@ class ExperimentFile(NamedTuple):
     modules: dict[str, Path]
 
     def copied_as(self) -> dict[str, Path]:
-        """The modules by their paths below `folder`, as a run keeps them."""
+        """The modules by their paths relative to `folder`, as they are copied into a run."""
         return {str(path.relative_to(self.folder)): path for path in self.modules.values()}
 
     @property
     def comparison(self) -> Comparison | None:
-        """Of a file that compares others."""
+        """The comparison, if the file compares experiments; else None."""
         return getattr(self.module, "comparison", None)
 
     def build(self, config: Config, data: Dataset | DataSummary) -> Experiment:
-        """What the file builds from a configuration and the summary of the data.
+        """Call the file's `build` with a configuration and the summary of the data.
 
         Raises:
-          UserError: the file asks the summary for what it does not have, or changes the
-            configuration, which would not be the one that is recorded.
+          UserError: `build` reads a field that the summary does not have, or it changes the
+            configuration, which then would differ from the recorded one.
         """
         summary = data.summary if isinstance(data, Dataset) else data
         given = dataclasses.asdict(config)
@@ -117,20 +118,24 @@ class ExperimentFile(NamedTuple):
                 raise
             raise UserError(
                 f"{self.path}: build(config, data) gets a DataSummary, which has no {error.name}: "
-                "use its shape, mean, std, levels, support, num_train or another of its fields"
+                "use shape, mean, std, levels, support, num_train or another of its fields"
             ) from error
-        changed = difference(given, dataclasses.asdict(config), "given", "after it")
+        changed = difference(given, dataclasses.asdict(config), "before", "after")
         if changed:
             raise UserError(
-                f"{self.path}: build(config, data) changed its config ({changed}): it is recorded "
-                "as it is given; set it where `config` is made, or change a copy"
+                f"{self.path}: build(config, data) changed its config ({changed}), which is "
+                "recorded as it was before: set the value where `config` is made, or change a copy"
             )
         return experiment
 
 
 def load(path: Path, name: str | None = None, folder: Path | None = None) -> ExperimentFile:
-    """Import an experiment file; what it imports from beside it is in `folder`, by default its
-    own."""
+    """Import an experiment file. Modules that it imports are looked up in `folder`, by default its
+    own folder.
+
+    Raises:
+      UserError: the file cannot be imported, or is not an experiment.
+    """
     name, folder = name or path.stem, folder or path.parent
     spec = importlib.util.spec_from_file_location(f"vaejax_experiment_{name}", path)
     assert spec is not None and spec.loader is not None
@@ -140,7 +145,7 @@ def load(path: Path, name: str | None = None, folder: Path | None = None) -> Exp
         modules = modules_beside(path, folder)
         with importable(folder, modules):
             spec.loader.exec_module(module)
-    except UserError as error:  # a setting that the file itself gives is a field, no option
+    except UserError as error:  # a setting in the file is a field, not an option
         raise UserError(f"{path}: {error}") from None
     except Exception as error:
         raise UserError(
@@ -149,8 +154,8 @@ def load(path: Path, name: str | None = None, folder: Path | None = None) -> Exp
     for attribute in ("config", "build"):
         if not hasattr(module, attribute) and not hasattr(module, "comparison"):
             raise UserError(
-                f"{path} is no experiment: expected `config` and `build(config, data)`, "
-                f"found no `{attribute}`"
+                f"{path} is not an experiment: expected `config` and `build(config, data)`; it has "
+                f"no `{attribute}`: add it"
             )
     config = getattr(module, "config", Config())
     return ExperimentFile(name, path, module, config, folder, modules)

@@ -1,4 +1,4 @@
-"""A configuration as JSON and back, and the identity of what it trains."""
+"""A configuration as JSON and back, and the hash that identifies a trained model."""
 
 import ast
 import dataclasses
@@ -20,15 +20,14 @@ def to_json(config: Config) -> dict[str, Any]:
 
 
 def from_json(kind: type, values: dict[str, Any]) -> Any:
-    """A configuration dataclass from `to_json`'s output, also of an earlier version: a field that
-    it lacks takes its default. So the default of a field that is added later must mean what was
-    done before there was one.
+    """Make a configuration dataclass from the output of `to_json`, perhaps of an earlier version.
 
-    Runs from before are read in this way (`vaejax evaluate`, `gaps`, `report` ...). `vaejax run`
-    trains anew, since `identity` counts the new field.
+    A field that is missing there takes its default. So a new field needs a default that means
+    what was done before it existed. `vaejax evaluate`, `gaps`, `report` and others read earlier
+    runs in this way; `vaejax run` trains again, since the new field changes `identity`.
 
     Raises:
-      UserError: a field that this configuration does not have, or a missing one without default.
+      UserError: an unknown field, or a missing field without a default.
     """
     hints = typing.get_type_hints(kind)
     fields = dataclasses.fields(kind)
@@ -42,7 +41,7 @@ def from_json(kind: type, values: dict[str, Any]) -> Any:
         raise UserError(
             f"the saved configuration of {kind.__name__} has fields "
             f"{sorted(values) if isinstance(values, dict) else values}; expected {sorted(names)}: "
-            "it was made by another version of the experiment"
+            "another version of the experiment made it; train again"
         )
     converted = {}
     for name, value in values.items():
@@ -57,13 +56,13 @@ def from_json(kind: type, values: dict[str, Any]) -> Any:
     try:
         return kind(**converted)
     except TypeError as error:
-        raise UserError(f"the saved configuration is damaged: {error}") from None
+        raise UserError(f"the saved configuration is damaged ({error}): train again") from None
 
 
 def identity(file: ExperimentFile, config: Config, fingerprint: str) -> str:
-    """Eight hex digits that change with whatever changes the trained model: the configuration
-    (evaluation aside), the experiment's code and that of the modules beside it (docstrings of
-    files aside). A person's own data file counts by its data's fingerprint, wherever it lies."""
+    """The hash of a trained model: eight hex digits of its configuration without `evaluate`, and of
+    the code of the experiment and its modules without the docstrings of the files. A person's own
+    data file counts by its fingerprint, not by its path."""
     trained = {k: v for k, v in to_json(config).items() if k != "evaluate"}
     if is_own_file(config.data.name):
         trained["data"] |= {"name": fingerprint}

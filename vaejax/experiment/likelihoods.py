@@ -13,12 +13,12 @@ from vaejax.types import Distribution
 
 
 class LikelihoodKind(NamedTuple):
-    """How the outputs of a decoder become p(x | z).
+    """A likelihood: how it makes p(x | z) from the output of a decoder.
 
     Attributes:
-      support: the kinds of values (`DataSummary.support`) that it is defined on.
+      support: the kinds of values (`DataSummary.support`) on which it is defined.
       output_shape: data -> the shape of the decoder's output.
-      output_bias: data -> the decoder's last bias at the start.
+      output_bias: data -> the initial bias of the decoder's last layer.
       distribution: data -> (outputs -> p(x | z)).
       is_density: whether p(x | z) is a density, which depends on the units of x.
     """
@@ -31,7 +31,7 @@ class LikelihoodKind(NamedTuple):
 
 
 def mean_logit(data: DataSummary) -> np.ndarray:
-    """log m / (1 - m) of the training mean m of each element, kept within [0.001, 0.999]."""
+    """log(m / (1 - m)) of the training mean m of each element, clipped to [0.001, 0.999]."""
     clipped = np.clip(data.mean.astype(np.float32), 0.001, 0.999)
     return np.log(clipped / (1 - clipped))
 
@@ -41,7 +41,7 @@ def _location_and_scale(data: DataSummary) -> tuple[int, ...]:
 
 
 def _grey_bias(data: DataSummary) -> np.ndarray:
-    """The mean of each element, and the log standard deviation of all values together."""
+    """(2, *shape): the mean of each element, and the log standard deviation of all values."""
     mean = data.mean.astype(np.float32)
     spread = np.sqrt(np.mean(data.std**2) + np.var(data.mean))
     return np.stack([mean, np.full_like(mean, np.log(spread + 1e-3))])
@@ -60,8 +60,8 @@ def _discretized_logistic(data: DataSummary) -> Callable[[Any], Distribution]:
 
 
 def _gaussian(data: DataSummary) -> Callable[[Any], Distribution]:
-    """N(m + s outputs[0], (s exp(outputs[1]))^2), m and s the mean and standard deviation of each
-    element in training: scaling x changes nothing but the log-Jacobian."""
+    """N(m + s outputs[0], (s exp(outputs[1]))^2), where m and s are the training mean and standard
+    deviation of each element. So scaling x changes log p(x) by the log-Jacobian only."""
     mean, std, log_std = data.mean, data.std, np.log(data.std)
 
     def likelihood(outputs):
@@ -73,7 +73,8 @@ def _gaussian(data: DataSummary) -> Callable[[Any], Distribution]:
 
 
 def _log_frequencies(data: DataSummary) -> np.ndarray:
-    """Of each category at each element; at least 1e-6, for those that training never has."""
+    """The log training frequency of each category at each element; frequencies are at least
+    1e-6."""
     return np.log(np.clip(data.mean, 1e-6, 1.0)).astype(np.float32)
 
 
@@ -111,14 +112,14 @@ LIKELIHOODS: dict[str, LikelihoodKind] = {
 }
 Likelihood = Literal[tuple(LIKELIHOODS)]  # type: ignore[valid-type]
 
-_NAMED = 5  # constant features that an error lists
+_NAMED = 5  # most constant features that an error lists
 
 
 def check_data(likelihood: str, data: DataSummary) -> None:
-    """Refuse a likelihood that is no density or probability on the data's values.
+    """Raise SettingError unless the likelihood is defined on the values of the data.
 
     Args:
-      data: of sequences, that of one frame.
+      data: for sequences, the summary of one frame.
 
     Raises:
       SettingError: the values are of another kind; the data are whole sequences; or the likelihood
@@ -127,7 +128,7 @@ def check_data(likelihood: str, data: DataSummary) -> None:
     """
     if data.is_sequence:
         raise SettingError(
-            f"data.name {data.name} is of sequences, and this model of single examples: take an "
+            f"data.name {data.name} has sequences, but this model expects single examples: use an "
             "experiment for sequences, or data without lengths",
             "data.name",
         )
@@ -145,7 +146,7 @@ def check_data(likelihood: str, data: DataSummary) -> None:
 
 
 def _ways_out(data: DataSummary) -> list[str]:
-    """Settings with which these data can be modelled."""
+    """The settings with which these data can be modelled, in words."""
     fitting = [name for name, kind in LIKELIHOODS.items() if data.support in kind.support]
     ways = [f"model.likelihood {name}" for name in fitting]
     as_they_are = data.levels is None or data.support == "binary"
@@ -153,7 +154,7 @@ def _ways_out(data: DataSummary) -> list[str]:
 
 
 def _refuse_constant_features(likelihood: str, data: DataSummary) -> None:
-    # Within a few float32 steps of its mean a feature is constant, and its spread is rounding.
+    # A spread of a few float32 steps is rounding error: the feature is constant.
     resolution = 8 * np.finfo(np.float32).eps * np.abs(data.mean)
     constant = np.argwhere((data.std <= resolution) | (data.std == 0))
     if len(constant) == 0:
@@ -161,9 +162,9 @@ def _refuse_constant_features(likelihood: str, data: DataSummary) -> None:
     named = [f"[{', '.join(map(str, at))}] = {data.mean[tuple(at)]:.6g}" for at in constant]
     listed = ", ".join(named[:_NAMED]) + (", ..." if len(named) > _NAMED else "")
     raise SettingError(
-        f"{len(constant)} of {data.mean.size} features of {data.name} are constant in the training "
-        f"examples, to float32: {listed}; under model.likelihood {likelihood} their density has no "
-        "bound: remove them, subtract their mean if they do vary, or add noise of the size of "
-        "their measurement error",
+        f"{len(constant)} of {data.mean.size} features of {data.name} are constant over the "
+        f"training examples, in float32: {listed}; with model.likelihood {likelihood} their "
+        "density grows without bound: remove them, subtract their mean if they do vary, or add "
+        "noise of the size of their measurement error",
         "model.likelihood",
     )

@@ -1,4 +1,4 @@
-"""The data of a configuration."""
+"""Loading the data set of a configuration."""
 
 from vaejax import data
 from vaejax.data import Dataset
@@ -8,11 +8,11 @@ from vaejax.experiment.likelihoods import LIKELIHOODS
 
 
 def load_data(config: Config) -> Dataset:
-    """`data.load` as the configuration says. Where it gives no binarization, intensities stay as
-    they are for a likelihood of other than binary values.
+    """Load the data set with the settings of a configuration. If it gives no binarization,
+    intensities are binarized only for a likelihood of binary values.
 
     Raises:
-      UserError: what `data.load` raises; a SettingError has the section `data`.
+      UserError: as `data.load`; a SettingError has the section `data`.
     """
     likelihood = LIKELIHOODS[getattr(config.model, "likelihood", "bernoulli")]
     try:

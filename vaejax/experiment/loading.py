@@ -1,4 +1,4 @@
-"""A finished run, from its folder."""
+"""Loading a run from its folder."""
 
 import dataclasses
 import functools
@@ -23,22 +23,22 @@ from vaejax.types import Params
 
 
 def load(run: str | Path) -> Run:
-    """Load a finished run: its model with the parameters best by validation, or else the last.
+    """Load a run: its model, its parameters (best by validation, else the last), its settings.
 
-    Its data are read when they are asked for; the model can be used without them. Loading runs the
-    Python of its experiment.
+    The data are read only when they are used; the model works without them. Loading executes the
+    Python file of the run's experiment.
 
     Args:
-      run: the folder <out>/<experiment>/<hash>/seed-<n>, or one that `vaejax export` wrote, or
-        <out>/<experiment>/<hash> with one seed; or, of what is below `runs`, the name that it was
-        given, or the first four or more digits of its hash.
+      run: the folder of a run, <out>/<experiment>/<hash>/seed-<n>; the folder
+        <out>/<experiment>/<hash>, if it has one seed; a folder that `vaejax export` wrote; or, for
+        a run below the folder `runs`, its name, or the first digits (four or more) of its hash.
 
     Returns:
       A `Run`: `encode(xs)`, `sample(key, n)` and `log_likelihood(key, xs)` use the model as it is;
       `joint()` and `posterior(x)` are p(x, z) and q(z | x).
 
     Raises:
-      UserError: it is no run, or several, or its files are damaged. It is a ValueError.
+      UserError: there is no such run, several runs match, or files are damaged. It is a ValueError.
     """
     folder = find_run(str(run))
     file, seed = load_saved(folder)
@@ -48,10 +48,10 @@ def load(run: str | Path) -> Run:
 
 
 def load_saved(run: str | Path) -> tuple[ExperimentFile, int]:
-    """The experiment of a run's folder, with the configuration that was run, and its seed.
+    """(experiment file, seed) of a run's folder; the file's `config` is the one that was run.
 
     Raises:
-      UserError: it is no run, or its files are damaged.
+      UserError: the folder is not a run, or files are damaged.
     """
     directory = RunDirectory(Path(run))
     if directory.is_exported():
@@ -71,14 +71,15 @@ def run_of(
     data: DataSummary,
     dataset: Dataset | None = None,
 ) -> Run:
-    """The run of this configuration and seed; its data, unless given, are loaded when asked for."""
+    """The run of a configuration and a seed. Its data, unless given, are loaded at their first
+    use."""
 
     @functools.cache
     def load_dataset() -> Dataset:
         name = config.data.name
         if dataset is None and is_own_file(name) and not Path(name).exists():
             raise UserError(
-                f"{directory.path} needs its data for this, and {name} is not there: put the file "
+                f"{directory.path} needs its data for this, but there is no {name}: put the file "
                 f"with fingerprint {data.fingerprint} back"
             )
         loaded = load_data(config) if dataset is None else dataset
@@ -114,11 +115,11 @@ def run_of(
 
 
 def on_other_data(run: Run, config: Config) -> Run:
-    """The same model on the data of another configuration. What is measured of it is written apart,
-    in <run>/other_data/<data>-<binarization>-<fingerprint>.
+    """The run with the data of another configuration. Its measurements are written to
+    <run>/other_data/<data>-<binarization>-<fingerprint>.
 
     Raises:
-      UserError: data of another shape, or of other values, than the model's.
+      UserError: the data have another shape or another kind of values than the model's.
     """
     dataset = load_data(config)
     here, there = dataset.summary, run.data
@@ -127,8 +128,7 @@ def on_other_data(run: Run, config: Config) -> Run:
     if kinds[0] != kinds[1] or frames[0] != frames[1]:
         raise UserError(
             f"{dataset.name} has {kinds[0]} of shape {frames[0]}; the model of "
-            f"{run.directory.path} is of {kinds[1]} of shape {frames[1]}: give data like those of "
-            "its training"
+            f"{run.directory.path} expects {kinds[1]} of shape {frames[1]}: give such data"
         )
     if (here.fingerprint, here.binarization) == (there.fingerprint, there.binarization):
         return run
@@ -145,7 +145,7 @@ def on_other_data(run: Run, config: Config) -> Run:
 
 
 def _kind(data: DataSummary) -> str:
-    """What x is, in words."""
+    """The kind of x, in words."""
     words = {
         "binary": "values 0 and 1",
         "grey": f"values k / {data.levels or 1:g}",
@@ -160,11 +160,11 @@ def _kind(data: DataSummary) -> str:
 
 
 def check_fingerprint(directory: RunDirectory, dataset: Dataset) -> None:
-    """Raises UserError where the run was trained on other data."""
+    """Raise UserError if the run was trained on other data."""
     expected = load_summary(directory.file("data.json")).fingerprint
     if dataset.summary.fingerprint != expected:
         raise UserError(
-            f"{directory.path} was trained on data with fingerprint {expected}; here "
-            f"{dataset.name} has {dataset.summary.fingerprint}: its numbers would not be "
-            "comparable. Point at the data it was trained on, or give another --out"
+            f"{directory.path} was trained on data with fingerprint {expected}; {dataset.name} now "
+            f"has {dataset.summary.fingerprint}, so numbers would not be comparable: give the data "
+            "that it was trained on, or another --out"
         )

@@ -1,4 +1,4 @@
-"""The modules that an experiment file imports from beside it: part of the experiment."""
+"""The modules that an experiment file imports from its own folder: part of the experiment."""
 
 import ast
 import contextlib
@@ -9,12 +9,13 @@ from pathlib import Path
 
 
 def modules_beside(file: Path, folder: Path) -> dict[str, Path]:
-    """{"helpers": folder/helpers.py}: the modules and packages in `folder` that a Python file
-    imports, and those that these import from there. Read from their `import` statements, wherever
-    in the file these stand; a module that is imported by its name in a string is not found.
+    """The modules in `folder` that a Python file imports, directly or through each other, as
+    {"helpers": folder/helpers.py}.
+
+    They are found by reading all `import` statements; an import by a string is not found.
 
     Raises:
-      SyntaxError: one of the files is no Python.
+      SyntaxError: one of the files is not valid Python.
     """
     found: dict[str, Path] = {}
     unread = [(file, "")]
@@ -24,19 +25,21 @@ def modules_beside(file: Path, folder: Path) -> dict[str, Path]:
             parts = name.split(".")
             for end in range(1, len(parts) + 1):
                 module = ".".join(parts[:end])
-                place = _file_of(folder, parts[:end])
-                if place is None or place.samefile(file) or module in found:
+                path_of_module = _file_of(folder, parts[:end])
+                if path_of_module is None or path_of_module.samefile(file) or module in found:
                     continue
-                found[module] = place
-                is_package = place.name == "__init__.py"
-                unread.append((place, module if is_package else ".".join(parts[: end - 1])))
+                found[module] = path_of_module
+                is_package = path_of_module.name == "__init__.py"
+                unread.append(
+                    (path_of_module, module if is_package else ".".join(parts[: end - 1]))
+                )
     return dict(sorted(found.items()))
 
 
 @contextlib.contextmanager
 def importable(folder: Path, modules: dict[str, Path]) -> Iterator[None]:
-    """These modules, those of `folder`, are what their names import, also where another
-    experiment has imported others of the same names."""
+    """Inside the context, the names import these modules of `folder`, even if another experiment
+    has imported other modules with the same names."""
     for name, path in modules.items():
         loaded = getattr(sys.modules.get(name), "__file__", None)
         if loaded is not None and Path(loaded).resolve() != path.resolve():
@@ -53,7 +56,7 @@ def importable(folder: Path, modules: dict[str, Path]) -> Iterator[None]:
 
 
 def _imported(tree: ast.Module, package: str) -> Iterator[str]:
-    """The dotted names that import statements may load, absolute."""
+    """The absolute dotted names that the import statements of a file may load."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -65,8 +68,8 @@ def _imported(tree: ast.Module, package: str) -> Iterator[str]:
 
 
 def _file_of(folder: Path, parts: list[str]) -> Path | None:
-    """The file in `folder` of a dotted name; None where it has none."""
-    if parts[0] in ("", "vaejax"):  # whose version and commit are recorded
+    """The file in `folder` that a dotted name means; None if there is none."""
+    if parts[0] in ("", "vaejax"):  # its version and commit are recorded elsewhere
         return None
     path = folder.joinpath(*parts)
     for candidate in (path / "__init__.py", path.with_suffix(".py")):

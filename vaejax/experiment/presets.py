@@ -1,4 +1,4 @@
-"""Models built from a configuration and a summary of the data."""
+"""Models of single examples, built from a configuration and a summary of the data."""
 
 import functools
 import math
@@ -16,8 +16,11 @@ from vaejax.experiment.likelihoods import LIKELIHOODS, check_data, mean_logit
 from vaejax.objectives import gaussian_noise
 from vaejax.types import GenerativeModel, InferenceNetwork, VariationalFamily
 
-SMALLEST_IMAGE = 8  # height and width, of a convolutional network
-FLOW_LAYERS, FLOW_HIDDEN = 8, (64, 64)  # of a flow as p(z)
+SMALLEST_IMAGE = 8  # least height and width for a convolutional network
+FLOW_LAYERS, FLOW_HIDDEN = (
+    8,
+    (64, 64),
+)  # coupling layers, and widths of their networks, where p(z) is a flow
 
 ACTIVATIONS = {
     "tanh": jnp.tanh,
@@ -28,8 +31,12 @@ ACTIVATIONS = {
 
 
 def masked_density(model: MaskedMLP, data: DataSummary) -> GenerativeModel:
-    """p(x) as a masked network, whose output bias starts at the data's mean; of several orders or
-    masks their uniform mixture."""
+    """p(x) as a masked network, whose output bias starts at the mean of the data; with several
+    orders or masks, the uniform mixture over them.
+
+    Raises:
+      SettingError: the data are not binary.
+    """
     check_data("bernoulli", data)
     size = math.prod(data.shape)
     network = networks.MaskedMLP(
@@ -54,11 +61,16 @@ def masked_density(model: MaskedMLP, data: DataSummary) -> GenerativeModel:
 def masked_pair(
     model: MLP, data: DataSummary, encoder_hidden: tuple[int, ...], context_scale: float
 ) -> tuple[GenerativeModel, InferenceNetwork]:
-    """p(z) = N(0, I), a masked autoencoder of `model.hidden` with z as its context for p(x | z),
-    and a diagonal Gaussian q that starts at p(z) for every x. The decoder's weights on z start
-    with standard deviation `context_scale`: with a small one it models x without z at first."""
+    """A VAE with an autoregressive decoder: p(z) = N(0, I); p(x | z) is a masked autoencoder with
+    hidden widths `model.hidden` and z as its context; q is a diagonal Gaussian, initially N(0, I)
+    for every x. The initial weights from z to the decoder have standard deviation `context_scale`:
+    with a small one the decoder ignores z at first.
+
+    Raises:
+      SettingError: data that are not binary, or a setting out of range.
+    """
     check_data("bernoulli", data)
-    require(model.kind == "mlp", "model.kind", "mlp where the decoder is masked", model.kind)
+    require(model.kind == "mlp", "model.kind", "mlp with a masked decoder", model.kind)
     valid = 0 < context_scale < math.inf
     require(valid, "context_scale", "finite and above 0", context_scale)
     require_widths("encoder_hidden", encoder_hidden)
@@ -85,7 +97,7 @@ def masked_pair(
 
 
 def encoder_noise(noise: float) -> Callable | None:
-    """corrupt(key, x) that adds Gaussian noise of this standard deviation; None for 0."""
+    """corrupt(key, x), which adds Gaussian noise of this standard deviation; None for 0."""
     require(0 <= noise < math.inf, "noise", "finite and 0 or more", noise)
     return gaussian_noise(noise) if noise > 0 else None
 
@@ -98,14 +110,21 @@ def mlp_pair(
     decoder: Callable[..., Any] = networks.MLP,
     encoder_hidden: tuple[int, ...] | None = None,
 ) -> tuple[GenerativeModel, InferenceNetwork]:
-    """The one-layer model of Burda et al. (2016): p(z) = N(0, I) unless `model.prior` says
-    otherwise, two MLPs, an output bias that starts at the data's mean, and any q family; a point
-    mass makes it an autoencoder. `decoder` makes the decoder's network from what `networks.MLP`
-    takes; `encoder_hidden` are the encoder's widths, `model.hidden` unless given. With `model.kind`
-    conv the networks are `networks.ConvEncoder` and `networks.ConvDecoder`.
+    """A VAE with one layer of latents, as in Burda et al. (2016); with a point mass for q, an
+    autoencoder.
+
+    p(z) is N(0, I) unless `model.prior` says otherwise. Encoder and decoder are MLPs, or with
+    `model.kind` conv `networks.ConvEncoder` and `networks.ConvDecoder`. The decoder's output bias
+    starts at the mean of the data.
+
+    Args:
+      family: latent_dim -> the q family.
+      decoder: makes the decoder's network from the arguments of `networks.MLP`.
+      encoder_hidden: widths of the encoder; by default `model.hidden`.
 
     Raises:
-      SettingError: data that the likelihood is not defined on; conv, and x is no image.
+      SettingError: the likelihood is not defined on the data; or `model.kind` is conv and x is not
+        an image.
     """
     check_data(model.likelihood, data)
     likelihood, activation = LIKELIHOODS[model.likelihood], ACTIVATIONS[model.activation]
@@ -128,7 +147,7 @@ def mlp_pair(
     if model.prior == "vamp":
         if q_family.name != "diagonal":
             raise SettingError(
-                "a VampPrior is made of an encoder's diagonal Gaussians; this q is "
+                "model.prior vamp expects a q that is a diagonal Gaussian; this q is "
                 f"{q_family.name}: give another model.prior",
                 "model.prior",
             )
@@ -141,10 +160,10 @@ def mlp_pair(
 def _convolutional(
     model: MLP, data: DataSummary, decoder: Callable[..., Any]
 ) -> tuple[Callable[..., Any], Callable[..., Any]]:
-    """What makes the encoder and the decoder from what `networks.MLP` takes."""
+    """Two functions that make the encoder and the decoder from the arguments of `networks.MLP`."""
     if decoder is not networks.MLP:
         raise SettingError(
-            "the spectral norm is of dense layers alone: give model.kind mlp", "model.kind"
+            "the spectral norm is for dense layers only: give model.kind mlp", "model.kind"
         )
     axes = image_axes(data.shape)
     if axes is None or min(data.shape[axis] for axis in axes) < SMALLEST_IMAGE:
@@ -164,7 +183,7 @@ def _convolutional(
 
 
 def _prior(model: MLP, data: DataSummary, encoder: Any) -> generative.Prior:
-    """p(z) of the name in `model.prior`."""
+    """The prior that `model.prior` names."""
     bounded = data.support != "real"
     priors = {
         "normal": lambda: generative.fixed_prior(distributions.standard_normal(model.latent_dim)),
@@ -187,7 +206,8 @@ def _prior(model: MLP, data: DataSummary, encoder: Any) -> generative.Prior:
 
 
 def standardized(data: DataSummary) -> dict[str, Any]:
-    """What makes `networks.MLP` standardize each element of x: its units then change nothing."""
+    """Arguments with which `networks.MLP` standardizes each element of x, so that units of x do not
+    matter."""
     return {
         "input_shift": jnp.asarray(data.mean, jnp.float32),
         "input_scale": jnp.asarray(data.std, jnp.float32),

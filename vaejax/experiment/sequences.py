@@ -26,26 +26,26 @@ class DeepStateSpace:
     """A deep state-space model and its inference network (Krishnan et al. 2017)."""
 
     latent_dim: int = 16
-    """Dimensions of each z_t."""
+    """Number of dimensions of each z_t."""
     transition: Literal["linear", "gated", "mlp"] = "gated"
-    """p(z_t | z_{t-1}, u_t), u_t the action where there is one: its mean is linear or a network's,
-    its covariance diagonal."""
+    """The mean of p(z_t | z_{t-1}, u_t), where u_t is the action if there is one: a linear map,
+    a gated network or an mlp. The covariance is diagonal."""
     transition_hidden: int = 64
-    """Units of the transition's hidden layers; a linear one has none."""
+    """Units of each hidden layer of the transition; a linear transition has none."""
     emission_hidden: tuple[int, ...] = (64,)
-    """Widths of the hidden layers from z_t to x_t; none for a linear emission."""
+    """Widths of the hidden layers from z_t to p(x_t | z_t); no widths make it linear."""
     likelihood: Likelihood = "bernoulli"
-    """p(x_t | z_t): of values 0 and 1 (bernoulli), grey values (discretized_logistic), real values
-    (gaussian) or categories (categorical)."""
+    """p(x_t | z_t): bernoulli for values 0 and 1, discretized_logistic for grey values,
+    gaussian for real values, categorical for categories."""
     constant_scale: bool = False
-    """Whether the scale of p(x_t | z_t) is the same for every z_t, where it has one."""
+    """Whether the scale of p(x_t | z_t) is the same for every z_t; for a gaussian likelihood."""
     sees: Sees = "future"
-    """What q(z_t | z_{t-1}, x) sees of x: the frames up to t, those from t on, or both; or both
-    without z_{t-1}."""
+    """The frames of x that q(z_t | z_{t-1}, x) sees: up to t (past), from t on (future), or all
+    (both). With "both, without z" q does not see z_{t-1}."""
     recurrent_hidden: int = 64
-    """Units of each recurrent network of q."""
+    """Units of each recurrent network in q."""
     num_flows: int = 0
-    """Inverse autoregressive layers that reshape each step of q; 0 leaves it Gaussian."""
+    """Number of inverse autoregressive flow layers at each step of q; with 0, q is Gaussian."""
 
     def __post_init__(self):
         for name in ("latent_dim", "transition_hidden", "recurrent_hidden"):
@@ -56,20 +56,20 @@ class DeepStateSpace:
 
 @dataclasses.dataclass(frozen=True)
 class SequenceBound:
-    """What is maximized: a lower bound on log p(x) in expectation."""
+    """The objective that is maximized: in expectation, a lower bound on log p(x)."""
 
     kind: Literal["elbo", "iwae", "fivo"] = "elbo"
-    """The ELBO; the importance-weighted bound of whole sequences (iwae); or the bound of a particle
-    filter (fivo, Maddison et al. 2017)."""
+    """elbo; iwae: the importance-weighted bound on whole sequences; fivo: the bound of a
+    particle filter (Maddison et al. 2017)."""
     num_samples: int = 5
-    """Draws of iwae, or particles of fivo."""
+    """Number of draws for iwae, or of particles for fivo."""
     resampling_gradients: bool = False
-    """Whether fivo's gradient has the term of the resampling: without it the gradient is biased,
-    with it noisy."""
+    """Whether the gradient of fivo has the resampling term: the gradient is biased without it,
+    and noisy with it."""
     warmup_steps: int = 0
-    """Steps over which the weight of the ELBO's KL rises to 1."""
+    """Number of steps over which the weight of the ELBO's KL rises to 1."""
     warmup_start: float = 0.0
-    """Weight of the KL in the first step, from which it rises."""
+    """Weight of the KL at the first step."""
 
     def __post_init__(self):
         require(self.num_samples >= 1, "num_samples", "at least 1", self.num_samples)
@@ -78,14 +78,14 @@ class SequenceBound:
         require(0 <= start <= 1, "warmup_start", "from 0 to 1", start)
         if self.warmup_steps > 0 and self.kind != "elbo":
             raise SettingError(
-                f"warmup_steps weighs the ELBO's KL, which {self.kind} does not have: give "
+                f"warmup_steps is for kind elbo, whose KL it weights; got kind {self.kind}: give "
                 "warmup_steps 0",
                 "warmup_steps",
                 "kind",
             )
 
     def function(self) -> Callable:
-        """objective(key, q, joint, x, step) -> Terms."""
+        """The objective of one example: (key, q, joint, x, step) -> Terms, in nats."""
 
         def objective(key, q, joint, x, step):
             if self.kind == "iwae":
@@ -99,28 +99,29 @@ class SequenceBound:
                     num_particles=self.num_samples,
                     resampling_gradients=self.resampling_gradients,
                 )
-            risen = linear_warmup(step, self.warmup_steps)
-            return elbo(key, q, joint, x, beta=self.warmup_start + (1 - self.warmup_start) * risen)
+            progress = linear_warmup(step, self.warmup_steps)
+            beta = self.warmup_start + (1 - self.warmup_start) * progress
+            return elbo(key, q, joint, x, beta=beta)
 
         return objective
 
 
 @dataclasses.dataclass(frozen=True)
 class GradientRules:
-    """What is done to the gradient before Adam."""
+    """Changes to the gradient before Adam uses it."""
 
     clip: float = 100.0
-    """Largest norm of the gradient, of a mean over sequences; a longer one is scaled down."""
+    """Largest norm of the gradient (of the mean over sequences); a longer gradient is scaled
+    down."""
     l2: float = 0.0
-    """Weight of an L2 penalty: half of this times the sum of the squared weights, without
-    biases."""
+    """Weight of an L2 penalty: half of it times the sum of the squared weights, without biases."""
 
     def __post_init__(self):
         require(0 < self.clip < math.inf, "clip", "above 0 and finite", self.clip)
         require(0 <= self.l2 < math.inf, "l2", "finite and 0 or more", self.l2)
 
     def optimizer(self, train: Train, num_examples: int) -> optax.GradientTransformation:
-        """Clipping, then the penalty, then Adam."""
+        """An optimizer that clips the gradient, adds that of the penalty, and applies Adam."""
         return optax.chain(
             optax.clip_by_global_norm(self.clip),
             optax.add_decayed_weights(self.l2, _matrices),
@@ -139,7 +140,7 @@ class SequenceConfig(Config):
     model: DeepStateSpace = dataclasses.field(  # type: ignore[assignment]
         default_factory=DeepStateSpace
     )
-    """p(x, z) and q(z | x)."""
+    """The model p(x, z) and the inference network q(z | x)."""
     objective: SequenceBound = dataclasses.field(default_factory=SequenceBound)
     gradient: GradientRules = dataclasses.field(default_factory=GradientRules)
 
@@ -147,10 +148,10 @@ class SequenceConfig(Config):
 def sequence_pair(
     model: DeepStateSpace, data: DataSummary
 ) -> tuple[GenerativeModel, InferenceNetwork]:
-    """p(x, z) and q(z | x) of sequences.
+    """p(x, z) and q(z | x) for sequences.
 
     Raises:
-      UserError: the data are no sequences, or not of the likelihood's kind.
+      UserError: the data are not sequences, or the likelihood is not defined on their values.
     """
     num_actions = check_sequences(data).num_actions
     frame = data.frame()
@@ -182,33 +183,37 @@ def sequence_pair(
 
 
 def check_sequences(data: DataSummary) -> SequenceSummary:
-    """What the data have as sequences; UserError where they are none."""
+    """The facts about sequences in the summary; raises UserError if the data are not sequences."""
     if data.sequence is None:
         raise UserError(
-            f"{data.name} has no sequences: this experiment expects arrays (n, time, ...) with a "
-            "length beside them, or one of lds, switching, pendulum, jsb, "
+            f"{data.name} has no sequences, which this experiment expects: give an .npz file with "
+            "x (n, time, ...) and length (n,), or one of lds, switching, pendulum, jsb, "
             "nottingham, piano_midi, musedata"
         )
     return data.sequence
 
 
 def sequence_experiment(config: SequenceConfig, data: DataSummary) -> Experiment:
-    """The pair, the bound and the optimizer of a configuration."""
+    """The experiment that a configuration describes: p, q, the bound and the optimizer."""
     p, q = sequence_pair(config.model, data)
     optimizer = config.gradient.optimizer(config.train, data.num_train)
     return Experiment(p, q, config.objective.function(), optimizer=optimizer)
 
 
 def emission_network(model: Any, frame: DataSummary) -> Any:
-    """From z_t to what `model.likelihood` takes, by `emission_hidden` and `constant_scale`."""
+    """The network from z_t to the parameters of `model.likelihood`.
+
+    Raises:
+      SettingError: `constant_scale` with a likelihood that has no scale.
+    """
     likelihood = LIKELIHOODS[model.likelihood]
     shape, bias = likelihood.output_shape(frame), likelihood.output_bias(frame)
     if not model.constant_scale:
         return networks.MLP(model.emission_hidden, shape, jax.nn.relu, bias)
     if not likelihood.is_density:
         raise SettingError(
-            "model.constant_scale is of a likelihood with a scale, gaussian; "
-            f"{model.likelihood} has none: leave it out",
+            "model.constant_scale is for model.likelihood gaussian, which has a scale; got "
+            f"{model.likelihood}: leave it out",
             "model.constant_scale",
             "model.likelihood",
         )
@@ -216,7 +221,8 @@ def emission_network(model: Any, frame: DataSummary) -> Any:
 
 
 def _embedding(model: DeepStateSpace, frame: DataSummary) -> Any:
-    """One hidden layer from a frame, standardized; categories as one of their number."""
+    """A network with one hidden layer that embeds a frame; real values are standardized, categories
+    are one-hot."""
     width = model.recurrent_hidden
     if frame.num_categories is not None:
         return networks.OneHot(networks.MLP((width,), (width,), jax.nn.relu), frame.num_categories)

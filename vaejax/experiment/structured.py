@@ -1,5 +1,5 @@
-"""Structured VAEs built from a configuration and a summary of the data: a graphical model inside,
-neural networks outside (Johnson et al. 2016)."""
+"""Structured VAEs (Johnson et al. 2016) of single examples: p(z) is a mixture of Gaussians, p(x |
+z) and the recognition potentials are neural networks."""
 
 import dataclasses
 import functools
@@ -28,25 +28,27 @@ from vaejax.training.networks_first import networks_first
 from vaejax.training.update import Update, gradient_update
 from vaejax.types import GenerativeModel, InferenceNetwork, Params, bind, num_rows
 
-_CODES = 1000  # that a mixture is fitted to, about
+_CODES = 1000  # about so many codes are used to fit the mixture
 
 
 @dataclasses.dataclass(frozen=True)
 class StructuredMixture:
-    """A mixture of Gaussians as p(z), a network for p(x | z), and a recognition network."""
+    """p(z) is a mixture of Gaussians; networks give p(x | z) and the recognition potentials."""
 
     latent_dim: int = 2
-    """Dimensions of z."""
+    """Number of dimensions of z."""
     num_components: int = 15
-    """Gaussians in p(z), each with a full covariance."""
+    """Number of Gaussians in p(z), each with a full covariance."""
     hidden: tuple[int, ...] = (40, 40)
     """Widths of the recognition network's hidden layers; reversed in the decoder."""
     activation: Literal["tanh", "relu", "elu", "softplus"] = "tanh"
-    """Nonlinearity."""
+    """Nonlinearity of the hidden layers."""
     likelihood: Likelihood = "gaussian"
-    """p(x | z), for binary data, grey values, real values or categories. Scales are learned."""
+    """p(x | z): bernoulli for values 0 and 1, discretized_logistic for grey values, gaussian
+    for real values, categorical for categories. Scales are learned."""
     full: bool = True
-    """Whether the potentials are full Gaussians, or diagonal ones."""
+    """Whether the recognition potentials, Gaussian factors in z, have full precision matrices,
+    or diagonal ones."""
 
     def __post_init__(self):
         for name in ("latent_dim", "num_components"):
@@ -56,17 +58,18 @@ class StructuredMixture:
 
 @dataclasses.dataclass(frozen=True)
 class MixtureLearning:
-    """How the mixture's parameters are learned; the networks' are by Adam."""
+    """How the parameters of the mixture are learned; Adam learns those of the networks."""
 
     gradient: Literal["natural", "ordinary"] = "natural"
-    """Natural gradients, or Adam's as for the networks."""
+    """natural: natural gradients; ordinary: Adam, as for the networks."""
     rate: float = 0.05
-    """First learning rate of natural gradients, on the schedule of the networks'."""
+    """Initial learning rate of natural gradients; it follows the schedule of the networks."""
     warmup_epochs: int = 200
-    """Passes in which the networks are trained with p(z) = N(0, I), the KL's weight rising from
-    0 to 1; then the mixture is fitted to the codes. With 0 it starts at scattered means."""
+    """Number of first epochs that train the networks with p(z) = N(0, I), while the weight of
+    the KL rises from 0 to 1; then the mixture is fitted to the codes. With 0 it starts at
+    random means."""
     parameters: Literal["map", "point"] = "map"
-    """The mode under Dirichlet and normal-inverse-Wishart priors, or no such priors."""
+    """map: the mode under Dirichlet and normal-inverse-Wishart priors; point: without priors."""
 
     def __post_init__(self):
         require(0 < self.rate < math.inf, "rate", "above 0 and finite", self.rate)
@@ -75,7 +78,7 @@ class MixtureLearning:
     def optimizer(
         self, train: Train, num_examples: int, latent_dim: int
     ) -> optax.GradientTransformation:
-        """Of `Params`."""
+        """The optimizer of `Params`."""
         divergence = None
         if self.gradient == "natural":
             pseudo_count = MixturePrior().pseudo_count(latent_dim) / num_examples
@@ -86,8 +89,8 @@ class MixtureLearning:
     def terms_of(
         self, model: GenerativeModel, q: InferenceNetwork, objective: Callable, num_examples: int
     ) -> Callable | None:
-        """What training maximizes: the objective and, divided by the number of examples, the log
-        density of the mixture's parameters; None where there is no such density."""
+        """The function that training maximizes: the objective plus the log density of the mixture's
+        parameters divided by the number of examples; None without priors on them."""
         if self.parameters == "point":
             return None
         usual = objective_terms(model, q, objective)
@@ -108,7 +111,7 @@ class MixtureLearning:
         train: Train,
         num_examples: int,
     ) -> Callable[..., Update]:
-        """(loss, optimizer) -> Update."""
+        """The function (loss, optimizer) -> Update that an `Experiment` takes."""
         if self.warmup_epochs == 0:
             return gradient_update
 
@@ -134,8 +137,8 @@ def graphical_optimizer(
     rate: float,
     divergence: Callable | None,
 ) -> optax.GradientTransformation:
-    """The usual optimizer; of theta["prior"] natural gradients, at this first rate and on the
-    settings' schedule, where a divergence is given."""
+    """The usual optimizer. If a divergence is given, theta["prior"] is learned by natural gradients
+    instead, at the initial learning rate `rate` and on the schedule of the settings."""
     if divergence is None:
         return usual
     schedule = train.schedule_of(num_examples)
@@ -159,15 +162,15 @@ class MixtureConfig(Config):
     model: StructuredMixture = dataclasses.field(  # type: ignore[assignment]
         default_factory=StructuredMixture
     )
-    """p(x, z) and q(z | x)."""
+    """The model p(x, z) and the inference network q(z | x)."""
     learning: MixtureLearning = dataclasses.field(default_factory=MixtureLearning)
 
 
 def mixture_experiment(config: MixtureConfig, data: DataSummary) -> Experiment:
-    """The pair, the ELBO, and how each part of it is learned.
+    """The experiment that a configuration describes: p, q, the ELBO, and the optimizers.
 
     Raises:
-      SettingError: the data are not of the likelihood's kind; the warm-up takes all of training.
+      SettingError: the likelihood is not defined on the data; the warm-up takes all of training.
     """
     settings, learning, train = config.model, config.learning, config.train
     check_data(settings.likelihood, data)
@@ -175,7 +178,7 @@ def mixture_experiment(config: MixtureConfig, data: DataSummary) -> Experiment:
     prior = generative.full_mixture_prior(
         settings.latent_dim,
         num_components=settings.num_components,
-        # Components that are all N(0, I) are N(0, I).
+        # With spread 0 all components are N(0, I), so p(z) is N(0, I).
         spread=2.0 if learning.warmup_epochs == 0 else 0.0,
     )
     decoder = networks.MLP(

@@ -1,5 +1,5 @@
-"""Structured VAEs of sequences, built from a configuration and a summary of the data: a linear or a
-switching dynamical system inside, networks outside."""
+"""Structured VAEs of sequences: p(z) is a linear or a switching dynamical system, p(x_t | z_t) and
+the recognition potentials are neural networks."""
 
 import dataclasses
 import functools
@@ -27,28 +27,27 @@ from vaejax.types import GenerativeModel, InferenceNetwork
 
 @dataclasses.dataclass(frozen=True)
 class StructuredStateSpace:
-    """A dynamical system as p(z), a network for p(x_t | z_t), and a recognition network of each
-    frame."""
+    """p(z) is a dynamical system; networks give p(x_t | z_t) and the potential of each frame."""
 
     latent_dim: int = 2
-    """Dimensions of each z_t."""
+    """Number of dimensions of each z_t."""
     prior: Literal["linear", "switching"] = "linear"
-    """p(z): one linear dynamical system (linear); or several, of which a discrete chain chooses one
-    at each step (switching). In the first half of training these are all the same one."""
+    """linear: one linear dynamical system. switching: several, and a discrete Markov chain
+    chooses one at each step; in the first half of training they are kept equal."""
     num_states: int = 3
-    """Number of linear systems, where prior is switching."""
+    """Number of linear systems, with prior switching."""
     emission_hidden: tuple[int, ...] = (64,)
-    """Widths of the hidden layers from z_t to x_t; none for a linear emission."""
+    """Widths of the hidden layers from z_t to p(x_t | z_t); no widths make it linear."""
     recognition_hidden: tuple[int, ...] = (64,)
-    """Widths of the recognition network's hidden layers, from x_t to its potential, the Gaussian
-    factor that it gives q(z_t); none for a linear network."""
+    """Widths of the recognition network's hidden layers; no widths make it linear. From x_t it
+    computes a potential: a Gaussian factor of q(z | x) in z_t."""
     full: bool = True
-    """Whether these potentials have full precision matrices, or diagonal ones."""
+    """Whether the potentials have full precision matrices, or diagonal ones."""
     likelihood: Likelihood = "bernoulli"
-    """p(x_t | z_t): of values 0 and 1 (bernoulli), grey values (discretized_logistic), real values
-    (gaussian) or categories (categorical)."""
+    """p(x_t | z_t): bernoulli for values 0 and 1, discretized_logistic for grey values,
+    gaussian for real values, categorical for categories."""
     constant_scale: bool = False
-    """Whether the scale of p(x_t | z_t) is the same for every z_t, where it has one."""
+    """Whether the scale of p(x_t | z_t) is the same for every z_t; for a gaussian likelihood."""
 
     def __post_init__(self):
         for name in ("latent_dim", "num_states"):
@@ -59,12 +58,12 @@ class StructuredStateSpace:
 
 @dataclasses.dataclass(frozen=True)
 class DynamicsLearning:
-    """How the dynamical system's parameters are learned; the networks' are by Adam."""
+    """How the parameters of the dynamical system are learned; Adam learns those of the networks."""
 
     gradient: Literal["natural", "ordinary"] = "ordinary"
-    """By natural gradients, or by Adam as the networks are (ordinary)."""
+    """natural: natural gradients; ordinary: Adam, as for the networks."""
     rate: float = 0.1
-    """Initial learning rate of natural gradients; its schedule is that of the networks."""
+    """Initial learning rate of natural gradients; it follows the schedule of the networks."""
 
     def __post_init__(self):
         require(0 < self.rate < math.inf, "rate", "above 0 and finite", self.rate)
@@ -77,17 +76,17 @@ class StructuredSequenceConfig(SequenceConfig):
     model: StructuredStateSpace = dataclasses.field(  # type: ignore[assignment]
         default_factory=StructuredStateSpace
     )
-    """p(x, z) and q(z | x)."""
+    """The model p(x, z) and the inference network q(z | x)."""
     learning: DynamicsLearning = dataclasses.field(default_factory=DynamicsLearning)
 
 
 def structured_sequence_pair(
     model: StructuredStateSpace, data: DataSummary
 ) -> tuple[GenerativeModel, InferenceNetwork]:
-    """p(x, z) and q(z | x) of sequences.
+    """p(x, z) and q(z | x) for sequences.
 
     Raises:
-      UserError: the data are no sequences, or not of the likelihood's kind.
+      UserError: the data are not sequences, or the likelihood is not defined on their values.
     """
     num_actions = check_sequences(data).num_actions
     frame = data.frame()
@@ -117,10 +116,10 @@ def structured_sequence_pair(
 def structured_sequence_experiment(
     config: StructuredSequenceConfig, data: DataSummary
 ) -> Experiment:
-    """The pair, the bound, and how each part of it is learned.
+    """The experiment that a configuration describes: p, q, the bound, and the optimizers.
 
     Raises:
-      SettingError: natural gradients of what has no divergence here.
+      SettingError: natural gradients of a switching system, or of one with actions.
     """
     p, q = structured_sequence_pair(config.model, data)
     usual = config.gradient.optimizer(config.train, data.num_train)
@@ -129,7 +128,7 @@ def structured_sequence_experiment(
         sequence = check_sequences(data)
         if config.model.prior != "linear" or sequence.num_actions:
             raise SettingError(
-                "natural gradients are known of a linear dynamical system without actions: give "
+                "natural gradients are for a linear dynamical system without actions: give "
                 "learning.gradient ordinary",
                 "learning.gradient",
             )
@@ -143,8 +142,8 @@ def structured_sequence_experiment(
     if config.model.prior == "switching":
         make_update = functools.partial(
             one_system_first,
-            alike=alike,
-            apart=turned_apart,
+            make_equal=alike,
+            make_different=turned_apart,
             first_steps=max(1, config.train.total_steps(data.num_train) // 2),
         )
     objective = config.objective.function()

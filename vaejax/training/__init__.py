@@ -1,4 +1,4 @@
-"""State, step, loop, checkpoint; seeds in parallel; devices."""
+"""Training: state, step, loop and checkpoints, for one seed or several in parallel."""
 
 from vaejax.training.denoising import denoising_terms
 from vaejax.training.encoder_first import encoder_first

@@ -1,4 +1,4 @@
-"""Which examples make each batch: sequences of like length go together, for less padding."""
+"""The examples of each batch. Sequences of similar length go together, for less padding."""
 
 import dataclasses
 import functools
@@ -12,16 +12,16 @@ from jaxtyping import Array, Float, Int
 from vaejax.training.step import epoch_order
 from vaejax.types import Key
 
-MOST_BUCKETS = 4  # each has a program of its own
-RUN = 4  # steps that stay in one bucket
-_LEAST = 2  # batches of a bucket: of one alone, the sequences would always meet
-_ENOUGH = 1.05  # times the fewest frames: fewer buckets are taken where that does as well
-_CUTS = 100  # places where a bucket may end
+MOST_BUCKETS = 4  # each needs its own compiled program
+RUN = 4  # consecutive steps in one bucket
+_LEAST = 2  # least batches in a bucket; with one, the same sequences would always meet
+_ENOUGH = 1.05  # fewer buckets are used if they need at most this many times the fewest frames
+_CUTS = 100  # most places at which a bucket may end
 
 
 class Bucket(NamedTuple):
-    """Batches (or sequences) of like length, and the frames that each has room for; None where the
-    examples are no sequences."""
+    """`size` batches (or sequences) of similar length, and the number of frames to which they are
+    padded; `time` is None if the examples are not sequences."""
 
     size: int
     time: int | None
@@ -29,18 +29,18 @@ class Bucket(NamedTuple):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Batches:
-    """The batches of each epoch, each example in at most one.
+    """The batches of each epoch; each example is in at most one.
 
-    What does not fill a batch is dropped, drawn anew each epoch, every example as likely as every
-    other. Those kept, sorted by length, fill at most `MOST_BUCKETS` buckets of whole batches;
-    within a bucket they are shuffled. A bucket has room for the longest sequence that can come to
-    it, whatever was dropped, so that its number of batches and its room never change.
+    Examples that do not fill a batch are dropped. They are chosen again in each epoch, all with the
+    same probability. The others are sorted by length and divided into at most `MOST_BUCKETS`
+    buckets of whole batches; within a bucket they are shuffled. A bucket is padded to the longest
+    sequence that can come into it, whatever was dropped, so its shape never changes.
 
-    Which examples are in a batch depends on a seed's key and the epoch, which bucket a step is of
-    on the epoch alone: seeds that are trained together have batches of one shape.
+    The examples of a batch depend on the key of a seed and on the epoch. The bucket of a step
+    depends on the epoch only, so seeds that are trained together have batches of the same shape.
 
     Attributes:
-      lengths: of each example; None where they are no sequences, and one bucket holds all.
+      lengths: the length of each example; None if they are not sequences: then there is one bucket.
     """
 
     num_examples: int
@@ -49,11 +49,12 @@ class Batches:
 
     @property
     def steps_per_epoch(self) -> int:
+        """The number of whole batches."""
         return self.num_examples // self.batch_size
 
     @functools.cached_property
     def buckets(self) -> list[Bucket]:
-        """With how many batches an epoch has of each, shortest first."""
+        """The buckets of an epoch, shortest sequences first."""
         if self.lengths is None:
             return [Bucket(self.steps_per_epoch, None)]
         dropped = self.num_examples - self.steps_per_epoch * self.batch_size
@@ -61,7 +62,7 @@ class Batches:
         return buckets_of(np.sort(self.lengths)[last], min(_LEAST, self.steps_per_epoch))
 
     def schedule(self, epoch: int) -> Int[np.ndarray, " steps"]:
-        """The bucket of each step of an epoch: in runs of `RUN` steps, shuffled."""
+        """The bucket of each step of an epoch: shuffled, in runs of `RUN` steps."""
         runs = [
             np.full(min(RUN, bucket.size - start), index)
             for index, bucket in enumerate(self.buckets)
@@ -82,9 +83,9 @@ class Batches:
         return batches[:, np.argsort(np.argsort(self.schedule(epoch), kind="stable"))]
 
     def call(self, schedule: Int[np.ndarray, " rest"], most: int) -> tuple[int, int | None]:
-        """How many of the next steps one compiled call makes, at most `most`, and the frames that
-        they have room for. Where there are several buckets it makes `RUN` steps or 1: two programs
-        a bucket, not one for each number of steps."""
+        """(number of next steps for one compiled call, at most `most`; frames to which they are
+        padded). With several buckets the number is `RUN` or 1, so that each bucket needs two
+        compiled programs only."""
         other = np.flatnonzero(schedule != schedule[0])
         count = min(most, int(other[0]) if len(other) else len(schedule))
         if len(self.buckets) > 1:
@@ -94,19 +95,19 @@ class Batches:
     def padding(
         self, indices: Int[Array, "seeds steps batch"], time: int | None
     ) -> Float[np.ndarray, "seeds steps"] | None:
-        """The share of each batch's frames that is padding; None of examples without lengths."""
+        """The share of padding in the frames of each batch; None for examples without lengths."""
         if self.lengths is None or time is None:
             return None
         return 1 - self.lengths[np.asarray(indices)].mean(axis=-1) / time
 
 
 def buckets_of(times: Int[np.ndarray, " n"], least: int = 1) -> list[Bucket]:
-    """Buckets of what needs room for so many frames each, in ascending order, at least `least` in
-    each: those with the fewest frames in all, of at most `MOST_BUCKETS`; or fewer of them with
-    nearly as few frames."""
+    """Divide items, which need `times` frames each (ascending), into at most `MOST_BUCKETS` buckets
+    of at least `least` items, such that the total number of frames is smallest; fewer buckets if
+    they need hardly more frames."""
     ends = np.unique(np.linspace(0, len(times), min(len(times), _CUTS) + 1).round().astype(int))
     room = np.concatenate([[0], times[ends[1:] - 1]])
-    frames = np.full(len(ends), np.inf)  # the fewest, of what lies before each end
+    frames = np.full(len(ends), np.inf)  # the fewest for all items before each end
     frames[0] = 0
     tables, totals = [], []
     for _ in range(min(MOST_BUCKETS, len(ends) - 1)):
@@ -126,10 +127,11 @@ def buckets_of(times: Int[np.ndarray, " n"], least: int = 1) -> list[Bucket]:
     return buckets
 
 
-def alike(
+def rows_of_similar_length(
     num_examples: int, lengths: Int[np.ndarray, " n"] | None
 ) -> list[tuple[Int[np.ndarray, " rows"], int | None]]:
-    """The rows of all examples in parts of like length, each with the frames it has room for."""
+    """The rows of all examples in parts of similar length, each with the frames to which it is
+    padded."""
     if lengths is None:
         return [(np.arange(num_examples), None)]
     order = np.argsort(lengths, kind="stable")
@@ -146,7 +148,7 @@ def _orders(keys, epoch, num_examples):
 
 @jax.jit
 def _by_bucket(orders, lengths, ends):
-    """The examples of the first bucket, then those of the next; in a bucket in the given order."""
+    """The examples of the first bucket, then of the next; within a bucket in the given order."""
 
     def one(order):
         ranks = jnp.argsort(jnp.argsort(lengths[order], stable=True))

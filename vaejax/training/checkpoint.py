@@ -1,4 +1,4 @@
-"""Checkpoints: the state to resume from and the best parameters so far, written atomically."""
+"""Checkpoints: the state from which training resumes, and the best parameters so far."""
 
 import contextlib
 import errno
@@ -24,31 +24,31 @@ from vaejax.training.named_arrays import NamedArrays, by_name, described, in_str
 from vaejax.training.state import TrainState
 from vaejax.types import Params
 
-_OVERHEAD = 2**18  # bytes of a checkpoint that are not its arrays: metadata, empty databases
-_KEPT = 2  # the newest checkpoints of a run
+_OVERHEAD = 2**18  # bytes of a checkpoint besides its arrays: metadata, empty databases
+_KEPT = 2  # checkpoints that are kept, the newest ones
 
 
 class DamagedCheckpoint(Exception):
-    """A checkpoint cannot be read, or its arrays are not those that were written."""
+    """A checkpoint cannot be read, or its arrays differ from those that were written."""
 
 
 class Checkpoints:
-    """The folder of one seed's run: `<folder>/<step>`, of which the two newest are kept.
+    """The checkpoints of one run, `<folder>/<step>`; the two newest are kept.
 
-    A checkpoint is written beside and renamed, so a crash at any moment leaves the last one whole.
-    It holds a SHA-256 digest of its arrays, which every reader checks. A damaged checkpoint is
-    named on stderr and the newest whole one is read in its place. A save that needs the place of
-    a damaged one renames it to `damaged-<step>`.
+    A checkpoint is written under another name and then renamed, so after a crash at any moment the
+    last one is intact. It contains a SHA-256 digest of its arrays, which is checked at every read.
+    If a checkpoint is damaged, a line on stderr names it, and the newest intact one is read
+    instead. A save that needs the name of a damaged one renames that to `damaged-<step>`.
     """
 
     def __init__(self, folder: Path):
         self.folder = folder.resolve()
 
     def save(self, state: TrainState, best: Best) -> None:
-        """Write the checkpoint of `state.step`, unless a whole one of that step is there.
+        """Write the checkpoint of `state.step`, unless there is an intact one.
 
         Raises:
-          UserError: the disk takes no more; what was saved before stays.
+          UserError: the disk is full; earlier checkpoints stay intact.
         """
         import orbax.checkpoint as ocp
 
@@ -68,7 +68,7 @@ class Checkpoints:
             if _no_space(error):
                 raise UserError(
                     f"no space left to save a checkpoint in {self.folder}; earlier ones are "
-                    "whole: free some space and run the same command to resume"
+                    "intact: free some space and run the same command again to resume"
                 ) from error
             raise
         finally:
@@ -76,17 +76,17 @@ class Checkpoints:
                 shutil.rmtree(unfinished, ignore_errors=True)
 
     def _reserve(self, size: int) -> None:
-        """Raises OSError where the disk has no room for `size` bytes: asked before Orbax begins,
-        which in the middle of a file leaves threads and a partial folder behind."""
+        """Raise OSError if the disk has no space for `size` bytes. This is checked before Orbax
+        starts, which would leave threads and a partial folder behind if it failed."""
         self.folder.mkdir(parents=True, exist_ok=True)
         free = shutil.disk_usage(self.folder).free
         if free < size + _OVERHEAD:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         with tempfile.TemporaryFile(dir=self.folder) as file:
-            file.truncate(size)  # a process may be allowed no file of that size
+            file.truncate(size)  # a quota may forbid a file of that size
 
     def _set_damaged_aside(self, step: int) -> None:
-        """Rename the damaged checkpoints of `step` and later, which would be taken for newer."""
+        """Rename damaged checkpoints of `step` and later, which would count as newer."""
         for later in [s for s in self._steps() if s >= step]:
             try:
                 self._read(later)
@@ -96,38 +96,39 @@ class Checkpoints:
                 self._path(later).rename(aside)
 
     def latest_step(self) -> int | None:
-        """The step of the newest whole checkpoint; None where none was saved.
+        """The step of the newest intact checkpoint; None if there are no checkpoints.
 
         Raises:
-          UserError: checkpoints are there and none is whole.
+          UserError: all checkpoints are damaged.
         """
-        return self._newest_whole()[0] if self._steps() else None
+        return self._newest_intact()[0] if self._steps() else None
 
     def restore(self, state: TrainState, best: Best) -> tuple[TrainState, Best]:
-        """The newest whole checkpoint; `state` and `best` say what is expected (arrays or shapes).
+        """Read the newest intact checkpoint. `state` and `best` have the expected structure, as
+        arrays or shapes.
 
         Raises:
-          UserError: none is whole, or it is of another model.
+          UserError: no checkpoint is intact, or it belongs to another model.
         """
-        step, arrays = self._newest_whole()
+        step, arrays = self._newest_intact()
         expected = {"state": state._asdict(), "best": best._asdict()}
         tree = in_structure(expected, arrays, self._what(step))
         return TrainState(**tree["state"]), Best(**tree["best"])
 
     def restore_params(self, shapes: Params) -> tuple[Params, int, str]:
-        """The parameters to use of the newest whole checkpoint, with no need of the optimizer.
+        """Read the parameters to use from the newest intact checkpoint, without the optimizer's
+        state.
 
         Args:
-          shapes: the expected parameters, arrays or shapes.
+          shapes: the expected parameters, as arrays or shapes.
 
         Returns:
-          (parameters, the step they are of, "best by validation" or, where nothing was
-          validated, "last").
+          (parameters, their step, "best by validation"; or "last" if there was no validation).
 
         Raises:
-          UserError: none is whole, or it is of another model.
+          UserError: no checkpoint is intact, or it belongs to another model.
         """
-        step, arrays = self._newest_whole()
+        step, arrays = self._newest_intact()
         if np.isfinite(arrays["best/value"]):
             part, which = "best", "best by validation"
         else:
@@ -136,10 +137,10 @@ class Checkpoints:
         tree = in_structure({part: {"params": shapes}}, within, self._what(step))
         return tree[part]["params"], int(arrays[f"{part}/step"]), which
 
-    def _newest_whole(self) -> tuple[int, NamedArrays]:
+    def _newest_intact(self) -> tuple[int, NamedArrays]:
         steps, damaged = self._steps(), []
         if not steps:
-            raise UserError(f"no checkpoint in {self.folder}: train first")
+            raise UserError(f"there is no checkpoint in {self.folder}: train the model first")
         for step in steps:
             try:
                 arrays = self._read(step)
@@ -147,10 +148,10 @@ class Checkpoints:
                 damaged.append(f"{self._what(step)} is damaged ({error})")
                 continue
             if damaged:
-                _say_once(f"vaejax: {'; '.join(damaged)}; using that of step {step}")
+                _print_once(f"vaejax: {'; '.join(damaged)}; using the one of step {step}")
             return step, arrays
         raise UserError(
-            f"no whole checkpoint: {'; '.join(damaged)}; delete {self.folder} to train from the "
+            f"no intact checkpoint: {'; '.join(damaged)}; delete {self.folder} to train from the "
             "start"
         )
 
@@ -158,7 +159,7 @@ class Checkpoints:
         """The arrays of one checkpoint.
 
         Raises:
-          DamagedCheckpoint: they cannot be read, or do not have the digest written with them.
+          DamagedCheckpoint: they cannot be read, or do not have their digest.
         """
         reason = None
         with _quiet():
@@ -169,13 +170,15 @@ class Checkpoints:
             except Exception as error:
                 reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
             if reason is not None:
-                # Orbax's other reads still end, each with a complaint when it is collected.
+                # Other reads of Orbax still run; each complains when it is garbage-collected.
                 time.sleep(0.1)
                 gc.collect()
         if reason is not None:
             raise DamagedCheckpoint(reason)
         if written is None:
-            raise DamagedCheckpoint("it has no digest: written before vaejax 0.2.0, or incomplete")
+            raise DamagedCheckpoint(
+                "it has no digest: it is incomplete, or older than vaejax 0.2.0"
+            )
         if not np.array_equal(written, _digest(arrays)):
             raise DamagedCheckpoint("its arrays do not have the digest that was written with them")
         return arrays
@@ -187,24 +190,24 @@ class Checkpoints:
         return self.folder / str(step)
 
     def _steps(self) -> list[int]:
-        """Newest first."""
+        """The steps of all checkpoints, newest first."""
         names = [path.name for path in self.folder.glob("*") if path.is_dir()]
         return sorted((int(name) for name in names if name.isdigit()), reverse=True)
 
 
 @functools.cache
-def _say_once(line: str) -> None:
+def _print_once(line: str) -> None:
     print(line, file=sys.stderr)
 
 
 def _checkpointer() -> Any:
-    import orbax.checkpoint as ocp  # when it is needed: it takes half a second
+    import orbax.checkpoint as ocp  # imported late: it takes half a second
 
     return ocp.Checkpointer(ocp.StandardCheckpointHandler())
 
 
 def _stored(leaf: Any) -> np.ndarray | None:
-    """A leaf as it is written; None where it is empty, which Orbax refuses."""
+    """A leaf as it is written; None if it is empty, since Orbax refuses empty arrays."""
     array = stored(leaf)
     return array if array.size else None
 
@@ -219,14 +222,14 @@ def _digest(arrays: NamedArrays) -> np.ndarray:
 
 
 def _no_space(error: BaseException) -> bool:
-    # Orbax's writers say it in words only.
+    # Some errors of Orbax say it in words only.
     full = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
     return getattr(error, "errno", None) in full or any(os.strerror(n) in str(error) for n in full)
 
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Orbax logs what it then raises, and its threads complain of it; a person needs it once."""
+    """Silence the logs and threads of Orbax, which repeat the errors that it raises."""
     before, hook = logging.root.manager.disable, sys.unraisablehook
     logging.disable(logging.CRITICAL)
     sys.unraisablehook = lambda unraisable: None

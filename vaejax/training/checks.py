@@ -1,4 +1,4 @@
-"""Whether p, q and the objective fit the data, before anything is computed."""
+"""Checks that p, q and the objective fit the data, before anything is computed."""
 
 from typing import Any
 
@@ -14,12 +14,12 @@ from vaejax.types import Conditions, Example, GenerativeModel, InferenceNetwork,
 
 
 def check_examples(function: str, examples: Example) -> None:
-    """Raises UserError where arrays have other numbers of examples, or a sequence no first step:
-    it says which is the first."""
+    """Raise UserError if arrays differ in their number of examples, or if the steps of a sequence
+    that exist are not its first ones; the message names the first such sequence."""
     if len({leaf.shape[:1] for leaf in jax.tree.leaves(examples)}) > 1:
         shapes = jax.tree.map(lambda leaf: leaf.shape, examples)
         raise UserError(
-            f"{function}: expected as many of each array as there are examples, along the first "
+            f"{function}: expected the same number of examples in every array, along the first "
             f"axis; got shapes {shapes}"
         )
     given: Any = examples.given
@@ -29,8 +29,8 @@ def check_examples(function: str, examples: Example) -> None:
         if odd.any():
             i = int(np.argmax(odd))
             raise UserError(
-                f"{function}: sequence {i} has {exists[i].sum()} steps that exist, which are not "
-                "its first: leave it out, or close the gap (a missing frame exists, and is NaN)"
+                f"{function}: the {exists[i].sum()} steps of sequence {i} that exist are not its "
+                "first steps: leave it out, or close the gap (a missing frame exists, and is NaN)"
             )
 
 
@@ -41,12 +41,12 @@ def check_model(
     objective: Objective,
     examples: Example,
 ) -> None:
-    """Whether p, q and the objective fit the examples: shapes by the first, the support of
-    p(x | z) by all. No parameter and no density is computed.
+    """Raise UserError unless p, q and the objective fit the examples: their shapes the first one,
+    the support of p(x | z) all of them. No parameter and no density is computed.
 
     Raises:
-      UserError: what `distributions.check_shapes` raises; x outside the support; Terms that are
-        not one number each.
+      UserError: shapes do not fit (`distributions.check_shapes`); x is outside the support; or a
+        number of Terms is not a scalar.
     """
 
     def trace(key, example):
@@ -60,6 +60,6 @@ def check_model(
     for name, leaf in {"value": terms.value, **terms.metrics}.items():
         if leaf.shape != ():
             raise UserError(
-                f"{function}: the objective's {name} has shape {leaf.shape}; of one example it is "
-                "one number: sum it"
+                f"{function}: expected an objective whose {name} is one number for one example; it "
+                f"has shape {leaf.shape}: sum it"
             )

@@ -1,4 +1,4 @@
-"""Training in which q sees a corrupted x, and p(x | z) still has to give the clean one."""
+"""Training in which q sees a corrupted x, while p(x | z) models the clean x."""
 
 from collections.abc import Callable
 
@@ -19,11 +19,11 @@ def denoising_terms(
     *,
     most_walkback: int = 0,
 ) -> TermsOf:
-    """The objective of q(z | corrupt(x)) against the clean x. With `most_walkback` the corruption
-    is followed by up to so many rounds of the model's own chain (`objectives.walkback`).
+    """The objective with q(z | corrupt(x)) and the clean x. With `most_walkback`, up to that many
+    rounds of the model's own chain follow the corruption (`objectives.walkback`).
 
     Raises:
-      ValueError: most_walkback below 0.
+      ValueError: most_walkback is below 0.
     """
     if most_walkback < 0:
         raise ValueError(f"most_walkback must be 0 or more; got {most_walkback}")

@@ -1,4 +1,4 @@
-"""Encoder-only updates before each step, in the first epochs (He et al. 2019)."""
+"""Updates of the encoder alone before each step, in the first epochs (He et al. 2019)."""
 
 import jax
 import jax.numpy as jnp
@@ -15,11 +15,11 @@ def encoder_first(
     encoder_steps: int,
     first_steps: int,
 ) -> Update:
-    """`gradient_update`, and before each of the first `first_steps` steps `encoder_steps` updates
-    of phi alone, each on a batch drawn anew from all training examples.
+    """`gradient_update`; before each of the first `first_steps` steps, it makes `encoder_steps`
+    updates of phi alone, each on another batch, drawn from all training examples.
 
     Raises:
-      ValueError: encoder_steps or first_steps below 1.
+      ValueError: encoder_steps or first_steps is below 1.
     """
     if min(encoder_steps, first_steps) < 1:
         raise ValueError(
@@ -48,7 +48,7 @@ def encoder_first(
             )
             return optax.apply_updates(phi, updates), encoder_state
 
-        # A loop of no rounds costs nothing, also where seeds are an axis; a `cond` would.
+        # A loop of no rounds costs nothing, even under `vmap` over seeds; a `cond` would.
         rounds = jnp.where(step < first_steps, encoder_steps, 0)
         phi, encoder_state = jax.lax.fori_loop(
             0, rounds, encoder_step, (params.inference, encoder_state)

@@ -1,4 +1,4 @@
-"""Training on data in memory: the same step, without data sets or files."""
+"""Training on arrays in memory, without data sets or files."""
 
 from typing import Any
 
@@ -28,19 +28,20 @@ def fit(
     batch_size: int = 100,
     optimizer: optax.GradientTransformation | None = None,
 ) -> tuple[Params, Float[Array, " steps"]]:
-    """Train a model and its inference network.
+    """Train p(x, z) and q(z | x).
 
     Args:
       generative: p(x, z).
       inference: q(z | x); `inference.no_latent()` for a model without a z.
       objective: (key, q, joint, x, step) -> Terms, for one example.
-      data: an `Example`, or x alone: any pytree, examples along the first axis of every array;
+      data: an `Example`, or x only: any pytree, with examples along the first axis of every array;
         dtypes are kept.
-      num_steps: gradient steps; each draws `batch_size` examples, in a new order every epoch.
-      optimizer: Adam at 1e-3 unless given.
+      num_steps: number of gradient steps; each uses `batch_size` examples, in a new order every
+        epoch.
+      optimizer: an optax optimizer; by default Adam with learning rate 1e-3.
 
     Returns:
-      The parameters, and the objective at each step (mean over the batch, nats).
+      The parameters, and the objective at each step (mean over the batch, in nats).
 
     Raises:
       NonFiniteLoss: the loss became NaN or infinite. It names the example, where one alone did.
@@ -68,8 +69,8 @@ def fit(
     n = num_rows(examples)
     if num_steps < 1 or not 1 <= batch_size <= n:
         raise ValueError(
-            f"expected num_steps of at least 1 and batch_size from 1 to the {n} examples; got "
-            f"{num_steps} and {batch_size}"
+            f"fit: expected num_steps of at least 1, and batch_size from 1 to {n} (the examples); "
+            f"got {num_steps} and {batch_size}"
         )
     check_model("fit", generative, inference, objective, examples)
     loss = loss_of(objective_terms(generative, inference, objective))

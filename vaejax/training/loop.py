@@ -1,4 +1,4 @@
-"""The training loop: compiled calls of many steps each, for one seed or several at once."""
+"""The training loop: compiled calls of many steps, for one seed or several at once."""
 
 import functools
 from collections.abc import Callable, Iterator
@@ -24,18 +24,18 @@ from vaejax.training.update import Update, gradient_update
 from vaejax.training.validation import validation_of
 from vaejax.types import GenerativeModel, InferenceNetwork, Key, Params
 
-# A call of this many floating-point operations takes a second or two: long enough to hide the
-# cost of starting it, short enough to stop between two.
+# Floating-point operations of one call, which then takes a second or two: long enough to hide the
+# cost of starting it, short enough to stop between two calls.
 _FLOPS_PER_CALL = {"cpu": 1e11, "gpu": 1e13, "tpu": 1e13}
 
 
 class NonFiniteLoss(Exception):
-    """The loss of seed number `seed` was NaN or infinite at `step`, first that of training example
-    number `example`, where it was not that of all."""
+    """The loss of the seed with index `seed` was NaN or infinite at `step`; `example` is the first
+    training example with such a loss, or -1 if all have it."""
 
     def __init__(self, seed: int, step: int, example: int = -1):
         first = f", in training example {example} (from 0)" if example >= 0 else ""
-        super().__init__(f"the loss stopped being finite at step {step}{first}")
+        super().__init__(f"the loss became NaN or infinite at step {step}{first}")
         self.seed = seed
         self.step = step
 
@@ -49,7 +49,7 @@ class Best(NamedTuple):
 
 
 class Report(NamedTuple):
-    """After each compiled call. Every array has a leading axis of seeds."""
+    """The report after each compiled call. Every array has seeds along the first axis."""
 
     states: TrainState
     best: Best
@@ -58,24 +58,24 @@ class Report(NamedTuple):
     end_of_epoch: bool
     terms: Terms  # (seeds, steps of this call): batch means
     validation: np.ndarray | None  # (seeds,)
-    padding: np.ndarray | None  # (seeds, steps of this call): share of the frames; of sequences
+    padding: np.ndarray | None  # (seeds, steps of this call): share of padding; sequences only
 
 
 class Trainer:
-    """One experiment on one data set, compiled for a number of seeds.
+    """The training of one experiment on one data set, for one seed or several.
 
-    `start` gives initial states, `run` continues from any states. Seeds are an axis that `vmap`
-    adds: each has its own parameters, noise and order of the data.
+    `start` gives initial states, and `run` continues from any states. Each seed has its own
+    parameters, noise and order of the data; `vmap` adds seeds as the first axis.
 
     Args:
-      terms_of: what training maximizes, where that is not the objective at q(z | x): see
-        `training.denoising_terms`. The validation, which chooses the parameters that are kept, is
-        of the objective, as every evaluation is.
-      optimizer: that of the settings unless given.
-      make_update: (loss, optimizer) -> Update, `gradient_update` unless given.
+      terms_of: the function that training maximizes, if it is not the objective at q(z | x); see
+        `training.denoising_terms`. Validation, by which the kept parameters are chosen, uses the
+        objective itself, as evaluations do.
+      optimizer: an optax optimizer of `Params`; by default that of the settings.
+      make_update: (loss, optimizer) -> Update; by default `gradient_update`.
 
     Raises:
-      UserError: shapes of p, q, x or of the objective that do not fit together; x outside the
+      UserError: shapes of p, q, x and the objective do not fit together; or x is outside the
         support of p(x | z).
     """
 
@@ -103,7 +103,7 @@ class Trainer:
             loss_of(terms_of or usual), optimizer or settings.optimizer(self.num_examples)
         )
         self.sharding = batch_sharding(settings.batch_size)
-        # Outputs are copied to each device, as inputs are: one compilation serves all calls.
+        # Outputs are copied to each device, as inputs are, so that all calls use one compilation.
         copy = replicated(self.sharding)
         self.data = jax.device_put(dataset.stored("train"), copy)
         steps = make_steps(self.update, dataset.observe, self.sharding)
@@ -128,7 +128,7 @@ class Trainer:
             )
 
     def start(self, keys: list[Key]) -> tuple[TrainState, Best]:
-        """Initial states, one a key, stacked."""
+        """The initial states, one for each key, stacked along the first axis."""
         states = [jax.jit(self._init)(key) for key in keys]
         states = jax.tree.map(lambda *leaves: jnp.stack(leaves), *states)
         value = jnp.full(len(keys), -jnp.inf, jnp.float32)
@@ -136,8 +136,8 @@ class Trainer:
 
     @functools.cached_property
     def flops_per_step(self) -> float:
-        """Floating-point operations of one step of one seed, as XLA counts them; 0 on a device
-        where it does not."""
+        """Floating-point operations of one step of one seed, as XLA counts them; 0 on devices where
+        it does not."""
         state = jax.eval_shape(self._init, jax.random.key(0))
         stacked = jax.tree.map(lambda s: jax.ShapeDtypeStruct((1, *s.shape), s.dtype), state)
         indices = jax.ShapeDtypeStruct((1, 1, self.settings.batch_size), jnp.int32)
@@ -145,22 +145,22 @@ class Trainer:
         return float((cost or {}).get("flops", 0.0))
 
     def steps_per_call(self, num_seeds: int) -> int:
-        """How many steps a compiled call makes: about a second's worth, an epoch at most."""
+        """The number of steps in one compiled call: about one second of work, at most an epoch."""
         budget = _FLOPS_PER_CALL.get(jax.default_backend(), 1e13)
         most = budget / max(self.flops_per_step * self.update.gradients * num_seeds, 1.0)
         calls = int(np.ceil(self.steps_per_epoch / max(most, 1.0)))
         return int(np.ceil(self.steps_per_epoch / calls))
 
     def run(self, states: TrainState, best: Best) -> Iterator[Report]:
-        """Train to the end, reporting after each compiled call.
+        """Train to the end, and yield a report after each compiled call.
 
-        The states of a report are given up to the next call: copy what is to be kept.
+        The next call overwrites the states of a report: copy what you want to keep.
 
         Raises:
-          NonFiniteLoss: before a report with a broken state is made.
+          NonFiniteLoss: the loss or a parameter became NaN or infinite; no report has such a state.
         """
         copy = replicated(self.sharding)
-        # Copies: the compiled steps overwrite their input.
+        # Copies, since the compiled steps overwrite their input.
         states, best = jax.device_put(jax.tree.map(jnp.copy, (states, best)), copy)
         num_seeds = len(states.step)
         step = int(states.step[0])
@@ -171,7 +171,7 @@ class Trainer:
             epoch, position = divmod(step, self.steps_per_epoch)
             orders, schedule = self.batches.indices(keys, epoch), self.batches.schedule(epoch)
             while position < self.steps_per_epoch and step < self.total_steps:
-                # Validations happen at fixed steps: what is best does not depend on the calls.
+                # Validations are at fixed steps, so the best parameters do not depend on the calls.
                 to_validation = next((v - step for v in validations if v > step), per_call)
                 most = min(per_call, self.total_steps - step, to_validation)
                 count, time = self.batches.call(schedule[position:], most)
@@ -195,8 +195,7 @@ class Trainer:
                 yield Report(states, best, step, epoch, end_of_epoch, terms, value, padding)
 
     def _validation_steps(self) -> list[int]:
-        """The steps after which the validation split is measured: evenly spaced, the last one
-        among them."""
+        """The steps after which there is a validation: evenly spaced, with the last step."""
         count = min(self.settings.validations, self.total_steps)
         if count == 0 or self._validate is None:
             return []
@@ -205,7 +204,8 @@ class Trainer:
 
 @jax.jit
 def _all_finite(params: Params):
-    """Of each seed, whether its parameters are: a step may break them after its loss was fine."""
+    """Whether the parameters of each seed are all finite: a step may break them although its loss
+    was finite."""
     finite = [
         jnp.all(jnp.isfinite(leaf), axis=tuple(range(1, leaf.ndim)))
         for leaf in jax.tree.leaves(params)

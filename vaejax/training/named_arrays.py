@@ -1,4 +1,4 @@
-"""A pytree of arrays as named arrays, as files hold it, and back."""
+"""Conversion of a pytree of arrays to named arrays, as files store it, and back."""
 
 from typing import Any
 
@@ -8,36 +8,38 @@ import numpy as np
 
 from vaejax.errors import UserError
 
-NamedArrays = dict[str, np.ndarray]  # of each leaf, by its name: "params/generative/weights"
+NamedArrays = dict[str, np.ndarray]  # the leaves by name, such as "params/generative/weights"
 
 
 def by_name(tree: Any) -> dict[str, Any]:
-    """{"params/generative/weights": leaf}: the same for a tree and for what a file makes of it,
-    which has dictionaries in place of named tuples."""
+    """The leaves of a pytree by name: {"params/generative/weights": leaf}.
+
+    Names are the same for a tree that was read from a file, which has dictionaries in place of
+    named tuples.
+    """
     leaves, _ = jax.tree_util.tree_flatten_with_path(tree)
     return {jax.tree_util.keystr(path, simple=True, separator="/"): leaf for path, leaf in leaves}
 
 
 def stored(leaf: Any) -> np.ndarray:
-    """A leaf as a host array, which does not depend on the devices that hold it; of a random key,
-    its data."""
+    """A leaf as a numpy array, whatever devices hold it; a random key becomes its data."""
     return np.asarray(_key_data(jnp.asarray(leaf)))
 
 
 def described(array: Any) -> str:
-    """Shape and dtype."""
+    """The shape and dtype of an array, in words."""
     return "nothing" if array is None else f"{tuple(array.shape)} {array.dtype}"
 
 
 def in_structure(expected: Any, arrays: NamedArrays, what: str) -> Any:
-    """The arrays in the structure of `expected` (arrays or shapes), on one device. An array
-    without elements may be absent.
+    """The arrays in the structure of `expected` (arrays or shapes), on one device. Arrays without
+    elements may be missing.
 
     Args:
-      what: holds the arrays, in words.
+      what: the file that holds the arrays, in words, for messages.
 
     Raises:
-      UserError: their names, shapes or dtypes are others.
+      UserError: names, shapes or dtypes differ from the expected ones.
     """
     leaves, structure = jax.tree.flatten(expected)
     shapes = jax.eval_shape(lambda tree: jax.tree.map(_key_data, tree), expected)
@@ -46,8 +48,8 @@ def in_structure(expected: Any, arrays: NamedArrays, what: str) -> Any:
         here, there = described(wanted.get(name)), described(arrays.get(name))
         if here != there and not (name not in arrays and wanted[name].size == 0):
             raise UserError(
-                f"{what} is of another model or optimizer: expected {name} {here}, it has {there}; "
-                "give the configuration that made it, or another folder"
+                f"{what} belongs to another model or optimizer: expected {name} {here}; it has "
+                f"{there}: give the configuration that made it, or another folder"
             )
     device = jax.devices()[0]
     restored = []

@@ -19,20 +19,21 @@ def natural_gradient(
     largest_step: float = 0.1,
     damping: float = 1e-2,
 ) -> optax.GradientTransformation:
-    """theta <- theta - rate F(theta)^-1 g, with the Fisher information
+    """Natural gradient descent: theta <- theta - rate F(theta)^-1 g, with the Fisher information
     F(theta) = d^2 KL(p_theta || p_theta') / d theta'^2 at theta' = theta (Amari 1998, section 2).
 
-    The direction is that of steepest descent when length is measured by the KL between the
-    distributions: but for `damping`, it is the same in every parametrization. It suits the few
-    parameters of a graphical model; `optax.multi_transform` gives the networks their own optimizer.
+    This is steepest descent if distance is measured by the KL between distributions, so without
+    `damping` it would not depend on the parametrization. It suits the few parameters of a graphical
+    model; `optax.multi_transform` gives the networks their own optimizer.
 
     Args:
-      divergence: (theta, theta') -> KL(p_theta || p_theta') in nats, twice differentiable; of a
-        model with latent variables that of the complete data, where it is simple.
-      largest_step: the most that F, its damping included, says a step d moves the distribution,
-        in nats, d' F d / 2; longer ones are scaled down. F is no guide beyond its neighbourhood.
-      damping: added to F's diagonal. What the distribution hardly depends on, as the mean of a
-        component without weight, then moves by a gradient step of rate / damping.
+      divergence: (theta, theta') -> KL(p_theta || p_theta') in nats, twice differentiable. For a
+        model with latent variables, the KL of the complete data is simple.
+      largest_step: the largest change of the distribution in one step d, in nats, by d' F d / 2
+        with damped F. Longer steps are scaled down, since F is valid only near theta.
+      damping: added to the diagonal of F. A parameter on which the distribution hardly depends,
+        such as the mean of a component without weight, then moves by a gradient step with rate
+        rate / damping.
     """
 
     def init(params):

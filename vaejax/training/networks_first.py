@@ -1,4 +1,4 @@
-"""Networks first: p(z) is held, then fitted to the codes, then learned with the rest."""
+"""Networks first: p(z) is fixed at first, then fitted to the codes, then learned with the rest."""
 
 from collections.abc import Callable
 from typing import Any
@@ -20,19 +20,20 @@ def networks_first(
     first_steps: int,
     num_batches: int,
 ) -> Update:
-    """`gradient_update` that leaves theta["prior"] as it is in the first `first_steps` steps. Then,
-    once, it becomes fit(key, z), z the codes of `num_batches` batches drawn anew from all training
-    examples.
+    """`gradient_update` that does not change theta["prior"] in the first `first_steps` steps.
 
-    A mixture as p(z) that starts at once collapses: before the networks use z, one component is
-    enough (Dilokthanakul et al. 2016, section 3.3).
+    Then it sets theta["prior"] once to fit(key, z), where z are the codes of `num_batches` other
+    batches, drawn from all training examples.
+
+    A mixture as p(z) that is learned from the start collapses: before the networks use z, one
+    component is enough (Dilokthanakul et al. 2016, section 3.3).
 
     Args:
-      codes: (params, key, examples) -> draws z ~ q(z | x), one an example.
-      fit: (key, z) -> what theta["prior"] becomes.
+      codes: (params, key, examples) -> draws z ~ q(z | x), one for each example.
+      fit: (key, z) -> the new theta["prior"].
 
     Raises:
-      ValueError: first_steps or num_batches below 1.
+      ValueError: first_steps or num_batches is below 1.
     """
     if min(first_steps, num_batches) < 1:
         raise ValueError(
@@ -53,8 +54,8 @@ def networks_first(
     def step(key, params, state, examples, draw_batch, step):
         fit_key, key = jax.random.split(key)
         before = params.generative["prior"]
-        # A loop of no rounds costs nothing, also where seeds are an axis; a `cond` would. Of its
-        # index, or XLA takes it all out of the loop.
+        # A loop of no rounds costs nothing, even under `vmap` over seeds; a `cond` would. The key
+        # depends on the index, since else XLA moves the work out of the loop.
         before = jax.lax.fori_loop(
             0,
             jnp.where(step == first_steps, 1, 0),

@@ -1,4 +1,4 @@
-"""One system first: the states of a switching prior learn alike, then each on its own."""
+"""One system first: the states of a switching prior are kept equal at first, then learned apart."""
 
 from collections.abc import Callable
 
@@ -13,37 +13,38 @@ from vaejax.types import Key, Parameters
 def one_system_first(
     loss: Loss,
     optimizer: optax.GradientTransformation,
-    alike: Callable[[Parameters], Parameters],
-    apart: Callable[[Key, Parameters], Parameters],
+    make_equal: Callable[[Parameters], Parameters],
+    make_different: Callable[[Key, Parameters], Parameters],
     *,
     first_steps: int,
 ) -> Update:
-    """`gradient_update` that before each of the first `first_steps` steps makes the states of
-    theta["prior"] alike; then, once, apart.
+    """`gradient_update` that makes the states of theta["prior"] equal before each of the first
+    `first_steps` steps, and different once after them.
 
-    States that differ from the start collapse: while the networks are still far off, the state that
-    happens to suit them best takes every step of every sequence, and the others learn nothing.
+    If states differ from the start, they collapse: while the networks are still poor, the state
+    that suits them best takes every step of every sequence, and the others learn nothing.
 
     Args:
-      alike: the prior's parameters -> with states that are all the same.
-      apart: (key, the prior's parameters) -> with states that differ.
+      make_equal: parameters of the prior -> parameters with equal states.
+      make_different: (key, parameters of the prior) -> parameters with different states.
 
     Raises:
-      ValueError: first_steps below 1.
+      ValueError: first_steps is below 1.
     """
     if first_steps < 1:
         raise ValueError(f"one_system_first expects first_steps of at least 1; got {first_steps}")
     usual = gradient_update(loss, optimizer)
 
     def step(key, params, state, examples, draw_batch, step):
-        apart_key, key = jax.random.split(key)
+        different_key, key = jax.random.split(key)
 
         def chosen(now, same, different):
             later = jnp.where(step == first_steps, different, now)
             return jnp.where(step < first_steps, same, later)
 
         prior = params.generative["prior"]
-        prior = jax.tree.map(chosen, prior, alike(prior), apart(apart_key, prior))
+        different = make_different(different_key, prior)
+        prior = jax.tree.map(chosen, prior, make_equal(prior), different)
         params = params._replace(generative=params.generative | {"prior": prior})
         return usual.step(key, params, state, examples, draw_batch, step)
 

@@ -1,4 +1,4 @@
-"""Several seeds in one program."""
+"""Training of several seeds in one program."""
 
 import jax
 
@@ -6,7 +6,8 @@ from vaejax.types import num_rows
 
 
 def over_seeds(function, in_axes):
-    """`vmap` over the leading axis of seeds; a single seed runs without it, and faster."""
+    """`vmap` over seeds along the first axis; a single seed runs without `vmap`, which is
+    faster."""
 
     def mapped(*args):
         num_seeds = num_rows(args[0])

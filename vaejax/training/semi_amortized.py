@@ -1,4 +1,4 @@
-"""Training in which the encoder's lambda is refined for each x before the bound is taken."""
+"""Training in which gradient steps refine the encoder's lambda for each x before the bound."""
 
 from vaejax.objectives import semi_amortized
 from vaejax.training.terms import TermsOf
@@ -13,16 +13,16 @@ def semi_amortized_terms(
     learning_rate: float,
     through: bool,
 ) -> TermsOf:
-    """`objectives.semi_amortized` of the lambda that the network predicts.
+    """`objectives.semi_amortized`, starting at the lambda that the inference network predicts.
 
     Raises:
-      TypeError: the network predicts no lambda of a family.
+      TypeError: the inference network does not predict a lambda.
     """
     family, variational = inference.family, inference.variational
     if family is None or variational is None:
         raise TypeError(
-            "semi_amortized_terms expects an inference network that predicts lambda of a family, "
-            "as inference.amortized makes; this one has none"
+            "semi_amortized_terms expects an inference network that predicts the lambda of a "
+            "family; this one does not: make it with inference.amortized"
         )
 
     def terms(params, key, example, step):

@@ -1,4 +1,4 @@
-"""How a run is trained: the part of its configuration that this package reads."""
+"""The training settings of a configuration."""
 
 import dataclasses
 import math
@@ -11,25 +11,26 @@ from vaejax.errors import SettingError, require
 
 @dataclasses.dataclass(frozen=True)
 class Train:
-    """Training: Adam on the mean over the batch."""
+    """Training by Adam on the mean objective over a batch."""
 
     epochs: int = 200
-    """Passes over the training split; an incomplete last batch is dropped."""
+    """Number of passes over the training split; an incomplete last batch is dropped."""
     steps: int | None = None
-    """Number of steps, in place of epochs."""
+    """Number of steps; if given, it replaces epochs."""
     batch_size: int = 100
-    """Examples per step."""
+    """Number of examples per step."""
     learning_rate: float = 1e-3
     """Initial learning rate of Adam."""
     schedule: Literal["constant", "cosine", "burda"] = "cosine"
-    """Learning rate over training: constant; cosine, down to 0; or burda, eight stages i = 0..7,
-    3^i parts long each, at 10^(-i/7) times the initial rate (Burda et al. 2016)."""
+    """Learning rate over training. constant; cosine: decay to 0; burda: eight stages i = 0..7
+    with lengths proportional to 3^i, at 10^(-i/7) times the initial rate (Burda et al.
+    2016)."""
     adam_beta1: float = 0.9
-    """Decay of Adam's first moment."""
+    """Adam's beta_1, the decay of its first moment."""
     adam_epsilon: float = 1e-8
-    """Added to Adam's denominator."""
+    """Adam's epsilon, which is added to its denominator."""
     validations: int = 50
-    """Number of validations during training; the parameters of the best one are kept."""
+    """Number of validations during training; the parameters of the best one are used."""
 
     def __post_init__(self):
         for name, valid, expected in (
@@ -44,24 +45,25 @@ class Train:
             require(valid, name, expected, getattr(self, name))
 
     def steps_per_epoch(self, num_examples: int) -> int:
-        """Whole batches in one pass."""
+        """The number of whole batches in one pass."""
         if num_examples < self.batch_size:
             raise SettingError(
-                f"batch_size {self.batch_size} is more than the {num_examples} training examples: "
-                "lower it",
+                f"batch_size must be at most {num_examples}, the number of training examples; got "
+                f"{self.batch_size}: lower it",
                 "batch_size",
                 section="train",
             )
         return num_examples // self.batch_size
 
     def total_steps(self, num_examples: int) -> int:
+        """The number of steps of the whole training."""
         return self.steps or self.epochs * self.steps_per_epoch(num_examples)
 
     def optimizer(
         self, num_examples: int, *, updates_per_step: int = 1
     ) -> optax.GradientTransformation:
-        """Adam (Kingma & Ba 2015) on this schedule; with `updates_per_step` of them at each step's
-        learning rate."""
+        """Adam (Kingma & Ba 2015) on this schedule; `updates_per_step` updates share the learning
+        rate of a step."""
         schedule = self.schedule_of(num_examples)
         return optax.adam(
             lambda count: schedule(count // updates_per_step),
@@ -70,7 +72,7 @@ class Train:
         )
 
     def schedule_of(self, num_examples: int) -> optax.Schedule:
-        """The learning rate at each step."""
+        """The learning rate as a function of the step."""
         total = self.total_steps(num_examples)
         schedules = {
             "constant": lambda: optax.constant_schedule(self.learning_rate),
@@ -81,8 +83,8 @@ class Train:
 
 
 def burda_schedule(learning_rate: float, total_steps: int) -> optax.Schedule:
-    """Stage i = 0..7 lasts 3^i of 3,280 parts, at learning_rate * 10^(-i / 7) (Burda et al. 2016,
-    section 5: 3^i passes each, 3,280 in all, from 1e-3 to 1e-4)."""
+    """A schedule of stages i = 0..7, each 3^i / 3,280 of all steps, at learning_rate * 10^(-i / 7)
+    (Burda et al. 2016, section 5: 3^i passes each, 3,280 in all, from 1e-3 to 1e-4)."""
     starts = [round(total_steps * (3**i - 1) / (3**8 - 1)) for i in range(1, 8)]
     return optax.join_schedules(
         [optax.constant_schedule(learning_rate * 10 ** (-i / 7)) for i in range(8)], starts

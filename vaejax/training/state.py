@@ -1,4 +1,4 @@
-"""All that training carries from one step to the next."""
+"""The state of training."""
 
 from typing import Any, NamedTuple
 
@@ -11,9 +11,10 @@ from vaejax.types import GenerativeModel, InferenceNetwork, Key, Params
 
 
 class TrainState(NamedTuple):
-    """`key` is split in three: epoch e's order is fold_in(the first, e), step t's noise
-    fold_in(the second, t), the third is the validation's. So the state and the data determine
-    everything that follows. `update` is what the update carries along: an optimizer's state."""
+    """Everything that training carries from one step to the next; with the data it determines all
+    that follows. `key` is split in three: fold_in(first, e) gives the order of epoch e,
+    fold_in(second, t) the noise of step t, and the third is for validation. `update` is the state
+    of the update, such as that of an optimizer."""
 
     step: Int[Array, ""]
     params: Params
@@ -24,10 +25,10 @@ class TrainState(NamedTuple):
 def init_params(
     key: Key, generative: GenerativeModel, inference: InferenceNetwork
 ) -> tuple[Params, Key]:
-    """The parameters before the first step, and the key of the training that follows."""
+    """(initial parameters, key for training)."""
     generative_key, inference_key, train_key = jax.random.split(key, 3)
     params = Params(generative.init(generative_key), inference.init(inference_key))
-    # A weak type would become strong after one step, and compile everything again.
+    # A weak type would become strong after one step, and everything would compile again.
     strong = jax.tree.map(lambda leaf: jax.lax.convert_element_type(leaf, leaf.dtype), params)
     return strong, train_key
 
@@ -35,6 +36,6 @@ def init_params(
 def init_state(
     key: Key, generative: GenerativeModel, inference: InferenceNetwork, update: Update
 ) -> TrainState:
-    """The state before the first step."""
+    """The initial state."""
     params, train_key = init_params(key, generative, inference)
     return TrainState(jnp.zeros((), jnp.int32), params, update.init(params), train_key)

@@ -1,4 +1,4 @@
-"""The training step, and many of them in one compiled program."""
+"""The training step, and many steps in one compiled program."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -31,7 +31,7 @@ class Step(NamedTuple):
 
 
 def loss_of(terms_of: TermsOf) -> Loss:
-    """Minus the mean of the objective over a batch, and the Terms of each example."""
+    """A function of a batch: (minus the mean objective, the Terms of each example)."""
     batch_terms = over_batch(terms_of)
 
     def loss(params, key, examples, step):
@@ -42,24 +42,24 @@ def loss_of(terms_of: TermsOf) -> Loss:
 
 
 def epoch_order(state_key: Key, epoch: int, num_examples: int) -> Int[Array, " n"]:
-    """The order in which an epoch visits the examples."""
+    """The order of the examples in an epoch."""
     order_key, _, _ = jax.random.split(state_key, 3)
     return jax.random.permutation(jax.random.fold_in(order_key, epoch), num_examples)
 
 
 def validation_key(state_key: Key) -> Key:
-    """The key of the validation's noise: the same at every validation of a run."""
+    """The key for the noise of validation: the same at every validation of a run."""
     return jax.random.split(state_key, 3)[2]
 
 
 def make_steps(
     update: Update, observe: Observe, batch_sharding: NamedSharding | None = None
 ) -> Callable[..., Any]:
-    """(state, indices, data, time=None) -> (state, the `Step` of each step).
+    """A function (state, indices, data, time=None) -> (state, the `Step` of each step).
 
-    `indices` gives the examples of each step, `time` (static) how many frames of these are used:
-    all, unless given. Drawing the batch, binarizing it and the update all happen on the device, in
-    one `lax.scan`.
+    `indices` has the examples of each step. `time` (static) is the number of frames that are used,
+    by default all. Taking the batch, binarizing it and the update all run on the device, in one
+    `lax.scan`.
     """
 
     def batch(key, indices, data, time=None):
@@ -68,7 +68,7 @@ def make_steps(
         if batch_sharding is not None:
             stored = jax.lax.with_sharding_constraint(stored, batch_sharding)
         # Without the barrier XLA fuses the binarization into everything that reads x, and repeats
-        # it for every one of K samples.
+        # it for each of K samples.
         return jax.lax.optimization_barrier(observe(key, stored))
 
     def one_step(state, indices, data, time):

@@ -1,4 +1,4 @@
-"""What training maximizes, as a function of the parameters and one example."""
+"""The function that training maximizes, of the parameters and one example."""
 
 from collections.abc import Callable
 from typing import Any
@@ -15,7 +15,7 @@ TermsOf = Callable[[Params, Key, Example, Any], Terms]  # (params, key, example,
 def objective_terms(
     generative: GenerativeModel, inference: InferenceNetwork, objective: Objective
 ) -> TermsOf:
-    """The objective of q(z | x) and p(x, z), bound to the example."""
+    """The objective with p(x, z) and q(z | x) bound to an example."""
 
     def terms(params, key, example, step):
         joint, q, x = bind(generative, inference, params, example)
@@ -25,7 +25,7 @@ def objective_terms(
 
 
 def over_batch(terms_of: TermsOf) -> TermsOf:
-    """The same of many examples, along the first axis, each with a key of its own."""
+    """The same function for many examples along the first axis, each with its own key."""
 
     def terms(params, key, examples, step):
         keys = jax.random.split(key, num_rows(examples))

@@ -1,4 +1,4 @@
-"""How the parameters change in one step: a gradient step, unless an experiment brings another."""
+"""The update of the parameters in one step: by default a gradient step."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -12,17 +12,17 @@ from vaejax.types import Example, Key, Params
 
 # (params, key, examples, step) -> (minus the mean objective, Terms of each example)
 Loss = Callable[[Params, Key, Example, Any], tuple[Float[Array, ""], Terms]]
-DrawBatch = Callable[[Key], Example]  # another batch, drawn from all training examples
+DrawBatch = Callable[[Key], Example]  # draws another batch from all training examples
 
 
 class Update(NamedTuple):
-    """One training step.
+    """The rule of a training step.
 
     Attributes:
-      init: params -> the state that the step carries along, any pytree.
+      init: params -> the initial state of the update, any pytree.
       step: (key, params, state, examples, draw_batch, step) -> (params, state, Terms of each
         example).
-      gradients: how many gradients of a batch one step takes, at most.
+      gradients: the largest number of gradients of a batch in one step.
     """
 
     init: Callable[[Params], Any]
@@ -31,7 +31,7 @@ class Update(NamedTuple):
 
 
 def gradient_update(loss: Loss, optimizer: optax.GradientTransformation) -> Update:
-    """One gradient of the loss through an optax optimizer."""
+    """One gradient step of the loss with an optax optimizer."""
 
     def step(key, params, state, examples, draw_batch, step):
         del draw_batch

@@ -1,4 +1,4 @@
-"""The objective on the validation split, which chooses the parameters that are kept."""
+"""The objective on the validation split, by which the kept parameters are chosen."""
 
 from collections.abc import Callable
 
@@ -8,7 +8,7 @@ import numpy as np
 from jax.sharding import NamedSharding
 
 from vaejax.sharding import replicated
-from vaejax.training.batches import alike
+from vaejax.training.batches import rows_of_similar_length
 from vaejax.training.seeds import over_seeds
 from vaejax.training.step import validation_key
 from vaejax.training.terms import TermsOf
@@ -24,12 +24,13 @@ def validation_of(
     sharding: NamedSharding,
     lengths: np.ndarray | None = None,
 ) -> Callable[[Params, jax.Array], np.ndarray]:
-    """(params, keys) -> mean of the objective over the examples, by seed, in float64.
+    """A function (params, keys) -> the mean of the objective over the examples for each seed, in
+    nats, float64.
 
-    Example i uses fold_in(the run's validation key, i): the same noise at every validation, on any
-    number of devices. Sequences of like length (`lengths`, of each) go together.
+    Example i uses fold_in(the run's validation key, i): the noise is the same at every validation,
+    on any number of devices. Sequences of similar length (`lengths`) go together.
     """
-    parts = alike(num_rows(examples), lengths)
+    parts = rows_of_similar_length(num_rows(examples), lengths)
     batches = [
         jax.device_put(
             _batches(examples, rows, time, len(sharding.device_set)), replicated(sharding)
@@ -62,8 +63,8 @@ def validation_of(
 
 
 def _batches(examples: Example, rows: np.ndarray, time: int | None, devices: int):
-    """(indices, examples) of these rows, in batches along the first axis, cut to `time` frames. The
-    batch that is not full is filled up with the first example."""
+    """(indices, examples) of these rows, in batches along the first axis, cut to `time` frames. An
+    incomplete batch is filled with the first example."""
     n = len(rows)
     size = -(-min(_BATCH, n) // devices) * devices
     filled = np.concatenate([rows, np.full(-n % size, rows[0])]).astype(np.int32)
