@@ -1,4 +1,4 @@
-"""Autoencoder on scikit-learn's digits: `digits_vae` with a point mass for q, and no prior.
+"""Autoencoder on scikit-learn's digits: `digits_vae` with a point mass for q, and without a prior.
 
 Command:  vaejax run digits_ae
 Expected: better reconstructions than digits_vae; no p(z), so nothing to sample and no log p(x)

@@ -1,9 +1,9 @@
-"""Posterior collapse on binarized digits, and what is done against it.
+"""Posterior collapse on binarized digits, and methods against it.
 
 p(x | z) is a masked autoencoder (MADE) over the 64 pixels with z as its context. It can model x
-almost as well without z, and starts so: the weights on z are small, q is the prior, and Adam's
-epsilon is large, so that small gradients make small steps (nearly SGD, as in He et al. 2019). The
-plain ELBO then puts little into z. One option at a time:
+almost as well without z, and at first it does: the weights on z are small, q is the prior, and
+Adam's epsilon is large, so that small gradients make small steps (nearly SGD, as in He et al.
+2019). Training on the plain ELBO then puts little information into z. The options, one at a time:
   aggressive               --update.encoder-steps 5 --update.epochs 10
   semi-amortized, stopped  --objective.refine-steps 5 --objective.no-through
   semi-amortized, through  --objective.refine-steps 5
@@ -11,10 +11,10 @@ plain ELBO then puts little into z. One option at a time:
   warm-up                  --objective.warmup-steps 130
   larger encoder           --encoder-hidden 400 400
   noise                    --noise 0.3       (added to what the encoder sees; Shu et al. 2018)
-All are measured alike: the encoder's own q, not refined; parameters best by validation of the
-option's own objective. Used: dimensions whose mean KL is above 0.1 nat; the usual count of active
-units (variance of E_q[z] above 0.01) is all 16 for every option but noise, which makes the
-collapse worse (KL 0.18), and which aggressive steps do not undo.
+All are measured in the same way: with the encoder's own q, not refined, and with the parameters
+that are best by validation of the option's own objective. "Used" are dimensions whose mean KL is
+above 0.1 nats. The usual count of active units (variance of E_q[z] above 0.01) is all 16 for every
+option except noise. Noise makes the collapse worse (KL 0.18), and aggressive steps do not undo it.
 
 Command:  python experiments/benchmarks/collapse.py digits   (one: vaejax run digits_collapse ...)
 Expected: aggressive above plain in KL and in used dimensions, -log p(x) no higher

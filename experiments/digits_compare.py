@@ -1,11 +1,11 @@
 """Why is a VAE a generative model and an autoencoder not? All of them on 8x8 digits, side by side.
 
-The same data, split, networks (an MLP of 100-100 on both sides of an 8-dimensional code) and
-epochs for all; the autoregressive model has no code and a network of its own. Of each: what of
-p(x, z) is defined, log p(x) of test images by one estimator, samples and their quality, what the
-code keeps. An autoencoder is shown decoding N(0, I), with densities fitted to its codes, and, where
-it denoises, by its chain. As the control, a VAE is shown with the same densities fitted to its
-codes, beside its own p(z).
+All models have the same data, split, networks (an MLP of 100-100 on both sides of an 8-dimensional
+code) and epochs; only the autoregressive model has another network, and no code. The page shows for
+each model which parts of p(x, z) are defined, log p(x) of test images by one estimator, samples and
+their quality, and what the code keeps of x. An autoencoder decodes N(0, I) and densities fitted to
+its codes; a denoising one also draws by its chain. As the control, a VAE gets the same densities
+fitted to its codes, besides its own p(z).
 
 Command:  vaejax run digits_compare --seeds 0 1 2
 Expected: a page, runs/digits_compare/comparison.html, in a quarter of an hour on two cores

@@ -1,10 +1,11 @@
-"""Denoising VAE on scikit-learn's digits: `digits_vae` whose encoder sees corrupt(x) in training.
+"""Denoising VAE on scikit-learn's digits: `digits_vae`, but in training q sees corrupt(x).
 
-The corruption is digits_dae's, nothing is tuned here. In training q(z | corrupt(x)) bounds log p(x)
-as any q does (Im et al. 2017), more loosely; evaluation and validation give q the clean x.
+The corruption is that of digits_dae; nothing is tuned here. In training, q(z | corrupt(x)) gives a
+lower bound on log p(x), as any q does (Im et al. 2017), but a looser one. In evaluation and
+validation q sees the clean x.
 
 Command:  vaejax run digits_dvae
-Expected: -log p(x) no lower than digits_vae's: what is corrupted is lost to q
+Expected: -log p(x) no lower than for digits_vae, since q does not see what is corrupted
 Measured: -log p(x) <= 23.297 +- 0.011 over 3 seeds (digits_vae 22.719); see digits_dvae.json
 """
 

@@ -1,10 +1,10 @@
-"""The same p(x, z) with other encoders, on binarized digits: what each does to the gaps.
+"""`digits_vae` with other encoders: how each changes the gaps.
 
-The decoder is that of digits_vae. The encoder's q may be of a richer family, which the network
-then predicts whole (of a flow, its weights); its network may be larger or smaller; noise on what
-it sees regularizes it (Shu et al. 2018). Published (Cremer et al. 2018): a flow in q lowers the
-approximation gap, a larger encoder the amortization gap; and a decoder that is trained with a
-poor q comes to suit it.
+The decoder is that of digits_vae. The options are a richer family of q, all of whose parameters the
+encoder predicts (for a flow, its weights); a larger or smaller encoder; and noise on the encoder's
+input, which regularizes it (Shu et al. 2018). Published results (Cremer et al. 2018): a flow in q
+lowers the approximation gap, and a larger encoder lowers the amortization gap; a decoder that is
+trained with a poor q adapts to it.
 
 Command:  python experiments/benchmarks/encoders.py
           (one: vaejax run digits_encoders --family full, then

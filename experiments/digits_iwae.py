@@ -1,4 +1,4 @@
-"""Importance-weighted autoencoder on scikit-learn's digits: `digits_vae` on the bound of K draws.
+"""Importance-weighted autoencoder on scikit-learn's digits: `digits_vae` trained on IWAE-K.
 
 Command:  vaejax run digits_iwae
 Expected: -log p(x) <= digits_vae's (IWAE-5000 bound)

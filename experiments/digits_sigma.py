@@ -1,15 +1,16 @@
-"""The autoencoder as a limit: `digits_vae` with q(z | x) = N(mean(x), sigma^2 I), sigma given.
+"""The autoencoder as a limit: `digits_vae` with q(z | x) = N(mean(x), sigma^2 I) for a fixed sigma.
 
-From a VAE towards an autoencoder as sigma -> 0: E_q[log p(x | z)] rises, and the ELBO goes to
--infinity with the entropy of q, d log sigma. What the bound keeps of the mean is log p(x, z) at it,
-so sigma = 0, the end, is the point mass trained on `maximum_a_posteriori`.
+As sigma -> 0, the VAE becomes an autoencoder: E_q[log p(x | z)] rises, and the ELBO goes to
+-infinity with the entropy of q, d log sigma (up to a constant). The part of the ELBO that depends
+on the mean goes to log p(x, z) at the mean. So sigma = 0 is a point mass trained on
+`maximum_a_posteriori`.
 
 Command:  vaejax run digits_sigma --sigma 0.1; all: python experiments/benchmarks/sigma_sweep.py
 Expected: reconstruction at z ~ q improves as sigma falls, until it is that of the point mass; the
-          bound has its best at a sigma in between; the codes' density departs from p(z)
+bound is best at a sigma in between; the density of the codes moves away from p(z)
 Measured: see digits_sigma.json. log p(x | z) at z ~ q rises at every step, from -22.05 +- 0.03 at
-          sigma 1 to -13.80 +- 0.06 at 0.001, where the point mass is 0.0013 +- 0.0003 better; the
-          ELBO is best at 0.3, -24.41 +- 0.03, and falls to -65.18 +- 0.07 (3 seeds)
+sigma 1 to -13.80 +- 0.06 at 0.001, where the point mass is 0.0013 +- 0.0003 better; the
+ELBO is best at 0.3, -24.41 +- 0.03, and falls to -65.18 +- 0.07 (3 seeds)
 """
 
 import dataclasses

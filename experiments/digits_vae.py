@@ -1,4 +1,4 @@
-"""VAE on scikit-learn's 8x8 digits, dynamically binarized: the first thing to run.
+"""VAE on scikit-learn's 8x8 digits, dynamically binarized: the first experiment to run.
 
 Command:  vaejax run digits_vae
 Expected: -log p(x) <= 22.7 +- 0.3 nats (IWAE-5000 bound), in a minute on two cores; no download

@@ -1,6 +1,6 @@
 """The deep Markov model on JSB chorales (Krishnan et al. 2017): 229 pieces of 88 keys.
 
-A gated transition, an inference network that reads from the end (DKS), the KL's weight annealed
+A gated transition, an inference network that reads backwards in time (DKS), an annealed KL weight
 from 0.2 to 1, an L2 penalty, the best parameters by validation. Smaller than the published model
 (z of 32, not 100; a GRU of 100, not an LSTM of 600) and trained 24,000 updates, half an
 hour on two shared cores. Nottingham, Piano-midi and MuseData: --data.name nottingham, piano_midi,

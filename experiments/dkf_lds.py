@@ -1,8 +1,9 @@
 """A linear state-space model of a synthetic linear dynamical system: nothing to download, and
 log p(x) is exact, by the Kalman filter.
 
-z in 2 dimensions turns and decays, x_t is a noisy linear map of z_t in 5; lengths of 20 to 50. The
-model has the same form, the inference network a recurrent one that reads from the end (DKS).
+z_t has 2 dimensions; it rotates and decays. x_t has 5; it is a noisy linear map of z_t. Sequences
+have 20 to 50 frames. The model has the same form as the data. The inference network is recurrent
+and reads backwards in time (DKS).
 
 Command:  vaejax run dkf_lds
 Expected: -log p(x), exact, within 0.05 nats/frame of the true parameters' 4.321, and the bound

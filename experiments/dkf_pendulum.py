@@ -1,8 +1,8 @@
 """A deep Kalman filter of images of a pendulum under torques (Krishnan et al. 2015): filtering,
 forecasts, and what would have been seen under other actions.
 
-16 x 16 binary images, 40 frames; the torque u_t acts in p(z_t | z_{t-1}, u_t). No download: the
-images are made by a simulation.
+A sequence has 40 binary images of 16 x 16 pixels; the torque u_t acts in p(z_t | z_{t-1}, u_t).
+Nothing is downloaded: the images are simulated.
 
 Command:  vaejax run dkf_pendulum
           vaejax forecast RUN; vaejax sample RUN --forecast 20 --actions other.npy

@@ -1,4 +1,4 @@
-"""Autoencoder on dynamically binarized MNIST: `mnist_vae` with a point mass for q, and no prior.
+"""Autoencoder on dynamically binarized MNIST: `mnist_vae` with a point mass for q, without a prior.
 
 Command:  vaejax run mnist_ae
 Expected: better reconstructions than mnist_vae; no p(z), so nothing to sample and no log p(x)

@@ -1,13 +1,13 @@
-"""Posterior collapse on binarized MNIST, and what is done against it.
+"""Posterior collapse on binarized MNIST, and methods against it.
 
-As digits_collapse: p(x | z) is a masked autoencoder (MADE) over the 784 pixels with z as its
-context, which starts with hardly any weight on z, so that the decoder learns x without z before the
-encoder has learned anything (He et al. 2019). Here most units are inactive, by the usual count too
+As in digits_collapse, p(x | z) is a masked autoencoder (MADE) over the 784 pixels with z as its
+context. Its weights on z are very small at first, so the decoder learns x without z before the
+encoder has learned anything (He et al. 2019). Here most units are inactive by the usual count too
 (variance of E_q[z] at most 0.01; Burda et al. 2016). Options:
   aggressive               --update.encoder-steps 10 --update.epochs 10
   free bits                --objective.free-bits 0.2
   warm-up                  --objective.warmup-steps 5000
-All are measured alike, as in digits_collapse, where semi-amortized training and others are too.
+All are measured in the same way, as in digits_collapse, which also has other options.
 
 Command:  python experiments/benchmarks/collapse.py mnist   (one: vaejax run mnist_collapse ...)
 Expected: aggressive above plain in KL and in active units, -log p(x) no higher

@@ -1,8 +1,8 @@
 """Why is a VAE a generative model and an autoencoder not? All of them on MNIST, side by side.
 
-Dynamically binarized, all 60,000 images to train on, the networks of Burda et al. (2016;
-784-200-200-50) and 50 epochs for all; the autoregressive model has no code and a network of its
-own, and 10 epochs. What is measured is that of `digits_compare`.
+Images are dynamically binarized; all 60,000 are used for training. All models have the networks of
+Burda et al. (2016; 784-200-200-50) and 50 epochs; only the autoregressive model has another
+network, no code, and 10 epochs. The measurements are those of `digits_compare`.
 
 Command:  vaejax run mnist_compare
 Expected: a page, runs/mnist_compare/comparison.html, in about an hour on two cores
@@ -31,8 +31,7 @@ comparison = Comparison(
     ),
     settings=Compare(examples=100, num_temperatures=100, ex_post=("gaussian", "mixture")),
     tuning=(
-        "what was tuned, on the validation split of digits: the penalties of the regularized "
-        "AE; on held-out training images of MNIST the denoising AE's corruption; of the others "
-        "nothing"
+        "what was tuned, on the validation split of digits: the penalties of the regularized AE; "
+        "on held-out training images of MNIST the denoising AE's corruption; of the others nothing"
     ),
 )

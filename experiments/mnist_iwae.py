@@ -1,4 +1,4 @@
-"""Importance-weighted autoencoder of Burda et al. (2016), dynamically binarized MNIST.
+"""Importance-weighted autoencoder of Burda et al. (2016) on dynamically binarized MNIST.
 
 `mnist_vae` trained on the K-sample bound; K = 5 by default, which costs five decoder passes.
 The published schedule: as in mnist_vae, with --objective.num-samples 50.

@@ -1,6 +1,7 @@
-"""Regularized autoencoder (Ghosh et al. 2020) on dynamically binarized MNIST: `mnist_ae` penalized.
+"""Regularized autoencoder (Ghosh et al. 2020) on dynamically binarized MNIST.
 
-50 epochs; penalties as in digits_rae, where they were chosen: nothing is tuned here.
+`mnist_ae` with penalties and 50 epochs. The penalties are those of digits_rae; nothing is tuned
+here.
 
 Command:  vaejax run mnist_rae
 Expected: reconstructs nearly as well as mnist_ae

@@ -1,11 +1,12 @@
 """VAE of Burda et al. (2016, one stochastic layer) on dynamically binarized MNIST.
 
-784-200-200-50, tanh, trained as there on all 60,000 images, so without a validation split: the
-last parameters are measured. 200 epochs in place of the published 3,280, whose schedule is
+The networks are 784-200-200-50 with tanh. As in the paper, all 60,000 images are used for training;
+so there is no validation split, and the last parameters are measured. Training has 200 epochs in
+place of the published 3,280, whose schedule is
   vaejax run mnist_vae --train.epochs 3280 --train.batch-size 20 --train.schedule burda
     --train.adam-epsilon 5e-6
-(their gradient is a sum over the batch of 20 and their epsilon 1e-4; here it is the mean).
-KL warm-up and a beta other than 1 are options of the objective.
+(their gradient is a sum over a batch of 20, with epsilon 1e-4; here it is the mean). KL warm-up and
+a beta other than 1 are options of the objective.
 
 Command:  vaejax run mnist_vae
 Expected: -log p(x) <= 89.0 nats (IWAE-5000, 10,000 test images); published after 3,280 epochs 86.76

@@ -1,5 +1,6 @@
-"""A structured VAE of a synthetic linear dynamical system: a linear system inside, a linear
-emission, a linear recognition network, so that q(z | x) can be p(z | x) and the bound log p(x).
+"""A structured VAE of a synthetic linear dynamical system: p(z) is a linear system, and the
+emission and the recognition network are linear. So q(z | x) can be p(z | x), and the bound
+log p(x).
 
 Command:  vaejax run svae_lds
 Expected: the bound within 0.001 of log p(x), relative; log p(x) within 1 % of the true parameters'

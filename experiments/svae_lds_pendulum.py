@@ -1,8 +1,8 @@
-"""A structured VAE of images of a pendulum under torques: a linear dynamical system inside, to
-compare with the deep Kalman filter of dkf_pendulum on the same data.
+"""A structured VAE of images of a pendulum under torques: p(z) is a linear dynamical system. To be
+compared with the deep Kalman filter of dkf_pendulum on the same data.
 
 Command:  vaejax run svae_lds_pendulum
-Expected: forecasts no better than dkf_pendulum's at equal steps: a linear system is no pendulum
+Expected: forecasts no better than dkf_pendulum's at equal steps: a pendulum is not linear
 Measured: see svae_lds_pendulum.json. 3 seeds, 4,000 steps each; both models side by side, paired.
 Forecasts of 20 frames, 100 test sequences, -log p(x_t): 22.11 +- 6.05 nats/frame, dkf_pendulum
 24.52 +- 8.96, difference -2.4 +- 6.2: cannot be told apart; at the 20th frame dkf_pendulum is

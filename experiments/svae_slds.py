@@ -1,5 +1,5 @@
-"""A structured VAE of a linear system that switches between three regimes: structured mean field
-between the regimes and the states.
+"""A structured VAE of a linear system that switches between three regimes: q(z | x) is a structured
+mean field, which factorizes between the regimes and the states.
 
 Command:  vaejax run svae_slds
 Expected: -log p(x) within 0.2 nats/frame of the true parameters' 4.139 (particle filters)

@@ -1,4 +1,4 @@
-"""Bidirectional gaps and cost of annealed importance sampling on a trained run, beside a plain AIS.
+"""Bidirectional gaps and cost of annealed importance sampling on a trained run, and of a plain AIS.
 
 Of 100 images simulated from the run's model, 16 chains, 5 leapfrog steps: the gap between the
 upper and the lower bound on log p(x), which bounds the error of both in expectation. vaejax starts

@@ -1,9 +1,9 @@
-"""Every option of digits_collapse or mnist_collapse over the same seeds, measured alike.
+"""Every option of digits_collapse or mnist_collapse over the same seeds, measured in the same way.
 
 Each is what `vaejax run digits_collapse --seeds 0 1 2 <arguments>` trains and evaluates (the best
 parameters by validation of the option's own objective, the encoder's own q, test split, IWAE-K;
-of MNIST the first 1,000 images). Options that are named are measured anew, all where none is; the
-others' rows stay.
+of MNIST the first 1,000 images). Options that are named are measured again, or all if none is
+named; the rows of the others stay.
 
 Command:  python experiments/benchmarks/collapse.py digits|mnist [OPTION ...]
 Measured: see ../digits_collapse.json, ../mnist_collapse.json

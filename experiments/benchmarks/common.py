@@ -1,4 +1,4 @@
-"""What the benchmarks share: data, experiments, interleaved timing, ratios, the JSON file."""
+"""Functions that the benchmarks share: data, experiments, timing in turns, ratios, JSON files."""
 
 import dataclasses
 import json
@@ -32,7 +32,7 @@ QUIET = 0.05  # the most that other programs may use of the machine
 
 
 def load_data() -> Dataset:
-    """MNIST; or, where it cannot be had, random grey images of the same shape."""
+    """MNIST, or random grey images of the same shape if MNIST is not available."""
     try:
         return vaejax.data.load("mnist")
     except UserError as error:
@@ -49,7 +49,7 @@ def build(name: str, dataset: Dataset, **objective):
 
 
 def trainer(pair: experiment.Experiment, dataset: Dataset) -> Trainer:
-    """Adam at 1e-3, no end in sight, no validation: what the others do too."""
+    """A trainer with Adam at 1e-3, no last step and no validation, as in the other programs."""
     settings = Train(epochs=100_000, batch_size=BATCH, schedule="constant", validations=0)
     return pair.trainer(dataset, settings)
 
@@ -79,13 +79,13 @@ def train_seeds(file: experiment.ExperimentFile, arguments: str, seeds: tuple[in
 
 
 def mean_and_error(values) -> list[float]:
-    """Over seeds."""
+    """(mean, standard error) over seeds."""
     return [float(np.mean(values)), float(np.std(values, ddof=1) / np.sqrt(len(values)))]
 
 
 class Others:
-    """The share of the processors that other programs have used since this was made, 0 to 1.
-    NaN where the system does not say."""
+    """The share of the processors that other programs have used since this object was made, from 0
+    to 1; NaN if the system does not say."""
 
     def __init__(self):
         self.started = self._now()
@@ -105,12 +105,12 @@ class Others:
 
 
 def quietest(shares: list[float], repetitions: int) -> np.ndarray:
-    """The repetitions to keep: those during which other programs ran least."""
+    """The repetitions to keep: those during which other programs used least."""
     return np.sort(np.argsort(shares, kind="stable")[:repetitions])
 
 
 def enough(shares: list[float], repetitions: int) -> bool:
-    """Whether `repetitions` were quiet, or five times as many have been tried."""
+    """Whether `repetitions` were quiet, or five times as many were tried."""
     quiet = sum(not share > QUIET for share in shares)
     print(f"{quiet}/{repetitions}", end=" ", file=sys.stderr, flush=True)
     return quiet >= repetitions or len(shares) >= 5 * repetitions
@@ -119,10 +119,10 @@ def enough(shares: list[float], repetitions: int) -> bool:
 def interleave(
     runs: dict[str, Callable[[], float]], repetitions: int
 ) -> tuple[dict[str, np.ndarray], float]:
-    """Work a second, by repetition, and the greatest share of other programs meanwhile.
+    """({name: work per second of each repetition}, the largest share of other programs).
 
-    Each run does some work, waits for it and says how much. Round robin, each time beginning with
-    another. A repetition that other programs disturb is made again.
+    Each run does some work, waits for it and returns its amount. Runs take turns, and each round
+    begins with another one. A repetition that other programs disturb is repeated.
     """
     rates: dict[str, list[float]] = {name: [] for name in runs}
     shares: list[float] = []
@@ -142,8 +142,8 @@ def interleave(
 def summarize(
     rates: dict[str, np.ndarray], others: float, first: str, figures: dict[str, float]
 ) -> dict:
-    """Median rates, and the ratio of `first` to each other: the median over repetitions, its
-    range, and the figure it is to reach."""
+    """Median rates, and the ratio of `first` to each other run: its median over repetitions, its
+    range, and the figure that it should reach."""
     ratios = {}
     for name, figure in figures.items():
         ratio = rates[first] / rates[name]
@@ -178,7 +178,7 @@ def show(title: str, unit: str, summary: dict) -> None:
 
 
 def write(name: str, data: str, results: dict) -> None:
-    """`<name>.json` beside this file."""
+    """Write `<name>.json` next to this file."""
     machine = {
         "cores": os.cpu_count(),
         "processor": platform.processor() or platform.machine(),

@@ -2,7 +2,8 @@
 
 Each is what `vaejax run digits_encoders --seeds 0 1 2 <arguments>` trains and `vaejax gaps RUN
 --families <its own> --examples 100 --num-temperatures 50` measures, of the best parameters by
-validation. Options that are named are measured anew, all where none is; the others' rows stay.
+validation. Options that are named are measured again, or all if none is named; the rows of the
+others stay.
 
 Command:  python experiments/benchmarks/encoders.py [OPTION ...]
 Measured: see ../digits_encoders.json

@@ -1,17 +1,17 @@
-"""An autoencoder with a density fitted to its codes, in the same nats as a VAE.
+"""log p(x) of an autoencoder with a density fitted to its codes, compared with that of a VAE.
 
-On the same test images, by the same estimator (`fitted_log_likelihood`: a Gaussian fitted to each
-image's p(z | x), AIS from it), log p(x) of
+On the same test images and by the same estimator (`fitted_log_likelihood`: a Gaussian is fitted to
+p(z | x) of each image, and AIS starts from it), log p(x) of
 
   VAE           its own p(z) = N(0, I), the encoder's mean where each fit starts
   AE, gaussian  p(z) one full-covariance Gaussian fitted to the training codes
   AE, mixture   p(z) a full-covariance mixture, its size chosen by held-out codes
   AE, flow      p(z) affine coupling layers
 
-The last sixth of the training images, where the run has no validation split, chooses sizes and
-stops the flow; the encoder has seen them. How much the estimator misses is measured on images that
-each model simulates, between two bounds (bidirectional Monte Carlo). What is measured is kept in
-the folder ex_post of each run, and not measured again.
+If the run has no validation split, the last sixth of the training images chooses sizes and stops
+the flow; the encoder has seen them. The error of the estimator is measured on images that each
+model simulates, between two bounds (bidirectional Monte Carlo). Results are kept in the folder
+ex_post of each run and are not measured again.
 
 Command:  python experiments/benchmarks/ex_post.py AE_RUN VAE_RUN [MODEL ...]
           (runs of `vaejax run mnist_ae --train.epochs 50` and `vaejax run mnist_vae`)

@@ -3,7 +3,7 @@
 Wu et al. (2017) found importance sampling with the encoder about a nat looser than AIS on
 IWAE-trained decoders, and AIS from the encoder's q(z | x) as good as from p(z) at a tenth of the
 temperatures. The same here, as `vaejax log-likelihood` measures it and saves it: a stopped script
-resumes. Every estimate is in expectation at most log p(x), so the larger is the better one.
+resumes. Every estimate is at most log p(x) in expectation, so the larger one is better.
 
 Command:  python experiments/benchmarks/importance_or_annealing.py RUN    (a run of mnist_iwae)
 Expected: AIS above importance sampling, by a nat in the published table; AIS from q at 50

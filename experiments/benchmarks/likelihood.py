@@ -1,4 +1,4 @@
-"""Images a second of log p(x) by 5,000 importance samples, beside a hand-written scan.
+"""Images per second of log p(x) by 5,000 importance samples, against a hand-written scan.
 
 vaejax.evaluation.evaluate as the command line runs it (importance-weighted bound, its error, ESS,
 k-hat, ELBO and its parts, codes) against JAX alone giving nothing but the bound: jit, vmap over

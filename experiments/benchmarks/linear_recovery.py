@@ -1,4 +1,4 @@
-"""How near a structured VAE with a linear system inside comes to the system that made its data.
+"""How close a structured VAE with a linear system as p(z) comes to the system that made its data.
 
 Dimensions of z and x (3, 5) and (5, 10), T = 200, 100 training, 20 validation and 100 test
 sequences of random systems; svae_lds, 1,500 steps of 20 sequences, Adam from 0.01. Both the

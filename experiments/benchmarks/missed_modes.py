@@ -1,4 +1,4 @@
-"""Does an estimate that should not be believed say so, with default settings?
+"""Is a wrong estimate of log p(x) flagged, with default settings?
 
 Annealed importance sampling as `log_marginal_likelihood` runs it by default (16 chains from q, 500
 temperatures, and the check from the prior), on a test bed whose log p(x) is known:

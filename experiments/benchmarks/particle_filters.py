@@ -1,9 +1,10 @@
-"""Particle filters against the Kalman filter: bias, and how often stated intervals hold.
+"""Particle filters against the Kalman filter: bias, and coverage of the stated intervals.
 
-Random linear-Gaussian state-space models of several sizes, with actions; sequences of their own,
-shorter than the room, with missing frames. Bootstrap filters, and filters guided by the model's
-own step given the present frame (the optimal proposal). Of each setting 1,000 estimates of ten
-filters: the mean of exp(estimate - Kalman), and how many 95 % intervals hold the truth.
+The models are random linear-Gaussian state-space models of several sizes, with actions. Their
+sequences are padded and have missing frames. There are bootstrap filters, and filters guided by the
+model's own step given the present frame (the optimal proposal). Each setting has 1,000 estimates of
+ten filters. Measured are the mean of exp(estimate - Kalman), and how many 95 % intervals contain
+the exact value.
 
 Command:  python experiments/benchmarks/particle_filters.py
 Expected: the mean is 1 within 3 standard errors; stated intervals hold in 93 to 97 %

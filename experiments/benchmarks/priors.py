@@ -1,8 +1,8 @@
-"""What p(z) is worth: N(0, I), a mixture, a VampPrior, a coupling flow, the same networks.
+"""log p(x) with several p(z): N(0, I), a mixture, a VampPrior, a coupling flow; the same networks.
 
 Command: python experiments/benchmarks/priors.py digits   (3 seeds, all test images)
          python experiments/benchmarks/priors.py mnist    (static, 1 seed, 1,000 test images)
-Writes priors_<data>.json beside this file; runs go to runs/ and are resumed there.
+It writes priors_<data>.json next to this file; runs go to runs/ and are resumed there.
 """
 
 import json

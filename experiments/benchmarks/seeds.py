@@ -1,7 +1,7 @@
-"""Eight seeds of mnist_vae in one program against eight runs one after another.
+"""Eight seeds of mnist_vae in one program, against eight runs one after another.
 
-Seed-epochs a minute of the Trainer: `vaejax run mnist_vae --seeds 0 1 2 3 4 5 6 7` against
-eight commands, both without compilation, validation and checkpoints. CPU.
+Measured are seed-epochs per minute of the Trainer: `vaejax run mnist_vae --seeds 0 1 2 3 4 5 6 7`
+against eight commands, both without compilation, validation and checkpoints. CPU.
 
 Command:  python experiments/benchmarks/seeds.py
 Expected: together/apart >= 1.0

@@ -1,11 +1,11 @@
-"""Training steps a second of the deep Markov model on JSB chorales, beside NumPyro and a
+"""Training steps per second of the deep Markov model on JSB chorales, against NumPyro and a
 hand-written scan, in one process.
 
 One model for all, with the same modules: z of 32, a gated transition of 32, an emission of 100, a
-GRU of 100 that reads from the end; batch 20, every sequence padded to the longest (160 frames), the
-ELBO with the KL of each step in closed form given the draw before, Adam 1e-3. NumPyro's is the
-model of its own deep Markov example: `scan` in model and guide, whose KL is the log ratio at the
-draw (`Trace_ELBO`). Random rolls in place of JSB where that cannot be had. CPU.
+GRU of 100 that reads backwards in time; batch 20, every sequence padded to the longest (160
+frames), the ELBO with the KL of each step in closed form given the draw before, Adam 1e-3.
+NumPyro's is the model of its own deep Markov example: `scan` in model and guide, whose KL is the
+log ratio at the draw (`Trace_ELBO`). Random rolls replace JSB if it is not available. CPU.
 
 Command:  python experiments/benchmarks/sequences.py
 Expected: vaejax/NumPyro >= 1.0; vaejax/hand >= 0.95

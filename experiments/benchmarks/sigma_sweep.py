@@ -1,7 +1,7 @@
-"""Every sigma of digits_sigma over the same seeds, measured alike.
+"""Every sigma of digits_sigma over the same seeds, measured in the same way.
 
 Each is what `vaejax run digits_sigma --sigma S --seeds 0 1 2` trains (the best parameters by
-validation of its own objective). On the test split, in nats but for the squared error:
+validation of its own objective). On the test split, in nats except the squared error:
   reconstruction   log p(x | z), z ~ q(z | x), a hundred draws an example
   at the mean      log p(x | z) at z = the mean of q(z | x), and the squared error of E[x | z]
   bound            the ELBO; the point mass has none

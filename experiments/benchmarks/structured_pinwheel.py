@@ -2,10 +2,10 @@
 with a mixture as p(z), and 15 Gaussians fitted to x.
 
 Command: python experiments/benchmarks/structured_pinwheel.py   (5 seeds, 2,000 test points)
-Writes structured_pinwheel.json beside this file, after each model. The networks, the steps and the
-rates are alike; the VAEs are trained with and without the KL's weight rising as it does here.
-log p(x) is importance sampling with K = 1,000 draws of q: a lower bound in expectation, in nats, of
-a z of two dimensions.
+It writes structured_pinwheel.json next to this file, after each model. The networks, the steps and
+the learning rates are the same. The VAEs are trained with and without the same warm-up of the KL.
+log p(x) is estimated by importance sampling with K = 1,000 draws of q: a lower bound in expectation,
+in nats, for a z of two dimensions.
 """
 
 import jax

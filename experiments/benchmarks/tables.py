@@ -1,4 +1,4 @@
-"""Writes experiments/README.md from the experiment files and the JSON files beside them.
+"""Write experiments/README.md from the experiment files and their JSON files.
 
 Command: python experiments/benchmarks/tables.py
 """

@@ -1,4 +1,4 @@
-"""Training steps a second beside hand-written JAX, NumPyro and PyTorch, in one process.
+"""Training steps per second, against hand-written JAX, NumPyro and PyTorch, in one process.
 
 One model for all: 784-200-200-50 tanh VAE on MNIST, batch 100, binarized again at every step,
 Adam 1e-3, Glorot-uniform weights, output bias at the data's mean logit; K = 1 (ELBO, analytic KL)
