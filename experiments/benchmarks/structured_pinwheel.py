@@ -3,9 +3,9 @@ with a mixture as p(z), and 15 Gaussians fitted to x.
 
 Command: python experiments/benchmarks/structured_pinwheel.py   (5 seeds, 2,000 test points)
 It writes structured_pinwheel.json next to this file, after each model. The networks, the steps and
-the learning rates are the same. The VAEs are trained with and without the same warm-up of the KL.
-log p(x) is estimated by importance sampling with K = 1,000 draws of q: a lower bound in expectation,
-in nats, for a z of two dimensions.
+the learning rates are the same. The VAEs are trained with and without the KL warm-up of this model.
+log p(x) is estimated by importance sampling with K = 1,000 draws of q: a lower bound in
+expectation, in nats, for a z of two dimensions.
 """
 
 import jax

@@ -29,8 +29,8 @@ def check_examples(function: str, examples: Example) -> None:
         if odd.any():
             i = int(np.argmax(odd))
             raise UserError(
-                f"{function}: the {exists[i].sum()} steps of sequence {i} that exist are not its "
-                "first steps: leave it out, or close the gap (a missing frame exists, and is NaN)"
+                f"{function}: sequence {i} has {exists[i].sum()} steps that exist, which are not "
+                "its first ones: leave it out, or close the gap (a missing frame exists, and is NaN)"
             )
 
 

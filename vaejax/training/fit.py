@@ -44,10 +44,10 @@ def fit(
       The parameters, and the objective at each step (mean over the batch, in nats).
 
     Raises:
-      NonFiniteLoss: the loss became NaN or infinite. It names the example, where one alone did.
-      ValueError: num_steps or batch_size out of range; shapes of p, q, x or of the objective that
-        do not fit together; arrays of other numbers of examples; a sequence without a first step;
-        x outside the support of p(x | z).
+      NonFiniteLoss: the loss became NaN or infinite. It names the example, if only one is the cause.
+      ValueError: num_steps or batch_size is out of range; shapes of p, q, x and the objective do
+        not fit together; arrays differ in their number of examples; the steps of a sequence that
+        exist are not its first ones; x is outside the support of p(x | z).
       TypeError: the likelihood is written with NumPy; the objective does not take such a q.
 
     Example:
