@@ -165,10 +165,10 @@ def test_of_what_was_typed_the_folders_are_left_out(made, tmp_path):
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("parameters.safetensors", "is not the file that was exported"),
-        ("modules/rules.py", "is not the file that was exported"),
-        ("evaluation.json", "is not the file that was exported"),
-        ("evaluation.npz", "is not the file that was exported"),
+        ("parameters.safetensors", "differs from the exported file"),
+        ("modules/rules.py", "differs from the exported file"),
+        ("evaluation.json", "differs from the exported file"),
+        ("evaluation.npz", "differs from the exported file"),
         ("parameters.safetensors", "is missing"),
         ("experiment.py", "is missing"),
         ("export.json", "is damaged"),
@@ -194,7 +194,9 @@ def test_a_folder_that_is_not_as_it_was_exported_is_refused(
 
 def test_a_folder_that_is_there_is_not_written_over(made, exported, capsys):
     before = (exported / "README.md").stat().st_mtime_ns
-    assert "is there already" in said(capsys, ["export", str(made[1]), "--out", str(exported)])
+    assert "exists and is not empty" in said(
+        capsys, ["export", str(made[1]), "--out", str(exported)]
+    )
     assert (exported / "README.md").stat().st_mtime_ns == before
 
 

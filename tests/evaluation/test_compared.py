@@ -58,5 +58,5 @@ def test_one_model_is_unlike_none(tmp_path):
     alone = Compared("a", [a_member(tmp_path / str(seed), 1, 1.0) for seed in range(2)])
     assert fairness([alone], "tuned")[1:] == [
         "tuned",
-        "one model, whose runs differ in their seed alone",
+        "one model, whose runs differ only in their seed",
     ]

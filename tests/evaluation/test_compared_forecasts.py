@@ -52,7 +52,9 @@ def test_the_difference_is_of_the_frames_that_count(tmp_path):
     scores, holds, differences = forecast_tables(about)
     assert differences.rows[0][
         -1
-    ] == "yes: b is ahead, of these two trainings" and differences.rows[0][-2].startswith("-0.500")
+    ] == "yes: b is ahead, for these two trainings only" and differences.rows[0][-2].startswith(
+        "-0.500"
+    )
     assert holds.rows[0][1].startswith("0.500")
     assert [len(row) for row in scores.rows] == [len(scores.header)] * 2
 

@@ -80,14 +80,14 @@ def test_what_is_said_goes_by_the_interval():
     about = compared(LABELS)
     section = sequence_comparison_section(about)
     rows = {row[0]: row for row in section.tables[1].rows}
-    assert rows["a minus b"][-1] == "yes: a is ahead, of these two trainings" and rows["a minus b"][
-        1
-    ].startswith("-0.0")
+    assert rows["a minus b"][-1] == "yes: a is ahead, for these two trainings only" and rows[
+        "a minus b"
+    ][1].startswith("-0.0")
     assert rows["a minus c"][-1] == "no"
     about["pairs"][0]["of"] = "iwae"
     bounds = sequence_comparison_section(about).tables[1].rows
     assert {row[-1] for row in bounds} == {
-        "yes: a has the better bound, of these two trainings",
+        "yes: a has the better bound, for these two trainings only",
         "no",
     }
     assert section.tables[2].rows[0][-1] == "100 steps, 4 s (25 steps/s)"

@@ -267,7 +267,7 @@ def test_sequences_of_the_training_split_are_told_apart():
     row = next(r for r in evaluation_rows(about) if r[0].endswith("IWAE-30 bound, without repeats"))
     assert row[1] == f"{-mean:.3f}"
     section = evaluation_section(about, arrays)
-    assert any("1 of these sequences is in the training split too" in n for n in section.notes)
+    assert any("1 of these sequences is also in the training split" in n for n in section.notes)
     assert "without_repeats" not in summarize(arrays["bounds"])
 
 

@@ -179,13 +179,18 @@ GOOD = np.random.RandomState(0).randn(20, 2)
 @pytest.mark.parametrize(
     "kind, train, validation, message",
     [
-        ("gaussian", np.where(GOOD > 1, np.nan, GOOD), GOOD, "not finite"),
-        ("mixture", GOOD, np.where(GOOD > 1, np.inf, GOOD), "validation codes are not finite"),
+        ("gaussian", np.where(GOOD > 1, np.nan, GOOD), GOOD, "expected finite codes"),
+        (
+            "mixture",
+            GOOD,
+            np.where(GOOD > 1, np.inf, GOOD),
+            "expected finite codes; 8 of the 20 validation codes",
+        ),
         ("gaussian", np.ones((20, 2)), GOOD, "are the same"),
-        ("mixture", GOOD, GOOD[:0], "1 for validation"),
+        ("mixture", GOOD, GOOD[:0], "1 validation codes"),
         ("gaussian", GOOD[:1], GOOD, "2 training codes"),
-        ("flow", GOOD, GOOD[:, :1], "must agree"),
-        ("kernel", GOOD, GOOD, "kind is one of"),
+        ("flow", GOOD, GOOD[:, :1], "give both the same shape"),
+        ("kernel", GOOD, GOOD, "expected a kind of"),
     ],
 )
 def test_codes_that_have_no_density_are_refused(kind, train, validation, message):
@@ -195,6 +200,6 @@ def test_codes_that_have_no_density_are_refused(kind, train, validation, message
 
 def test_codes_of_another_shape_than_z_are_refused():
     model, _ = linear_gaussian(np.ones((3, 2)), 0.5)
-    with pytest.raises(ValueError, match=r"codes have shape \(4, 3\)"):
+    with pytest.raises(ValueError, match=r"got shape \(4, 3\)"):
         xs = examples(np.ones((4, 3)))
         fitted_log_likelihood(KEY, model, model.init(KEY), np.ones((4, 3)), xs)

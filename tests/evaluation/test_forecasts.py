@@ -345,7 +345,7 @@ def test_what_cannot_be_forecast_is_refused():
         FORECAST_MEASUREMENT.undefined(run, Forecast(start=8))
     still = a_run(*_still(), np.ones((3, 2), np.float32))
     reason = FORECAST_MEASUREMENT.undefined(still, Forecast())
-    assert "no state-space model" in reason
+    assert "not a state-space model" in reason
     reason = LOG_LIKELIHOOD_MEASUREMENT.undefined(still, LogLikelihood(estimator="filter"))
     assert "state-space model" in reason
     assert "filter" not in LogLikelihood(estimator="all").names(state_space=False)

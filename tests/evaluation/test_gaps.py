@@ -210,10 +210,10 @@ def test_what_diverged_or_is_out_of_order_is_named_and_not_averaged(measured):
     assert set(other) - set(lines) == {
         "the encoder's q is of none of these families: it may be better than the best of them"
     }
-    assert "test: log p(x) or the encoder's bound not finite, in none of the means: 1 (ex" in (
+    assert "test: log p(x) or the encoder's bound is not finite (in none of the means): 1 (ex" in (
         "".join(lines)
     )
-    assert "test: diverged, not in the means: diagonal 1 (examples 1)" in lines
+    assert "test: diverged (not in the means): diagonal 1 (examples 1)" in lines
     assert "every fit converged" not in lines
     for fit in (summary["test"][name] for name in names):
         fit |= {"diverged": [], "not_converged": [], "out_of_order": []}

@@ -74,7 +74,7 @@ def test_too_short_or_stuck_chains_are_not_believed():
     stuck = 0.1 * np.random.default_rng(0).normal(size=(1000, 6, 2)) + np.arange(6)[:, None]
     found = mixing(stuck, np.tile(np.arange(6), (1000, 1)))
     assert not found["reliable"]
-    assert "not gone after 250 steps" in found["reason"]
+    assert "do not vanish within 250 steps" in found["reason"]
     assert found["autocorrelation"][-1] > 0.9
     assert found["label_changes"] == 0
     single = autoregressive(0.0, 1000, n=1)

@@ -59,7 +59,9 @@ def test_an_image_of_whole_numbers_is_the_same_alone_and_beside_a_brighter_one(t
     np.testing.assert_array_equal(alone[0], both[0])
     np.testing.assert_allclose(alone, dark / 16)
     assert done == "x = value / 16"
-    with pytest.raises(UserError, match=r"whole numbers 0 and 1, .* 0\.\.16, .* as booleans"):
+    with pytest.raises(
+        UserError, match=r"whole numbers 0\.\.16, .*got only 0 and 1: .* as booleans"
+    ):
         prepared(tmp_path, dark, summary_of("dynamic"))
 
 
@@ -94,7 +96,7 @@ def test_sequences_come_with_their_lengths(tmp_path):
 
 def test_what_cannot_be_used_is_refused(tmp_path):
     for values, words in (
-        (WHOLE * 2, "0..16, or from 0 to 1; got values from 0 to 32"),
+        (WHOLE * 2, "0..16, or from 0 to 1, as in .*; got values from 0 to 32"),
         (WHOLE - 1, "got values from -1 to 15"),
         (np.full((2, 3, 3), np.nan), "got values from nan"),
         (np.array(["a"]), "numbers; got <U1"),

@@ -76,4 +76,4 @@ def test_the_density_on_the_grid_is_the_exact_one():
 def test_there_is_a_figure_of_each_and_components_of_no_weight_are_left_out():
     captions = {figure.name: figure.drawn[1] for figure in plane_figures(arrays(), "test")}
     assert set(captions) == {"clusters", "density"}
-    assert "with their weights: 2 of 3" in captions["clusters"]
+    assert "2 of 3 with a weight above 0.01" in captions["clusters"]

@@ -12,7 +12,7 @@ from tests.runs import a_run, a_run_of
 from vaejax.distributions import Empty
 from vaejax.evaluation import Evaluate, carry_out
 from vaejax.evaluation.measurements import MEASUREMENTS
-from vaejax.evaluation.run import rows_alike
+from vaejax.evaluation.run import rows_with_equal_conditions
 from vaejax.inference import (
     amortized,
     diagonal_gaussian,
@@ -109,9 +109,9 @@ def test_each_sequence_has_the_joint_of_what_it_is_given(sequences):
 
 def test_examples_in_a_row_that_are_given_the_same_are_measured_together():
     exists = np.array([[1, 1], [1, 1], [1, 0], [1, 1]], bool)
-    parts = rows_alike(Conditions(exists), 4)
+    parts = rows_with_equal_conditions(Conditions(exists), 4)
     assert [part.tolist() for part in parts] == [[0, 1], [2], [3]]
-    assert len(rows_alike((), 4)) == 1
+    assert len(rows_with_equal_conditions((), 4)) == 1
 
 
 def test_what_cannot_be_used_is_refused(gaussian, sequences):
@@ -123,7 +123,7 @@ def test_what_cannot_be_used_is_refused(gaussian, sequences):
     with pytest.raises(ValueError, match="at least 1; got 0"):
         run.sample(jax.random.key(0), 0)
     examples = sequences.examples("test")
-    with pytest.raises(ValueError, match="log_likelihood: the model has actions"):
+    with pytest.raises(ValueError, match="log_likelihood: the model needs actions"):
         sequences.log_likelihood(jax.random.key(0), examples.x)
     with pytest.raises(ValueError, match=r"\(3, 8\), \(3, 8, 1\); got Conditions with \(2, 8\)"):
         sequences.encode(examples.x, given=rows_of(examples.given, slice(2)))

@@ -95,7 +95,9 @@ def run(tmp_path):
 
 def test_a_posterior_of_another_shape_of_x_is_refused(run):
     assert run.posterior(XS[0]).event_shape == (2,)
-    with pytest.raises(ValueError, match=r"posterior: expected x of shape \(3,\); got \(10, 3\)"):
+    with pytest.raises(
+        ValueError, match=r"posterior: expected one x of shape \(3,\); got shape \(10, 3\)"
+    ):
         run.posterior(XS)
 
 

@@ -181,7 +181,7 @@ def test_too_few_points_for_an_error():
     [
         ((normal(0, 5), normal(0, 9)), {}, "at least 6 reference points"),
         ((normal(0, 9), normal(0, 3)), {"num_neighbours": 3}, "at least 4 generated points"),
-        ((normal(0, 9), normal(0, 9, d=2)), {}, "3 of the reference and 2 of the generated"),
+        ((normal(0, 9), normal(0, 9, d=2)), {}, "reference has 3, the generated ones 2"),
         ((normal(0, 9), normal(0, 9) * np.nan), {}, "finite generated points"),
         ((normal(0, 9), normal(0, 9)), {"num_neighbours": 0}, "num_neighbours of at least 1"),
     ],

@@ -91,7 +91,10 @@ def test_an_error_over_seeds_is_unknown_where_one_model_has_but_one():
     images = rng.normal(-80, 5, 100)
     seeds = [images + shift + rng.normal(0, 0.1, 100) for shift in (1.0, 3.0, 5.0)]
     alone = [images]
-    for pair, words in ((seeds, "of these trainings"), (seeds[2:], "of these two trainings")):
+    for pair, words in (
+        (seeds, "for these trainings only"),
+        (seeds[2:], "for these two trainings only"),
+    ):
         found = paired_difference(pair, alone)
         assert found["std_error_seeds"] is None
         assert found["std_error"] == found["std_error_data"]
@@ -137,7 +140,10 @@ def test_sentences_say_who_wins_and_when_it_cannot_be_told():
     assert "reconstructs better than VAE" in sentences[-1]
     assert "squared error of 4.000 against 5.000, +- 0.141" in sentences[-1]
     models[1]["squared_error"] = of_seeds([4.2], 0.1)
-    assert "cannot be told from VAE" in findings(models, far)[-1]
+    assert (
+        "VAE, the best of those whose q has a density, cannot be told apart"
+        in findings(models, far)[-1]
+    )
     near = far | {("AE", "ex-post mixture"): [far["VAE", "prior"][0] + rng.normal(0, 1, 100)]}
     assert "cannot be told apart" in findings(models, near)[0]
 
@@ -183,7 +189,7 @@ def test_models_as_they_were_trained_come_before_densities_fitted_to_their_codes
     assert "two best" not in findings(models[1:], two)[0]
     alone = {("AE", "ex-post flow"): [images], ("DAE", "ex-post flow"): [images - 1.0]}
     models = [_model(label, "point mass") for label in ("AE", "DAE")]
-    assert "of the autoencoders" in findings(models, alone)[0]
+    assert "Of the autoencoders" in findings(models, alone)[0]
 
 
 def test_a_chain_is_held_against_noise_through_the_same_decoder():
@@ -191,10 +197,10 @@ def test_a_chain_is_held_against_noise_through_the_same_decoder():
     worse = {"mmd": of_seeds([0.7], 0.01)}
     models = [_model("DAE", "point mass", **{"chain": better | worse, "N(0, I)": {}})]
     (sentence,) = findings(models, {})
-    assert "beats it in coverage (0.900 against 0.500" in sentence
+    assert "is better in coverage (0.900 against 0.500" in sentence
     assert "is worse in mmd" in sentence
     models = [_model("DAE", "point mass", **{"chain": {}, "N(0, I)": {}})]
-    assert findings(models, {})[0].count("cannot be told from it") == 2
+    assert findings(models, {})[0].count("cannot be told apart from it") == 2
 
 
 def test_the_table_says_exact_estimated_or_why_not():
@@ -215,7 +221,7 @@ def test_the_table_says_exact_estimated_or_why_not():
     estimated = exact | {"kind": "estimated", "std_error_monte_carlo": 0.1, "each_seed": seeds}
     models = [_model("VAE", "latent variable", estimated, prior={})]
     assert log_p_rows(models, None)[0][-1] == "AIS"
-    assert log_p_notes(models)[1].endswith("corrects for: VAE 7.")
+    assert log_p_notes(models)[1].endswith("corrects for this): VAE 7.")
 
 
 def test_a_sentence_states_the_error_that_it_decides_by():
@@ -231,7 +237,7 @@ def test_a_sentence_states_the_error_that_it_decides_by():
     models[1]["squared_error"] = of_seeds([4.1, 5.1])
     (sentence,) = findings(models, {})
     both = np.hypot(*(model["squared_error"]["std_error"] for model in models))
-    assert "cannot be told from" in sentence and f"+- {both:.3f}" in sentence
+    assert "cannot be told apart" in sentence and f"+- {both:.3f}" in sentence
 
 
 def test_bars_are_the_errors_that_the_figure_names():

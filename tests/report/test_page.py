@@ -99,10 +99,12 @@ def test_its_first_sentences_say_what_was_trained_and_how_it_compares(directory)
         assert f"6 test examples is {value:.3f} +- " in trained
     # No verdict on what was trained or measured otherwise; other data are not what the file says.
     (*_, changed), _ = opened(1.0, own | {"train": {"steps": 7}})
-    assert "Reached" not in changed and "With its own settings it expects" in changed
+    assert "Reached" not in changed and "Expected with the settings of the file" in changed
     few = evaluation | {"settings": evaluation["settings"] | {"num_samples": 3}}
     (*_, changed), _ = opened(1.0, own, few)
-    assert changed.startswith("Not as in the experiment file: evaluate.num_samples 3.")
+    assert changed.startswith(
+        "Settings that differ from the experiment file: evaluate.num_samples 3."
+    )
     paragraphs, _ = opened(1.0, own | {"data": {"name": "others"}})
     assert len(paragraphs) == 1 and "toy" in paragraphs[0] and "A toy." not in paragraphs[0]
 

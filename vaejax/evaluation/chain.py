@@ -1,4 +1,4 @@
-"""A denoising model as a generative one: corrupt, denoise, sample, again and again."""
+"""The sampling chain of a denoising autoencoder: corrupt x, encode, draw a new x, and repeat."""
 
 from collections.abc import Callable
 
@@ -21,21 +21,20 @@ def denoising_chain(
     *,
     num_steps: int,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """x~ = corrupt(x_t), z ~ q(z | x~), x_{t+1} ~ p(x | z), from each of `starts`, (n, *shape).
+    """Run a chain from each of `starts` (n, *shape): x~ = corrupt(x_t), z ~ q(z | x~),
+    x_{t+1} ~ p(x | z). Returns (E[x_t | z], x_t) for t = 1..num_steps, each (num_steps, n, *shape).
 
-    Returns (E[x_t | z], x_t) for t = 1..num_steps, each (num_steps, n, *shape).
-
-    Where p(x | x~) = E_q[p(x | z)] is the data's own and the chain is ergodic, its stationary
-    distribution is the data's (Bengio et al. 2013, theorem 1). A factorized p(x | z) with a
-    point mass for q cannot be: given x~, the elements of a data point are not independent, and
-    the chain's are. The less is corrupted, the smaller that error, and the slower the chain. What
-    it draws may be unlike anything the encoder was trained on, and then it leaves the data for
-    good: look at late steps, and train with walkback.
+    If p(x | x~) = E_q[p(x | z)] is that of the data and the chain is ergodic, its stationary
+    distribution is that of the data (Bengio et al. 2013, theorem 1). With a factorized p(x | z) and
+    a point mass for q this cannot hold exactly: given x~, the elements of x are dependent in the
+    data and independent in the chain. With less corruption this error is smaller and the chain is
+    slower. A chain may also reach an x unlike any that the encoder was trained on, and never return
+    to the data: look at late steps, and train with walkback.
 
     Chain i uses fold_in(key, i): it does not depend on the other chains, batches or devices.
 
     Raises:
-      ValueError: num_steps below 1, or no starts.
+      ValueError: num_steps is below 1, or there are no starts.
     """
     if num_steps < 1:
         raise ValueError(f"num_steps must be at least 1; got {num_steps}")
@@ -75,8 +74,8 @@ def chain_samples(
     *,
     num_steps: int,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(E[x | z], x), each (count, *shape), at the last step of `count` chains, each from one of
-    `xs` drawn at random."""
+    """(E[x | z], x), each (count, *shape), at the last step of `count` chains; each chain starts at
+    a random one of `xs`."""
     start_key, chain_key = jax.random.split(key)
     starts = xs[np.asarray(jax.random.randint(start_key, (count,), 0, len(xs)))]
     means, samples = denoising_chain(

@@ -21,13 +21,14 @@ from vaejax.types import (
     rows_of,
 )
 
-_MAX_VALUES = 20_000_000  # numbers of z that are drawn at a time, where there is no formula
+_MAX_VALUES = 20_000_000  # numbers that are drawn at a time, where there is no closed form
 _DRAWS = 100
 _BATCH = 500
 
 
 class Codes(NamedTuple):
-    """Of q(z | x), with a leading axis of examples; both have the structure of z."""
+    """Mean and standard deviation of q(z | x), in the structure of z, examples along the first
+    axis."""
 
     mean: Latent
     std: Latent
@@ -36,8 +37,9 @@ class Codes(NamedTuple):
 def encoder(
     generative: GenerativeModel, inference: InferenceNetwork
 ) -> Callable[[Key, Params, Example], Codes]:
-    """(key, params, examples) -> what `mean_and_std` gives of each example's q(z | x), in numpy, in
-    blocks of bounded memory. Example i uses fold_in(key, i), where q is known by draws alone."""
+    """A function (key, params, examples) -> the mean and standard deviation of q(z | x) of each
+    example, as numpy arrays, computed in blocks of bounded memory. Where there is no closed form,
+    they are estimated from draws; example i then uses fold_in(key, i)."""
 
     def one(shared, index, example):
         key, params = shared

@@ -1,4 +1,4 @@
-"""Trained models measured side by side: each alike, with what is the same for all."""
+"""Comparison of trained models, which are all measured with the same settings."""
 
 import dataclasses
 import json
@@ -22,18 +22,18 @@ from vaejax.evaluation.statistics import over_seeds, ratio_over_seeds
 from vaejax.evaluation.streams import COMPARE
 from vaejax.run_directory import flat
 
-_NAMED, _LETTERS = 3, 20  # of what differs: how many are named, each value in how many letters
+_NAMED, _LETTERS = 3, 20  # differences that a message names, and letters of each value
 
 
 class Compared(NamedTuple):
-    """One model of a comparison: its runs, which differ in their seed alone."""
+    """One model of a comparison: its label, and its runs, which differ only in their seed."""
 
     label: str
     runs: list[Run]
 
 
 def by_protocol(members: list[Compared]) -> list[list[Compared]]:
-    """Those whose numbers can be compared, together."""
+    """Group the models by the data and the splits: numbers can be compared within a group."""
     groups: dict[str, list[Compared]] = {}
     for member in members:
         groups.setdefault(json.dumps(member.runs[0].data.protocol()), []).append(member)
@@ -65,12 +65,16 @@ def _short(value: Any) -> str:
 def compare_models(
     members: list[Compared], settings: Compare, title: str, tuning: str = ""
 ) -> tuple[dict[str, Any], dict[str, dict[str, np.ndarray]], dict[tuple[str, str], list]]:
-    """(what comparison.json holds but for its findings, pictures by label, log p(x) of the same
-    examples by label and generator, an array for each seed). Measures what is not measured."""
+    """Measure all models, except what is already measured.
+
+    Returns (the content of comparison.json without its findings, pictures by label, log p(x) of the
+    same examples in nats by label and generator, an array for each seed).
+    """
     dataset = members[0].runs[0].dataset
     features = _features(dataset, settings)
     if all(member.runs[0].kind != "point mass" for member in members):
-        settings = dataclasses.replace(settings, ex_post=())  # nothing that they are a control of
+        # Without an autoencoder these densities are a control of nothing.
+        settings = dataclasses.replace(settings, ex_post=())
     models, pictures, log_p = [], {}, {}
     for number, member in enumerate(members, 1):
         what = f"model {number} of {len(members)}: {member.label}"
@@ -114,13 +118,13 @@ def _features(dataset: Dataset, settings: Compare) -> Features:
             seed=settings.seed,
         )
     except ValueError as error:
-        raise UserError(f"no classifier for {dataset.name}: {error}") from error
+        raise UserError(f"cannot train a classifier on {dataset.name}: {error}") from error
 
 
 def _measured(
     run: Run, settings: Compare, features: Features, model: str
 ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """(arrays, summary) of one run, kept in its folder."""
+    """(arrays, summary) of one run; they are saved in its folder."""
     directory = run.directory
     stem = f"compare/{settings.identity(run.step)}"
     if directory.file(f"{stem}.json").exists():
@@ -134,7 +138,7 @@ def _measured(
             settings,
             progress=lambda what: print(f"{model}, seed {run.seed}: {what}", file=sys.stderr),
         )
-    except ValueError as error:  # of data that the measures are not for
+    except ValueError as error:  # the data do not suit a measure
         raise UserError(f"{directory.path} cannot be measured: {error}") from error
     directory.write_arrays(f"{stem}.npz", arrays)
     directory.write_json(f"{stem}.json", summary)
@@ -142,7 +146,7 @@ def _measured(
 
 
 def _summary(member: Compared, measured: list) -> dict[str, Any]:
-    """Of all seeds of one model."""
+    """The averages over all seeds of one model."""
     summaries = [summary for _, summary in measured]
     first = summaries[0]
     about: dict[str, Any] = {
@@ -193,8 +197,8 @@ def _summary(member: Compared, measured: list) -> dict[str, Any]:
 
 
 def training_of(runs: list[Run]) -> dict[str, Any]:
-    """Steps of each seed; seconds of them all, as their metrics say. Seeds that one process
-    trained together shared the time."""
+    """Training steps of each seed, and seconds for all seeds, from their metrics. Seeds that one
+    process trained together count once."""
     seconds: dict[str, float] = {}
     for run in runs:
         spent, before = 0.0, 0
@@ -203,8 +207,8 @@ def training_of(runs: list[Run]) -> dict[str, Any]:
                 spent += (line["step"] - before) / line["steps_per_second"]
                 before = line["step"]
         manifest = run.directory.read_json("manifest.json")
-        together = json.dumps([manifest.get(name) for name in ("started", "command", "process")])
-        seconds[together] = max(spent, seconds.get(together, 0.0))
+        process = json.dumps([manifest.get(name) for name in ("started", "command", "process")])
+        seconds[process] = max(spent, seconds.get(process, 0.0))
     return {
         "steps": runs[0].config.train.total_steps(runs[0].data.num_train),
         "seeds": len(runs),
@@ -213,14 +217,15 @@ def training_of(runs: list[Run]) -> dict[str, Any]:
 
 
 def fairness(members: list[Compared], tuning: str) -> list[str]:
-    """What of networks and training is the same for all, and where a model differs from most."""
+    """Lines that say which settings are common to the models, and which differ."""
     lines = [
-        "one split for all; of each run the parameters best on the validation split where there is "
-        "one, else the last; which model is called best is read off the examples measured",
+        "all models use the same splits; each run uses its parameters that were best on the "
+        "validation split if there is one, else the last ones; the model that is called best was "
+        "chosen on the measured examples themselves",
         *([tuning] if tuning else []),
     ]
     if len(members) == 1:
-        return [*lines, "one model, whose runs differ in their seed alone"]
+        return [*lines, "one model, whose runs differ only in their seed"]
     settings = {}
     for member in members:
         config = dataclasses.asdict(member.runs[0].config)
@@ -235,7 +240,7 @@ def fairness(members: list[Compared], tuning: str) -> list[str]:
     }
     usual = {name: (value, count) for name, (value, count) in usual.items() if count > 1}
     same = ", ".join(f"{name} {value}" for name, (value, _) in usual.items())
-    lines.append(f"the usual: {same}")
+    lines.append(f"settings that most models share: {same}")
     for label, found in settings.items():
         other = [
             f"{name} {value}"
@@ -243,5 +248,5 @@ def fairness(members: list[Compared], tuning: str) -> list[str]:
             if name not in usual or usual[name][0] != value
         ]
         if other:
-            lines.append(f"{label}, unlike that: {', '.join(other)}")
+            lines.append(f"{label} differs in: {', '.join(other)}")
     return lines

@@ -1,26 +1,26 @@
-"""Forecasts of trained models side by side, where `vaejax forecast` measured all runs alike."""
+"""Comparison of forecasts, if `vaejax forecast` measured all runs with the same settings."""
 
 from typing import Any
 
 import numpy as np
 
 from vaejax.evaluation.compared import Compared
-from vaejax.evaluation.compared_measurements import measured_alike
+from vaejax.evaluation.compared_measurements import with_same_settings
 from vaejax.evaluation.comparison_figures import Lines, along_figure
 from vaejax.evaluation.forecast_section import INSIDE, SCORES
 from vaejax.evaluation.forecasts import FORECAST_MEASUREMENT
 from vaejax.evaluation.section import Table, with_errors
 from vaejax.evaluation.statistics import paired_ratio, ratio_over_seeds, verdict
 
-_MODELS_OWN = ("error", "log_p")  # of the scores; the others are of guesses that know no model
+_MODELS_OWN = ("error", "log_p")  # the scores of models; the others are scores of baselines
 _STEPS = (1, 5, 10, 20, 50)
 
 
 def compare_forecasts(members: list[Compared], against: str) -> dict[str, Any] | None:
-    """Of each model its scores at each step ahead and over all, and at some `steps` their
-    differences from the model `against`, paired over sequences; None where the runs have no
-    forecasts measured alike."""
-    found = measured_alike(members, FORECAST_MEASUREMENT, "forecasts")
+    """The scores of each model at each step ahead and over all steps, and at some `steps` their
+    differences from the model `against`, paired over sequences; None if the runs have no forecasts
+    with the same settings."""
+    found = with_same_settings(members, FORECAST_MEASUREMENT, "forecasts")
     if found is None:
         return None
     first = found.arrays[members[0].label][0]
@@ -59,7 +59,7 @@ def compare_forecasts(members: list[Compared], against: str) -> dict[str, Any] |
 
 
 def forecast_tables(about: dict[str, Any]) -> list[Table]:
-    """Scores by steps ahead, how often the intervals hold, and the differences from one model."""
+    """Tables: scores by steps ahead, coverage of the intervals, differences from one model."""
     heading, sign = SCORES[about["score"]]
     columns = [*map(str, about["steps"]), "all"]
     steps_ahead = ["1 frame ahead", *columns[1:]]
@@ -69,13 +69,13 @@ def forecast_tables(about: dict[str, Any]) -> list[Table]:
     ]
     level = f"{100 * about['settings']['level']:g} %"
     inside = [name for name in INSIDE if name in about["models"][0]]
-    holds = [
+    coverage = [
         [model["label"], *(_cell(model[name]["all"], 1) for name in inside)]
         for model in about["models"]
     ]
     tables = [
         Table([heading, *steps_ahead], scores),
-        Table([f"inside {level}, all frames", *(INSIDE[name] for name in inside)], holds),
+        Table([f"share inside {level}, all frames", *(INSIDE[name] for name in inside)], coverage),
     ]
     differences = [
         [
@@ -89,7 +89,7 @@ def forecast_tables(about: dict[str, Any]) -> list[Table]:
 
 
 def forecast_figure(about: dict[str, Any]) -> tuple[Any, str]:
-    """Scores and coverage of each model against steps ahead."""
+    """Scores and coverage of each model by steps ahead."""
     level, score = about["settings"]["level"], about["score"]
     heading, sign = SCORES[score]
     panels = [Lines(f"{heading} ({_unit(score)})", _along(about, score, sign))]
@@ -99,14 +99,14 @@ def forecast_figure(about: dict[str, Any]) -> tuple[Any, str]:
         if name in about["models"][0]
     ]
     return along_figure(panels), (
-        "Forecasts by how many steps ahead; bands of one standard error, over sequences and, where "
-        "there are several, over trainings. Black: what a calibrated model has. The models share "
-        "their sequences: a difference between two is known better than the bands say."
+        "Forecasts by steps ahead. Bands: one standard error, over sequences and, if there are "
+        "several, over trainings. Black: a calibrated model. The models share their sequences, so "
+        "a difference between two is known better than the bands suggest."
     )
 
 
 def _along(about: dict[str, Any], name: str, sign: int) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Of each model the means at each step ahead, NaN where nothing counts, and their errors."""
+    """For each model the means at each step ahead, NaN if no value counts, and their errors."""
     found = {}
     for model in about["models"]:
         entries = [entry for column, entry in model[name].items() if column != "all"]
@@ -117,7 +117,7 @@ def _along(about: dict[str, Any], name: str, sign: int) -> dict[str, tuple[np.nd
 
 
 def _columns(values: np.ndarray) -> dict[str, np.ndarray]:
-    """Of each sequence, by step ahead, and the sum over all."""
+    """The values of each sequence by step ahead, and their sum over all steps."""
     return {str(h): column for h, column in enumerate(values.T, 1)} | {"all": values.sum(axis=1)}
 
 
@@ -128,14 +128,14 @@ def _cell(entry: dict[str, Any], sign: int) -> str:
 
 
 def forecast_protocol(about: dict[str, Any]) -> str:
-    """What the forecasts' numbers are."""
+    """A sentence on how the forecasts were made and scored."""
     settings = about["settings"]
     return (
         f"Forecasts: {about['n']} sequences of the {settings['split']} split, {about['start']} "
         f"frames seen; {settings['num_particles']:,} draws; scores in {_unit(about['score'])}; "
-        "+- is over sequences, then over seeds."
+        "+-: standard error over sequences, then over seeds."
     )
 
 
 def _unit(score: str) -> str:
-    return "nats a frame" if score == "log_p" else "a value, in the units of x squared"
+    return "nats per frame" if score == "log_p" else "squared units of x, per value"

@@ -1,4 +1,4 @@
-"""What all runs of a comparison have measured alike, beside their evaluation."""
+"""Measurements that all runs of a comparison have with the same settings."""
 
 from typing import Any, NamedTuple
 
@@ -9,12 +9,13 @@ from vaejax.evaluation.measurement import Measurement
 from vaejax.run_directory import RunDirectory
 
 
-class Alike(NamedTuple):
+class SameMeasurement(NamedTuple):
     """One measurement of every run, with the same settings.
 
     Attributes:
-      settings: of the measurement.
-      summaries, arrays: by label, of each run.
+      settings: the settings of the measurement.
+      summaries: label -> the summary of each run.
+      arrays: label -> the arrays of each run.
     """
 
     settings: dict[str, Any]
@@ -22,9 +23,11 @@ class Alike(NamedTuple):
     arrays: dict[str, list[dict[str, np.ndarray]]]
 
 
-def measured_alike(members: list[Compared], measurement: Measurement, part: str) -> Alike | None:
-    """What this version measured of all runs with the same settings, with the arrays of its
-    `part`; the first run's latest where there are several, None where there is none."""
+def with_same_settings(
+    members: list[Compared], measurement: Measurement, part: str
+) -> SameMeasurement | None:
+    """The measurement that all runs have with the same settings, with the arrays of its `part`. Of
+    several the one that is newest in the first run; None if there is none."""
     first, folder = members[0].runs[0].directory, measurement.name
     files = sorted(first.file(folder).glob("*.json"), key=lambda file: -file.stat().st_mtime)
     for file in files:
@@ -37,7 +40,7 @@ def measured_alike(members: list[Compared], measurement: Measurement, part: str)
         if all(len(runs[m.label]) == len(m.runs) for m in members):
             summaries = {label: [summary for summary, _ in of] for label, of in runs.items()}
             arrays = {label: [values for _, values in of] for label, of in runs.items()}
-            return Alike(settings, summaries, arrays)
+            return SameMeasurement(settings, summaries, arrays)
     return None
 
 

@@ -1,4 +1,4 @@
-"""Trained models of sequences side by side, from what was evaluated of each."""
+"""Comparison of trained models of sequences, from their evaluations."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from vaejax.evaluation.compared_forecasts import (
     forecast_protocol,
     forecast_tables,
 )
-from vaejax.evaluation.compared_measurements import Alike, measured_alike
+from vaejax.evaluation.compared_measurements import SameMeasurement, with_same_settings
 from vaejax.evaluation.comparison import size_of
 from vaejax.evaluation.comparison_figures import Bar, log_p_figure
 from vaejax.evaluation.evaluation_section import protocol_line
@@ -20,14 +20,14 @@ from vaejax.evaluation.log_likelihood import LOG_LIKELIHOOD_MEASUREMENT
 from vaejax.evaluation.section import Figure, Section, Table, format_error, format_rounding
 from vaejax.evaluation.statistics import paired_ratio, ratio_over_seeds, verdict
 
-_LOG_P = "log_p", "filter", "iwae"  # exact where it is, by particle filters, by q's draws
-_NATS = (*_LOG_P, "kl")  # of each sequence
+_LOG_P = "log_p", "filter", "iwae"  # exact; by particle filters; by draws of q
+_NATS = (*_LOG_P, "kl")  # in nats, of each sequence
 _DIFFERENCE_HEADER = [
-    "difference of -log p(x)",
+    "difference of -log p(x), nats/frame",
     "mean",
     "+- data",
     "+- seeds",
-    "of",
+    "method",
     "told apart?",
 ]
 
@@ -35,14 +35,14 @@ _DIFFERENCE_HEADER = [
 def compare_sequences(
     members: list[Compared], title: str, tuning: str = "", against: str = ""
 ) -> dict[str, Any]:
-    """What comparison.json holds: of each model, averaged over its seeds, nats per frame; and the
-    difference of each from the one whose label is `against`, or else the first, paired over
+    """The content of comparison.json: nats per frame of each model, averaged over its seeds; and
+    the difference of each from the model with the label `against`, else the first, paired over
     sequences.
 
     Raises:
-      UserError: a run has no bound on log p(x), or they were evaluated in different ways.
+      UserError: a run has no bound on log p(x), or runs were evaluated with different settings.
     """
-    _check_alike(members)
+    _check_same_evaluation(members)
     arrays = {
         m.label: [run.directory.read_arrays("evaluation.npz") for run in m.runs] for m in members
     }
@@ -87,29 +87,31 @@ def compare_sequences(
     }
 
 
-def _check_alike(members: list[Compared]) -> None:
+def _check_same_evaluation(members: list[Compared]) -> None:
     runs = [run for member in members for run in member.runs]
     first = runs[0].evaluation
     for run in runs:
         found = run.evaluation
         if "iwae" not in found["summary"]:
-            raise UserError(f"{run.directory.path} has no bound on log p(x): leave it out")
+            raise UserError(
+                f"{run.directory.path} has no bound on log p(x) to compare: leave it out"
+            )
         for name in ("num_samples", "split", "examples"):
             here, there = found["settings"][name], first["settings"][name]
             if here != there:
                 raise UserError(
                     f"{run.directory.path} was evaluated with {name} {here}, "
-                    f"{runs[0].directory.path} with {there}: evaluate both alike, by vaejax "
-                    f"evaluate RUN --evaluate.{name.replace('_', '-')}"
+                    f"{runs[0].directory.path} with {there}: evaluate both with the same, by "
+                    f"vaejax evaluate RUN --evaluate.{name.replace('_', '-')}"
                 )
 
 
 def _filters(
     members: list[Compared], arrays: dict[str, list[dict[str, np.ndarray]]]
-) -> Alike | None:
-    """Particle filters of all runs, over the sequences whose estimate is finite under each; None
-    where they were not run alike, or on other sequences than were evaluated."""
-    found = measured_alike(members, LOG_LIKELIHOOD_MEASUREMENT, "filter")
+) -> SameMeasurement | None:
+    """Estimates by particle filters of all runs, for the sequences with finite estimates in all;
+    None if the settings differ between runs, or the split is not the evaluated one."""
+    found = with_same_settings(members, LOG_LIKELIHOOD_MEASUREMENT, "filter")
     frames = arrays[members[0].label][0]["frames"]
     split = members[0].runs[0].evaluation["settings"]["split"]
     if found is None or (found.settings["split"] or "test") != split:
@@ -132,7 +134,7 @@ def _filters(
 
 
 def _per_frame(seeds: list[dict[str, np.ndarray]]) -> dict[str, Any]:
-    """Total nats / total frames, of each number that every seed has."""
+    """Total nats / total frames, for each number that every seed has."""
     return {
         name: ratio_over_seeds(
             [arrays[name] for arrays in seeds],
@@ -147,8 +149,8 @@ def _per_frame(seeds: list[dict[str, np.ndarray]]) -> dict[str, Any]:
 def _difference(
     first: list[dict[str, np.ndarray]], second: list[dict[str, np.ndarray]]
 ) -> dict[str, Any]:
-    """log p(x) under the first model minus under the second, in nats per frame: exact where both
-    have it, else of particle filters or of bounds, whichever the arrays hold."""
+    """log p(x) under the first model minus under the second, in nats per frame: exact if both have
+    it, else from particle filters or bounds, whichever the arrays have."""
     runs = (*first, *second)
     name = next(name for name in _LOG_P if all(name in arrays for arrays in runs))
     one, other = ([arrays[name] for arrays in seeds] for seeds in (first, second))
@@ -156,21 +158,25 @@ def _difference(
 
 
 def sequence_comparison_section(about: dict[str, Any]) -> Section:
-    """log p(x) and what it cost, the differences from one model, forecasts, and what the numbers
-    rest on."""
+    """The page's section: log p(x), differences from one model, cost, forecasts, protocol."""
     models, forecasts = about["models"], about["forecasts"]
     rows = [row for model in models for row in _log_p_rows(model, about)]
     tables = [
-        Table(["model", "-log p(x)", "+- MC", "+- data", "+- seeds", "what it is"], rows),
+        Table(
+            ["model", "-log p(x), nats/frame", "+- MC", "+- data", "+- seeds", "what it is"], rows
+        ),
         Table(_DIFFERENCE_HEADER, _differences(about)),
-        Table(["model", "KL(q || p)", "+- data", "parameters", "training"], _costs(models)),
+        Table(
+            ["model", "KL(q || p), nats/frame", "+- data", "parameters", "training"], _costs(models)
+        ),
     ]
     figures = [Figure("log_p", lambda: _log_p_figure(about))]
     notes = [
-        "All in nats per frame: total nats / total frames. A bound is at least -log p(x) in "
-        "expectation: a model that it is looser for looks worse than it is.",
-        "+- data: over sequences; +- seeds: over trainings. Differences are paired over the same "
-        "sequences, and told apart by Student's 95 % interval with both errors, as far as known.",
+        "All numbers are in nats per frame: total nats / total frames. A bound is an upper bound "
+        "on -log p(x) in expectation: a model with a looser bound looks worse than it is.",
+        "+- MC: Monte Carlo standard error; +- data: standard error over sequences; +- seeds: over "
+        "trainings. Differences are paired over the same sequences. Two models are told apart if "
+        "Student's 95 % interval, from both errors as far as they are known, excludes 0.",
     ]
     if forecasts:
         tables += forecast_tables(forecasts)
@@ -178,7 +184,8 @@ def sequence_comparison_section(about: dict[str, Any]) -> Section:
         figures.append(Figure("forecast", lambda: forecast_figure(forecasts)))
     else:
         notes.append(
-            "No forecasts: vaejax forecast RUN, with the same settings for each run, adds them."
+            "No forecasts: to add them, run vaejax forecast RUN with the same settings for each "
+            "run."
         )
     return Section(about["title"], about["evaluated"], tables, notes + about["fairness"], figures)
 
@@ -211,11 +218,13 @@ def _flagged(model: dict[str, Any], name: str) -> int:
 
 
 def _log_p_rows(model: dict[str, Any], about: dict[str, Any]) -> list[list[str]]:
-    """Exact, by particle filters, and by importance sampling, where there is each."""
+    """Rows of log p(x): exact, by particle filters, and by importance sampling, where known."""
     meaning = {"log_p": "exact", "iwae": f"IWAE-{about['num_samples']}, a bound"}
     doubtful, n = _flagged(model, "iwae"), model["iwae"]["n"] * len(model["runs"])
     if doubtful:
-        meaning["iwae"] += f"; k-hat above 0.7 for {doubtful} of {n}: its error is unreliable"
+        meaning["iwae"] += (
+            f"; k-hat above 0.7 for {doubtful} of {n}: their Monte Carlo error is unreliable"
+        )
     if "filter" in model:
         settings, flagged = about["filter_settings"], _flagged(model, "filter")
         meaning["filter"] = (

@@ -1,4 +1,4 @@
-"""One trained model measured as all others are, so that they can stand side by side."""
+"""The measurements of one trained model for a comparison: the same for every model."""
 
 import dataclasses
 import hashlib
@@ -24,31 +24,31 @@ from vaejax.evaluation.summary import mean_and_errors
 from vaejax.sharding import map_examples
 from vaejax.types import Key, bind, rows_of
 
-_VERSION = 2  # of what `measure_model` gives
-_PROBE = 10_000  # training codes that a probe is fitted to, at most
+_VERSION = 2  # of the results of `measure_model`
+_PROBE = 10_000  # most training codes to which a probe is fitted
 _MIXING_CHAINS = 50
 _SHOWN = 8  # rows of a picture
 
 
 @dataclasses.dataclass(frozen=True)
 class Compare:
-    """How models are measured side by side: each alike."""
+    """How models are measured for a comparison; the same for every model."""
 
     examples: int = 100
-    """Test examples of log p(x), from the first."""
+    """Number of test examples for log p(x), from the first."""
     samples: int = 1000
-    """Draws of each model, held against as many test examples; fewer where there are fewer."""
+    """Number of draws of x from each model, compared with as many test examples (at most all)."""
     num_chains: int = 16
-    """Chains of annealed importance sampling, of every model with a z."""
+    """Chains of annealed importance sampling, for every model with a z."""
     num_temperatures: int = 100
     """Temperatures of annealed importance sampling."""
     chain_steps: int = 200
-    """Steps of a denoising autoencoder's chain before its x is taken."""
+    """Steps of a denoising autoencoder's chain; the x of the last step is the draw."""
     ex_post: tuple[Literal["gaussian", "mixture", "flow"], ...] = EX_POST
-    """Densities fitted to a model's codes afterwards, each in the place of its p(z): where an
-    autoencoder, which has none of its own, is among the models."""
+    """Densities that are fitted to the codes of each model and used as p(z).
+    This is done if one of the models is an autoencoder, which has no p(z)."""
     seed: int = 0
-    """Of what is fitted in order to measure: the classifier, the probe, the errors' splits."""
+    """Seed of the classifier, the probe and the error estimates."""
 
     def __post_init__(self):
         for name, least in (
@@ -63,11 +63,11 @@ class Compare:
             require(value >= least, name, f"at least {least}", value)
         if len(set(self.ex_post)) != len(self.ex_post):
             raise SettingError(
-                f"ex_post expects different ones; got {' '.join(self.ex_post)}", "ex_post"
+                f"ex_post expects each density once; got {' '.join(self.ex_post)}", "ex_post"
             )
 
     def identity(self, step: int) -> str:
-        """Eight digits that change with whatever changes a measurement."""
+        """A hash of everything that changes the measurement: eight hex digits."""
         content = dataclasses.asdict(self) | {"step": step, "version": _VERSION}
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]
 
@@ -80,11 +80,12 @@ def measure_model(
     *,
     progress: Callable[[str], None] = lambda what: None,
 ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """(arrays, summary) of one trained run.
+    """Measure one trained run; returns (arrays, summary).
 
-    Arrays: `<generator>/samples`, `/means` (64 of each) and, of one with a density, `/log_p` and
-    `/log_p_std_error` in nats, per test example; pictures of the other modes. The summary: what
-    is defined, how x is drawn, and every number with its error.
+    Arrays: `<generator>/samples` and `<generator>/means`, 64 of each; for a generator with a
+    density `<generator>/log_p` and `<generator>/log_p_std_error` in nats for each test example;
+    pictures of the other modes of generation. Summary: the parts of the model, how x is drawn, and
+    every number with its error.
     """
     kind = run.kind
     generator_key, mode_key, test_key, train_key = jax.random.split(key, 4)
@@ -151,7 +152,7 @@ def measure_model(
 
 
 def values_themselves() -> Features:
-    """In place of a classifier's features, where the data have no labels."""
+    """The values of x in place of a classifier's features, for data without labels."""
 
     def apply(xs):
         return np.asarray(xs, np.float32).reshape(len(xs), -1)
@@ -159,22 +160,22 @@ def values_themselves() -> Features:
     def predict(xs):
         return np.zeros(len(xs), int)
 
-    description = "the values of x themselves (no labels to train a classifier on)"
+    description = "the values of x themselves (there are no labels to train a classifier)"
     return Features(apply, predict, float("nan"), float("nan"), description)
 
 
 def reference_line(
     train: np.ndarray, test: np.ndarray, features: Features, settings: Compare
 ) -> dict[str, Any]:
-    """The quality of real x: training examples, on which the features were trained, held against
-    the same test examples; as many as models draw, or all."""
+    """`sample_quality` of real x, as a reference: training examples in place of draws, against the
+    same test examples. The features were trained on them."""
     count = min(settings.samples, len(test))
     reference, real = features.apply(test[:count]), features.apply(train[:count])
     return sample_quality(reference, real, seed=settings.seed)
 
 
 def parts_of(run: Run) -> dict[str, str]:
-    """What of p(x, z), p(z), p(x | z), q(z | x) a model has, in words."""
+    """The p(x, z), p(z), p(x | z) and q(z | x) of a model, in words."""
     if run.kind == "no latent variable":
         none = "no z"
         return {"p(x, z)": "p(x) alone", "p(z)": none, "p(x|z)": none, "q(z|x)": none}
@@ -188,6 +189,7 @@ def parts_of(run: Run) -> dict[str, str]:
 
 
 def size_of(run: Run) -> dict[str, int]:
+    """The number of parameters of each part of a model."""
     return {
         name: sum(leaf.size for leaf in jax.tree.leaves(part))
         for name, part in run.params._asdict().items()
@@ -197,7 +199,7 @@ def size_of(run: Run) -> dict[str, int]:
 def _log_p(
     key: Key, run: Run, way: Generator, codes: np.ndarray | None, settings: Compare
 ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """log p(x) of the first test examples: exact where the model says it, else annealed."""
+    """log p(x) of the first test examples: exact without a z, else by annealing."""
     examples = run.examples("test", settings.examples)
     density = way.density
     assert density is not None
@@ -232,7 +234,7 @@ def _log_p(
 def _mixing(
     key: Key, run: Run, features: Features, settings: Compare
 ) -> tuple[np.ndarray, dict[str, Any]]:
-    """A few chains step by step: some to look at, and how fast they forget where they began."""
+    """(steps of a few chains to show, how fast the chains forget their start)."""
     assert run.corrupt is not None
     starts: Any = run.examples("train", _MIXING_CHAINS).x
     _, samples = denoising_chain(

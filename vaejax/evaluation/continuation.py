@@ -1,4 +1,4 @@
-"""What follows the first frames of an example, under a run's model."""
+"""Continuation of a sequence: draws of the frames that follow its first ones."""
 
 from typing import Any
 
@@ -33,12 +33,12 @@ def continued(
     num_particles: int,
     use_q: bool,
 ) -> tuple[StateSpace, Latent, Observation]:
-    """(the model, z, x): draws of the `num_steps` steps that follow the frames of `seen`.
+    """Draw the `num_steps` steps that follow the frames of `seen`; returns (the model, z, x).
 
     Args:
-      seen: the only frames that q is made of; what does not exist in it is not looked at.
-      given: with room for what is seen and what follows, the actions of both.
-      use_q: whether q's steps move the filter's particles, or the model's own.
+      seen: the frames that q sees; frames that do not exist are ignored.
+      given: the conditions of the seen and the following frames, with the actions of both.
+      use_q: whether the steps of q move the particles of the filter, or those of the model.
     """
     found = state_space_of(generative.joint(params.generative, given))
     assert found is not None
@@ -52,8 +52,8 @@ def continued(
 
 
 def first_frames(example: Example, count: Any, room: int) -> Example:
-    """An example cut to its first `count` frames (traced or not), in `room` frames: of what is
-    behind them nothing is left."""
+    """Cut an example to its first `count` frames (perhaps a traced number), padded with zeros to
+    `room` frames."""
     given: Any = example.given
     kept = jnp.arange(room) < count
 
@@ -66,13 +66,15 @@ def first_frames(example: Example, count: Any, room: int) -> Example:
 
 
 def why_no_continuation(run: Run, use_q: bool) -> str | None:
-    """Why a run's model cannot continue a sequence, or None."""
+    """Why the model of a run cannot continue a sequence; None if it can."""
     example = run.data.example()
     if not run.data.is_sequence or state_space_of(run.joint(example.given)) is None:
         return (
-            "its model is no state-space model of sequences, so nothing follows an example: "
-            "dkf_lds and dkf_pendulum have one"
+            "its model is not a state-space model of sequences, so it cannot continue one; models "
+            "of dkf_lds and dkf_pendulum can"
         )
     if use_q and not isinstance(run.posterior(*example), Markov):
-        return "its q(z | x) is no Markov chain, which could propose: give proposal prior"
+        return (
+            "its q(z | x) is not a Markov chain, so it cannot move particles: give proposal prior"
+        )
     return None

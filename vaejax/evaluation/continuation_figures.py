@@ -1,4 +1,4 @@
-"""What was seen of sequences, what followed, and draws of what might have."""
+"""Figures of continued sequences: the frames seen, the true next frames, and draws of them."""
 
 from typing import Any, NamedTuple
 
@@ -8,15 +8,15 @@ from vaejax.evaluation.section import BLUE, ORANGE
 from vaejax.evaluation.sequence_views import View, Views, drawn_as, films, lines
 
 _COLOURS = BLUE, ORANGE
-_DRAWS = 3  # of a film
+_DRAWS = 3  # shown of each sequence of images
 
 
 class Way(NamedTuple):
-    """Draws of what follows n sequences, k each.
+    """Draws of the frames that follow n sequences, k for each.
 
     Attributes:
       draws: (n, k, steps, *frame).
-      mean, low, high: (n, steps, *frame), of these or of more draws; () of categories.
+      mean, low, high: (n, steps, *frame), of these or of more draws; () for categories.
     """
 
     title: str
@@ -27,7 +27,7 @@ class Way(NamedTuple):
 
 
 def way_of(title: str, draws: np.ndarray) -> Way:
-    """With the mean of these draws, and their quantiles of 5 and 95 %."""
+    """A `Way` with the mean and the 5 and 95 % quantiles of these draws (n, k, steps, *frame)."""
     low, high = np.quantile(draws, [0.05, 0.95], axis=1)
     return Way(title, draws, draws.mean(axis=1), low, high)
 
@@ -41,11 +41,13 @@ def continuation_figure(
     band: str,
     colours: int | None = None,
 ) -> Any:
-    """Args:
-    x, exists: (n, T, *frame) and (n, T), what is known.
-    starts: (n,), how many frames were seen of each.
-    band: what lies between the `low` and `high` of a way.
-    colours: how many categories there are, where x is made of them.
+    """A figure of n sequences and of ways to continue them.
+
+    Args:
+      x, exists: (n, T, *frame) and (n, T), the true sequences.
+      starts: (n,), how many frames of each were seen.
+      band: the label of the band between the `low` and `high` of a way.
+      colours: the number of categories, if x is made of categories.
     """
     draw, sequences = drawn_as(x, real), []
     for i, start in enumerate(starts):

@@ -1,4 +1,4 @@
-"""The price of classical inference: the bound against steps and seconds, beside the encoder's."""
+"""The cost of optimizing q for each x: the bound against steps and seconds, and the encoder's."""
 
 import dataclasses
 import statistics
@@ -22,21 +22,21 @@ from vaejax.objectives import elbo
 from vaejax.sharding import over_examples
 from vaejax.types import Example, GenerativeModel, InferenceNetwork, Key, Params, bind, num_rows
 
-# Of the family's learning rate: near an optimum a large one would first lead away from it.
+# Factors of the family's learning rate: near the optimum, a large rate first makes q worse.
 STARTS = {"standard": 1.0, "encoder": 0.2}
 _CALLS = 5
 
 
 @dataclasses.dataclass(frozen=True)
 class Cost:
-    """The cost of optimizing q for each x."""
+    """How the cost of optimizing q for each x is measured."""
 
     examples: int = 100
-    """Number of test examples, from the first; all in one compiled program."""
+    """Number of test examples, from the first; all are optimized in one compiled program."""
     max_steps: int = 2000
     """Largest number of Adam steps for each x, a multiple of 100."""
     num_bound_samples: int = 1000
-    """Fresh draws of each q, for its bound."""
+    """Number of fresh draws of each q, for its bound."""
     seed: int = 0
     """Seed of the draws."""
 
@@ -54,21 +54,21 @@ class Cost:
 
 def _undefined(run: Run, settings: Cost) -> str | None:
     if run.kind == "no latent variable":
-        return "it has no latent variable, so it has no q(z | x) to optimize"
+        return "the model has no latent variable, so there is no q(z | x) to optimize"
     if run.kind == "point mass":
         raise SettingError(
             "this run is an autoencoder: its q is a point mass, which has no bound to optimize; "
-            "gaps with map compares its code with the best z",
+            "use vaejax gaps with map, which compares its code with the best z",
             "map",
         )
     if not has_real_latent(run):
-        return "its z has whole numbers, and the q that is optimized is of a family of real ones"
+        return "its z has whole numbers, but the q families that are optimized are for real numbers"
     check_examples(run.dataset, "test", settings.examples)
     return None
 
 
 def cost(run: Run, settings: Cost) -> list[Part]:
-    """What `measure_cost` gives, of the first test examples."""
+    """The part that `measure_cost` computes, for the first test examples."""
 
     def compute():
         key = run.stream(COST, settings.seed)
@@ -95,13 +95,14 @@ def measure_cost(
     examples: Example,
     settings: Cost,
 ) -> tuple[dict[str, np.ndarray], dict[str, float]]:
-    """(per-example arrays in nats, seconds an example).
+    """(arrays of each example in nats, seconds per example).
 
-    Of each start, N(0, I) (`standard`) and the encoder's q (`encoder`): `<start>_path`, the bound
-    along Adam's steps (means of 20 steps' own draws; after convergence the final one),
-    `<start>` and `<start>_std_error`, the final bound of fresh draws, `<start>_steps`. And
-    `amortized`, the bound of the encoder's own q. Seconds: of `amortized`, one forward pass; of
-    `<start>`, one step of one call of the fit, its final draws included; all in the same batch.
+    A fit starts at N(0, I) (`standard`) or at the encoder's q (`encoder`). For each start the
+    arrays are `<start>_path`, the bound along the steps of Adam (means over 20 steps of their own
+    draws; the final bound after convergence); `<start>` and `<start>_std_error`, the final bound
+    from fresh draws; `<start>_steps`; `<start>_converged` and `<start>_diverged`. `amortized` is
+    the bound of the encoder's q. Seconds: `amortized` is one forward pass; `<start>` is one step of
+    the fit, with its share of the final draws; all in the same batch.
     """
 
     def amortized(shared, index, example):
@@ -176,9 +177,10 @@ def _median_seconds(run, *arguments: Any) -> float:
 
 
 def summarize_cost(arrays: dict[str, np.ndarray], seconds: dict[str, float]) -> dict:
-    """Means with errors over the examples of which every bound is finite and no fit diverged (the
-    others are in `left_out`); for each start, the step from which its mean bound stays above the
-    encoder's, and within 1 and 0.1 nats of the best found."""
+    """Means with errors over the examples whose bounds are all finite and whose fits did not
+    diverge; the others are listed in `left_out`. For each start, `steps_to`: the step from which
+    its mean bound stays above the encoder's bound, and above 1 and 0.1 nats below the best
+    bound."""
     names = ("amortized", *STARTS)
     usable = np.all([np.isfinite(arrays[name]) for name in names], axis=0)
     usable &= ~np.any([arrays[f"{start}_diverged"] for start in STARTS], axis=0)
@@ -203,7 +205,9 @@ def summarize_cost(arrays: dict[str, np.ndarray], seconds: dict[str, float]) -> 
         path = arrays[f"{start}_path"][usable].mean(axis=0, dtype=np.float64)
         reached = {}
         for level, value in levels.items():
-            below = np.flatnonzero(~(path >= value))  # it is noisy: passed is where it stays above
+            below = np.flatnonzero(
+                ~(path >= value)
+            )  # the path is noisy: a level is passed where the path stays above it
             last = below[-1] + 1 if len(below) else 0
             reached[level] = int(last + 1) * RECORD if last < len(path) else None
         diverged, converged = arrays[f"{start}_diverged"], arrays[f"{start}_converged"]

@@ -1,4 +1,4 @@
-"""What `vaejax cost` says: a table with the protocol, and the figure of bound against time."""
+"""The output of `vaejax cost`: a table with its protocol, and a figure of bound against time."""
 
 from typing import Any
 
@@ -11,11 +11,11 @@ _COLOURS = {"standard": "#d9822b", "encoder": "#1f5fa8"}
 _LABELS = {"standard": "optimized from N(0, I)", "encoder": "optimized from the encoder's q"}
 
 
-COST_HEADER = ["", "-bound", "+- MC", "+- data", "steps", "ms an example", "forward passes"]
+COST_HEADER = ["", "-bound, nats", "+- MC", "+- data", "steps", "ms/example", "forward passes"]
 
 
 def cost_section(about: dict[str, Any], arrays: dict[str, dict[str, np.ndarray]]) -> Section:
-    """The encoder's pass beside each start of the fit."""
+    """The section: the encoder's forward pass, and each start of the fit."""
     return Section(
         "The cost of optimizing q for each x",
         data_line(about),
@@ -26,7 +26,7 @@ def cost_section(about: dict[str, Any], arrays: dict[str, dict[str, np.ndarray]]
 
 
 def cost_rows(about: dict[str, Any]) -> list[list[str]]:
-    """Rows of the table, under `COST_HEADER`: the encoder's pass, then each start of the fit."""
+    """Rows under `COST_HEADER`: the encoder's forward pass, then each start of the fit."""
     summary = about["summary"]
     forward = summary["seconds"]["amortized"]
     entry = summary["amortized"]
@@ -50,11 +50,12 @@ def cost_rows(about: dict[str, Any]) -> list[list[str]]:
 
 
 def cost_lines(about: dict[str, Any]) -> list[str]:
-    """How it was measured; what diverged or did not converge."""
+    """Lines on how it was measured, and on fits that diverged or did not converge."""
     settings, summary = about["settings"], about["summary"]
     lines = [
         f"test split, n = {settings['examples']:,} in one batch; Adam, one draw per step; bounds "
-        f"from {settings['num_bound_samples']:,} fresh draws; times are those of one machine"
+        f"from {settings['num_bound_samples']:,} fresh draws; times were measured on one machine; "
+        "+- MC: Monte Carlo standard error; +- data: standard error over examples"
     ]
     for start, label in _LABELS.items():
         for what in ("diverged", "not_converged"):
@@ -83,7 +84,7 @@ def _figure(about: dict[str, Any], arrays: dict[str, np.ndarray]):
     figure, (by_step, by_time) = plt.subplots(1, 2, figsize=(11, 4.5), sharey=True)
     for start, label in _LABELS.items():
         path = arrays[f"{start}_path"][usable].astype(np.float64)
-        # Of the distance to the end: how much the images differ in log p(x) is not in it.
+        # The error of the distance to the end: differences in log p(x) between examples cancel.
         error = (path - arrays[start][usable][:, None]).std(axis=0) / np.sqrt(max(len(path), 1))
         mean = path.mean(axis=0)
         steps = about["settings"]["max_steps"] / path.shape[1] * (np.arange(path.shape[1]) + 1)
@@ -105,6 +106,6 @@ def _figure(about: dict[str, Any], arrays: dict[str, np.ndarray]):
         axes.set_xscale("log")
         axes.grid(alpha=0.3)
     by_time.legend(fontsize=8, loc="lower right")
-    figure.suptitle("band: the error of the distance from the end, over examples", fontsize=9)
+    figure.suptitle("band: standard error of the distance to the final bound", fontsize=9)
     figure.tight_layout()
-    return figure, "The bound against steps and against time."
+    return figure, "The mean bound against steps of Adam, and against time."

@@ -1,4 +1,4 @@
-"""Every example of a split, measured once, in bounded memory, at the highest precision."""
+"""The evaluation: every example of a split, in bounded memory, at the highest precision."""
 
 import dataclasses
 from collections.abc import Callable
@@ -56,8 +56,8 @@ from vaejax.types import (
     rows_of,
 )
 
-# Two numbers a sample and an example are kept while a batch is measured: this many at most. So are
-# z, E[x | z] and what is between them, of the draws that are made at a time.
+# Limits of memory. While a batch is measured, two numbers are kept for each draw of each example.
+# For draws that are made together, z, E[x | z] and what lies between them are kept too.
 _MAX_WEIGHTS = 20_000_000
 _MAX_VALUES = 50_000_000
 _DRAWN_TOGETHER = 50
@@ -66,15 +66,16 @@ _BATCH = 100
 
 @dataclasses.dataclass(frozen=True)
 class Evaluate:
-    """What is measured after training, of the parameters that were best on the validation split,
-    or else of the last."""
+    """The evaluation after training, with the parameters that were best on the validation split,
+    else the last ones."""
 
     split: Literal["train", "validation", "test"] = "test"
     """Split to measure."""
     examples: int | None = None
     """Number of examples, from the first; by default all."""
     num_samples: int = 5000
-    """Draws of q(z | x) for each example, of the importance-weighted bound on log p(x) (IWAE-K)."""
+    """K of the importance-weighted bound on log p(x) (IWAE-K): draws of q(z | x) for each
+    example."""
 
     def __post_init__(self):
         require(self.num_samples >= 1, "num_samples", "at least 1", self.num_samples)
@@ -83,24 +84,27 @@ class Evaluate:
 
 
 def evaluate(run: Run, settings: Evaluate) -> list[Part]:
-    """Per-example arrays, by name, in nats unless said otherwise.
+    """The parts of an evaluation: arrays of each example by name, in nats unless said otherwise.
 
-    For a q with a density: `iwae` (the K-sample bound), `iwae_std_error`, `ess`, `khat`, `elbo`
-    (mean log weight over the same K draws) and its parts `reconstruction` and `kl`, each with its
-    `_std_error`; `kl_per_dimension` where q and the prior are diagonal Gaussians; `converged`
-    where q is a fixed point of mean field. For a point mass: `reconstruction` = log p(x | z) at its
-    z, and nothing that needs a density.
-    For both: `code`, the mean of q (of a flow, of a hundred draws, with the variance of that in
-    `code_noise`; of a z of several arrays, these end to end), and `squared_error`,
-    ||x - E[x | z = code]||^2, where p(x | z) knows its mean.
-    Without a latent variable: `log_p`, exact; it has no Monte Carlo error. Also where a model with
-    one has it exactly (`marginal_likelihood.exact`), with `log_p_std_error` from rounding.
+    With a q that has a density: `iwae` (the K-sample bound), `iwae_std_error`, `ess`, `khat`,
+    `elbo` (the mean log weight over the same K draws) and its terms `reconstruction` and `kl`, each
+    with its `_std_error`; `kl_per_dimension` if q and the prior are diagonal Gaussians; `converged`
+    if q is a fixed point of mean field. With a point mass: `reconstruction` = log p(x | z) at its z
+    only.
 
-    Of sequences, which have other lengths and codes each, no `code`, `squared_error` and
-    `latent_use`; `frames` and `missing_frames` instead: how many there are in each.
+    In both cases: `code`, the mean of q (estimated from 100 draws for a flow, with the variance of
+    the estimate in `code_noise`; a z of several arrays is flattened into one); and `squared_error`,
+    ||x - E[x | z = code]||^2, if p(x | z) knows its mean.
 
-    Of all examples together: what `latent_use`, `pictures` and, with a p(x), `clusters` and
-    `density` give, or `sequence_pictures`, and `labels` with their `label_names`.
+    Without a latent variable: `log_p`, which is exact and has no Monte Carlo error. A model with a
+    latent variable also has it if it can be computed exactly (`marginal_likelihood.exact`), with
+    `log_p_std_error` from rounding.
+
+    Sequences have no `code`, `squared_error` and `latent_use`, since their codes differ in length.
+    They have `frames` and `missing_frames`, the numbers of frames in each.
+
+    For all examples together: the results of `latent_use`, `pictures` and, if there is a p(x),
+    `clusters` and `density`; or of `sequence_pictures`; and `labels` with `label_names`.
 
     Example i uses fold_in(fold_in(key, i), 0 or 1): no value depends on batches or devices.
     """
@@ -145,7 +149,7 @@ def _one(run: Run, num_samples: int) -> Callable[[Any, Any, Example], dict[str, 
             "ess": estimate.ess,
             "khat": estimate.khat,
         }
-        # Of the diagnostics only these: what is not asked for is not computed.
+        # Only these diagnostics: XLA does not compute the others.
         for name in ("elbo", "reconstruction", "kl"):
             for field in (name, f"{name}_std_error"):
                 row[field] = estimate.diagnostics[field]
@@ -158,7 +162,7 @@ def _one(run: Run, num_samples: int) -> Callable[[Any, Any, Example], dict[str, 
 
 
 def _together(run: Run, settings: Evaluate, examples: Example) -> Arrays:
-    """What is measured of all examples at once."""
+    """The arrays that are computed from all examples together."""
     count = num_rows(examples)
     model = run.generative, run.inference, run.params
     arrays: Arrays = {}
@@ -187,7 +191,7 @@ def _together(run: Run, settings: Evaluate, examples: Example) -> Arrays:
 
 
 def _block(run: Run, num_samples: int) -> int:
-    """How many examples are measured at a time: fewer where they are large."""
+    """The number of examples in a batch, which is smaller for larger examples."""
     example = run.data.example()
     joint, _, x = bind(run.generative, run.inference, run.params, example)
     sizes = jax.tree.leaves((structure_of(joint.prior), x))
@@ -196,15 +200,15 @@ def _block(run: Run, num_samples: int) -> int:
 
 
 def summarize_evaluation(run: Run, settings: Evaluate, arrays: dict[str, Arrays]) -> dict[str, Any]:
-    """Raises UserError where a log density is not finite."""
+    """The summary of the arrays; raises UserError if a log density is not finite."""
     whole = {name: values for part in arrays.values() for name, values in part.items()}
     names = [n for n in ("log_p", "iwae", "elbo", "reconstruction") if n in whole]
     bad = np.flatnonzero(~np.all([np.isfinite(whole[name]) for name in names], axis=0))
     if len(bad):
         raise UserError(
             f"{len(bad)} of {len(whole[names[0]])} examples have a log density that is not finite "
-            f"(first indices {bad[:5].tolist()}): look at the scale of those examples, or train "
-            "longer or at a lower rate"
+            f"(first indices {bad[:5].tolist()}): check the scale of those examples, train longer, "
+            "or lower the learning rate"
         )
     example = rows_of(run.examples(settings.split, 1), 0)
     joint, q, _ = bind(run.generative, run.inference, run.params, example)
@@ -223,7 +227,7 @@ def _undefined(run: Run, settings: Evaluate) -> str | None:
 
 
 def count_frames(x: Observation, given: Conditions) -> dict[str, Array]:
-    """`frames` that exist and are not missing, and `missing_frames`, of one sequence."""
+    """`frames`, those that exist and are not missing, and `missing_frames` of one sequence."""
     exists, missing = given.exists, missing_frames(x)
     return {
         "frames": jnp.sum(exists & ~missing, dtype=jnp.int32),
@@ -245,7 +249,7 @@ def measure_code(key: Key, joint: Joint, q: Distribution, x: Observation) -> dic
 
 
 def one_array(z: Latent) -> Array:
-    """z as one array: itself, or its arrays end to end where it has several."""
+    """z as one array; if it has several arrays, they are flattened and joined."""
     leaves = jax.tree.leaves(z)
     return leaves[0] if len(leaves) == 1 else ravel_pytree(z)[0]
 

@@ -1,4 +1,4 @@
-"""Figures of an evaluation, from its arrays."""
+"""Figures of an evaluation, drawn from its arrays."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from vaejax.evaluation.marginals import marginals_figure
 from vaejax.evaluation.plane import plane_figures
 from vaejax.evaluation.section import BLUE, GREY, Figure, is_binary, is_image, show
 
-_MOST_NAMED, _LABEL = 20, "label (never trained on)"
+_MOST_NAMED, _LABEL = 20, "label (not used in training)"
 
 
 def evaluation_figures(about: dict[str, Any], arrays: dict[str, np.ndarray]) -> list[Figure]:
@@ -45,12 +45,14 @@ def _reconstructions(arrays, split):
     show(axes[1], means, 8, "reconstructions E[x | z], z ~ q(z | x)", ink=ink)
     return (
         figure,
-        f"{split.title()} examples, and the decoder's mean at a draw of the code of each.",
+        f"{split.title()} examples x, and their reconstructions: E[x | z] for one draw z ~ q(z | "
+        "x).",
     )
 
 
 def samples_figure(arrays, source="z ~ p(z)"):
-    """Samples, beside their means E[x | z] where the model has them; `source`: where z is from."""
+    """Samples of x, with their means E[x | z] if the model has them. `source` says how z is
+    drawn."""
     samples = arrays["samples"][:64]
     ink = is_binary(samples)
     if "sample_means" not in arrays:
@@ -61,7 +63,7 @@ def samples_figure(arrays, source="z ~ p(z)"):
     figure, axes = plt.subplots(1, 2, figsize=(9, 4.8))
     show(axes[0], means, 8, f"E[x | z],  {source}", ink=ink)
     show(axes[1], samples, 8, f"x ~ p(x | z),  {source}", ink=ink)
-    return figure, "Samples of the model: the mean of p(x | z), and x itself, for z from the prior."
+    return figure, f"Samples of the model: E[x | z] and x ~ p(x | z) for the same z; {source}."
 
 
 def _completions(arrays, split):
@@ -70,11 +72,11 @@ def _completions(arrays, split):
     figure, axes = plt.subplots(1, 3, figsize=(12, 5))
     ink = is_binary(originals)
     show(axes[0], originals, 8, f"{split} examples x", ink=ink)
-    show(axes[1], known, 8, "what is given", ink=ink)
+    show(axes[1], known, 8, "the given half", ink=ink)
     show(axes[2], completions, 8, "the rest ~ p(rest | given)", ink=ink)
     return figure, (
-        f"{split.title()} examples, the first half of each in the model's order, and one exact "
-        "draw of the second half given the first."
+        f"{split.title()} examples; the first half of each, in the order of the model; and one "
+        "exact draw of the second half given the first."
     )
 
 
@@ -83,10 +85,10 @@ def _manifold(arrays, point_mass):
     side = round(len(images) ** 0.5)
     grid = images.reshape(side, side, *images.shape[1:])[::-1].reshape(images.shape)
     figure, axes = plt.subplots(figsize=(7, 7))
-    where = "over 98 % of the codes" if point_mass else "at the prior's quantiles 0.01 to 0.99"
-    title = f"E[x | z] on a grid of z {where}: $z_1$ rightwards, $z_2$ upwards"
+    where = "over 98 % of the codes" if point_mass else "at normal quantiles 0.01 to 0.99"
+    title = f"E[x | z] on a grid of z {where}: $z_1$ to the right, $z_2$ upwards"
     show(axes, grid, side, title, ink=is_binary(arrays["originals"]))
-    return figure, f"The two-dimensional latent space, decoded on a grid {where}."
+    return figure, f"The two-dimensional latent space: E[x | z] on a grid {where}."
 
 
 def _codes(arrays, split):
@@ -108,7 +110,7 @@ def _codes(arrays, split):
     axes.set_ylabel("$z_2$")
     axes.set_aspect("equal")
     axes.set_title(f"mean of q(z | x), {split} examples", fontsize=10)
-    return figure, f"The {split} examples, encoded."
+    return figure, f"The codes of the {split} examples: the mean of q(z | x)."
 
 
 def _kl(kl):
@@ -119,4 +121,4 @@ def _kl(kl):
     axes.set_xlabel("latent dimension, sorted")
     axes.set_ylabel("nats")
     axes.set_title("KL(q(z_j | x) || p(z_j)), mean over examples", fontsize=10)
-    return figure, "What each latent dimension costs; those near 0 are not used."
+    return figure, "Mean KL of each latent dimension, in nats; dimensions near 0 are not used."

@@ -1,4 +1,4 @@
-"""What an evaluation says: its table, its protocol, what the model has no answer to."""
+"""The output of an evaluation: its tables, its protocol, and what the model cannot give."""
 
 import math
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from vaejax.evaluation.marginals import marginals_table
 from vaejax.evaluation.section import HEADER, Section, Table, format_error, format_rounding
 from vaejax.evaluation.sequence_figures import sequence_figures
 
-# What each measurement is called, its sign in the table, and what it says of itself.
+# Name in the summary, label, sign in the table, unit and meaning.
 _KL_FORM = "log q(z) - log p(z) at the draws of z; in training: {form}"
 _ROWS = (
     ("log_p", "-log p(x), exact", -1, "nats{reason}"),
@@ -24,7 +24,7 @@ _ROWS = (
         "information_upper",
         "I_q(x; z), at most",
         1,
-        "nats; in expectation; so is the KL",
+        "nats; in expectation; the KL is another upper bound",
     ),
     ("aggregate_kl_lower", "KL(q(z) || p(z)), at least", 1, "nats; in expectation; never below 0"),
     ("aggregate_kl_upper", "KL(q(z) || p(z)), at most", 1, "nats; in expectation"),
@@ -35,55 +35,56 @@ _ROWS = (
 _OTHER_MEANS = "  the same, per sequence", "  the same, mean over sequences of nats/T"
 
 _NOTE = (
-    "+- MC: Monte Carlo standard error of the mean, from the sampling alone. +- data: standard "
-    "error over examples, as an estimate for the population."
+    "+- MC: Monte Carlo standard error of the mean, from sampling only. +- data: standard error "
+    "over examples, as an estimate for the population."
 )
-_NOTE_BOUND = "A bound is not log p(x): this table does not tell how far apart they are."
+_NOTE_BOUND = "A bound is not log p(x): this table does not show how far apart they are."
 _NOTE_TIGHT = (
-    "A bound is not log p(x): here that is known exactly, up to rounding (its +- MC, where that "
-    "shows), so the table tells how loose the bounds are."
+    "A bound is not log p(x). Here log p(x) is known exactly, up to rounding (shown as +- MC if it "
+    "is large enough), so the table shows how loose the bounds are."
 )
 _NOTE_EXACT = (
-    "No Monte Carlo error: log p(x) is computed without sampling. +- data: standard error over "
-    "examples, as an estimate for the population."
+    "There is no Monte Carlo error: log p(x) is computed without sampling. +- data: standard error "
+    "over examples, as an estimate for the population."
 )
 _NOTE_SEQUENCES = (
-    "Nats per frame: the total over all sequences divided by their total number of frames, so a "
-    "long sequence counts for more than a short one; +- data is the standard error of that ratio "
-    "over sequences. Frames beyond a sequence's length and missing ones are in neither total. "
-    "Published tables also divide by the number of sequences, or take the mean over sequences of "
-    "nats/T (T: its frames): compare like with like."
+    "Nats per frame: the total over all sequences divided by their total number of frames. So a "
+    "long sequence counts more than a short one; +- data is the standard error of that ratio over "
+    "sequences. Missing frames, and frames beyond a sequence's length, are in neither total. "
+    "Published tables also divide by the number of sequences, or average nats/T over sequences (T: "
+    "the frames of a sequence): compare only numbers of the same kind."
 )
 _NOTE_REPEATS = (
-    "{repeats} of these sequences {are} in the training split too: the rows without repeats are of "
-    "the others, {frames:,} frames."
+    "{repeats} of these sequences {are} also in the training split. The rows without repeats leave "
+    "them out: {frames:,} frames remain."
 )
 _MISSING = {
     "point mass": (
-        "What this model cannot give: it is an autoencoder, its q(z | x) is a point mass, and it "
+        "What this model cannot give: it is an autoencoder. Its q(z | x) is a point mass, and it "
         "was trained without a p(z). There is no distribution to draw z from, so it has no "
-        "samples; without p(z) there is no p(x), so it has no log p(x), no bound on it and no KL. "
+        "samples. Without p(z) there is no p(x), so it has no log p(x), no bound on it and no KL. "
         "It has p(x | z) at the code of each x: reconstructions. The same two networks trained on "
         "the ELBO (digits_vae, mnist_vae) have samples and log p(x)."
     ),
     "denoising": (
-        "What this model cannot give: it is a denoising autoencoder, its q(z | x) is a point mass, "
+        "What this model cannot give: it is a denoising autoencoder. Its q(z | x) is a point mass, "
         "and it was trained without a p(z). So it has no p(x), no log p(x), no bound on it and no "
         "KL. It has a chain instead: corrupt x, encode, draw a new x from p(x | z), and repeat. If "
-        "its p(x | corrupted x) is right, the chain converges to the data's distribution (Bengio "
-        "et al. 2013, theorem 1); with elements independent given the code, it is only "
-        "approximately right. `vaejax sample` draws by this chain; its samples have no density."
+        "its p(x | corrupted x) is right, the chain converges to the distribution of the data "
+        "(Bengio et al. 2013, theorem 1). Since elements of x are independent given the code, it "
+        "is only approximately right. `vaejax sample` draws by this chain; the samples have no "
+        "density."
     ),
     "no latent variable": (
-        "What this model cannot give: it is p(x) itself, without z. log p(x) is computed exactly, "
-        "and samples are exact. But x has no code: there are no reconstructions, interpolations "
-        "or classification of codes."
+        "What this model cannot give: it is p(x) itself, without z. log p(x) and samples are "
+        "exact. But x has no code, so there are no reconstructions, no interpolations and no "
+        "classification of codes."
     ),
 }
 
 
 def evaluation_section(about: dict[str, Any], arrays: dict[str, dict[str, np.ndarray]]) -> Section:
-    """Of the run's evaluation.json and evaluation.npz."""
+    """The section of a run's evaluation. `about` is evaluation.json, `arrays` evaluation.npz."""
     whole = {name: values for part in arrays.values() for name, values in part.items()}
     kind = about["kind"]
     bound = _NOTE_TIGHT if about["summary"].get("exact") else _NOTE_BOUND
@@ -112,7 +113,7 @@ def evaluation_section(about: dict[str, Any], arrays: dict[str, dict[str, np.nda
 
 
 def evaluation_rows(evaluation: dict) -> list[list[str]]:
-    """[what, value, Monte Carlo error, data-set error, unit] for each number measured."""
+    """Rows [what, value, Monte Carlo error, error over examples, unit and meaning]."""
     summary, rows = evaluation["summary"], []
     for name, label, sign, unit, entry in _entries(evaluation):
         shown = format_rounding if name == "log_p" else format_error
@@ -125,7 +126,7 @@ def evaluation_rows(evaluation: dict) -> list[list[str]]:
                 unit,
             ]
         )
-        # A density of real values changes with their units: bits are for discrete ones.
+        # A density of real values depends on their units: bits/dim are for discrete values only.
         discrete = evaluation["support"] in ("binary", "grey")
         if discrete and name in ("log_p", "iwae") and label not in _OTHER_MEANS:
             shape = evaluation["protocol"]["shape"]
@@ -147,7 +148,7 @@ def evaluation_rows(evaluation: dict) -> list[list[str]]:
                 f"{summary['active_units']} of {summary['latent_dimensions']}",
                 "",
                 "",
-                "of these examples: variance of E_q[z] over x above 0.01",
+                "dimensions of z: variance of E_q[z] over these x above 0.01",
             ]
         )
     if "kl" in summary:
@@ -160,7 +161,7 @@ def evaluation_rows(evaluation: dict) -> list[list[str]]:
                 "Pareto k-hat above 0.7",
                 f"{summary['khat_above_0.7']} of {summary['iwae']['n']}"
                 if evaluation["settings"]["num_samples"] >= 25
-                else "needs K of 25",
+                else "needs K >= 25",
                 "",
                 "",
                 "examples whose IWAE error is unreliable; the bound stays valid",
@@ -173,7 +174,8 @@ def evaluation_rows(evaluation: dict) -> list[list[str]]:
                 f"{summary['not_converged']} of {summary['n']}",
                 "",
                 "",
-                "examples whose mean-field q still moved in its last sweep; the bound stays valid",
+                "examples whose mean-field q still changed in its last sweep; the bound stays "
+                "valid",
             ]
         )
     if evaluation["kind"] == "point mass":
@@ -182,8 +184,8 @@ def evaluation_rows(evaluation: dict) -> list[list[str]]:
 
 
 def _entries(evaluation: dict) -> Iterator[tuple[str, str, int, str, dict]]:
-    """(name, label, sign, unit, mean with its errors) of each row: of sequences per frame, and of
-    what bounds log p(x) the other two means that are in use."""
+    """(name, label, sign, unit, mean with its errors) of each row. Sequences have nats per frame,
+    and for log p(x) and its bounds also the two other means that are in use."""
     summary = evaluation["summary"]
     reason = summary.get("exact")
     for name, label, sign, unit in _ROWS:
@@ -199,7 +201,7 @@ def _entries(evaluation: dict) -> Iterator[tuple[str, str, int, str, dict]]:
         if name in ("log_p", "iwae", "elbo"):
             per_sequence, mean_of_per_frame = _OTHER_MEANS
             yield name, per_sequence, sign, "nats per sequence", summary[name]
-            unit = "nats per frame, each sequence alike"
+            unit = "nats per frame, each sequence counts the same"
             yield name, mean_of_per_frame, sign, unit, summary["mean_of_per_frame"][name]
     others = summary.get("without_repeats", {"per_frame": {}})
     for name, label, sign, _ in _ROWS:
@@ -209,8 +211,8 @@ def _entries(evaluation: dict) -> Iterator[tuple[str, str, int, str, dict]]:
 
 
 def _shown(name: str, sign: int, mean: float | None) -> str:
-    """A mean, `-` where there is none: a lower bound on what cannot be negative is at least 0,
-    which is one too."""
+    """A mean as text, `-` if there is none. A negative lower bound on a quantity that cannot be
+    negative is shown as 0."""
     if mean is None:
         return "-"
     return f"{max(sign * mean, 0.0) if name.endswith('_lower') else sign * mean:.3f}"
@@ -223,9 +225,9 @@ def _label(name: str, label: str, evaluation: dict) -> str:
 
 
 def over_seeds(evaluations: list[dict]) -> list[dict[str, Any]]:
-    """Of each number of several seeds' summaries, with the sign of its `label`: the `mean` over
-    seeds, its standard error `std_error_seeds`, the `values` of the seeds, the `unit`. A number
-    that some seed has no value of has neither mean nor error."""
+    """Averages over seeds, a row for each number, with the sign of its `label`: the `mean`, its
+    standard error `std_error_seeds`, the `values` of the seeds, the `unit`. Mean and error are None
+    if a seed has no value."""
     tables = [{(name, label): entry for name, label, *_, entry in _entries(e)} for e in evaluations]
     found = []
     for name, label, sign, unit, _ in _entries(evaluations[0]):
@@ -242,7 +244,7 @@ def over_seeds(evaluations: list[dict]) -> list[dict[str, Any]]:
 
 
 def seeds_table(evaluations: list[dict]) -> list[list[str]]:
-    """[what, mean over seeds, standard error over seeds, unit] from several seeds' summaries."""
+    """Rows [what, mean over seeds, standard error over seeds, unit] of several seeds."""
     return [
         [
             row["label"],
@@ -255,7 +257,7 @@ def seeds_table(evaluations: list[dict]) -> list[list[str]]:
 
 
 def protocol_line(evaluation: dict, *, seed: bool = True) -> str:
-    """Data set, split, n, binarization, estimator and, of one seed, its parameters: one line."""
+    """One line: data set, split, n, binarization, estimator and, if `seed`, the parameters used."""
     p = evaluation["protocol"]
     estimator = f"K = {evaluation['settings']['num_samples']} samples of q per example"
     if evaluation["kind"] == "point mass":

@@ -1,5 +1,5 @@
-"""A density fitted to the codes of a trained model, in the place of p(z) (Ghosh et al. 2020,
-section 4): with the decoder's p(x | z) it makes an autoencoder an explicit p(x, z)."""
+"""A density fitted to the codes of a trained model and used as p(z) (Ghosh et al. 2020, section 4).
+With it and the decoder's p(x | z), an autoencoder has a p(x, z)."""
 
 from collections.abc import Callable
 from typing import Any, Literal, NamedTuple, get_args
@@ -18,15 +18,15 @@ from vaejax.types import Distribution, GenerativeModel, Key, Parameters
 Kind = Literal["gaussian", "mixture", "flow"]
 
 COMPONENTS = (1, 2, 5, 10, 20, 50)
-NARROWEST = 1e-4  # of the widest dimension's standard deviation: the least unit of a dimension
+NARROWEST = 1e-4  # least unit of a dimension, as a share of the largest standard deviation
 FLOOR = 1e-6  # added to the variances of standardized codes (scikit-learn's reg_covar)
-TOLERANCE = 1e-2  # nats a code: where EM gains less in a step, it ends
+TOLERANCE = 1e-2  # nats per code: EM stops when a step gains less
 _LAYERS, _HIDDEN = 8, (64, 64)
 _LEARNING_RATE, _BATCH, _MAX_EPOCHS, _PATIENCE = 1e-3, 200, 500, 20
 
 
 class CodeDensity(NamedTuple):
-    """p(z) = density(parameters); the parameters are arrays, which cross a jit boundary."""
+    """p(z) = density(parameters); the parameters are arrays, so they can be arguments of `jit`."""
 
     density: Callable[[Parameters], Distribution]
     parameters: Parameters
@@ -43,32 +43,32 @@ def fit_code_density(
     train_codes: Float[np.ndarray, "n ..."],
     validation_codes: Float[np.ndarray, "m ..."],
 ) -> CodeDensity:
-    """p(z) of maximum likelihood on the training codes, as a distribution over z in the codes' own
-    units, with `sample`, `log_prob` and its gradient.
+    """Fit p(z) by maximum likelihood to the training codes; it is a distribution over z in the
+    units of the codes.
 
     gaussian: one Gaussian with full covariance; the validation codes are not used.
-    mixture: full covariances, by EM (scikit-learn), 1, 2, 5, 10, 20 or 50 components, whichever
-      gives the validation codes the highest mean log density.
-    flow: affine coupling layers (Dinh et al. 2017), by Adam, with the parameters of the epoch that
-      gives the validation codes the highest mean log density; at the end of 500 epochs, or where
-      20 bring no better one.
+    mixture: Gaussians with full covariances, fitted by EM (scikit-learn). Of 1, 2, 5, 10, 20 and 50
+      components the number with the highest mean log density of the validation codes is used.
+    flow: affine coupling layers (Dinh et al. 2017), fitted by Adam. The parameters are those of the
+      epoch with the highest mean log density of the validation codes; the fit ends after 500
+      epochs, or after 20 epochs without improvement.
 
-    Each dimension is standardized first and the density put back into the codes' units. One that
-    does not vary, or hardly, is given 1e-4 of the widest one's standard deviation as its unit, and
-    Gaussians 1e-6 more variance in those units: a density then exists and is narrow there.
+    Dimensions are standardized for the fit. So that a density exists for a dimension that hardly
+    varies, its unit is at least 1e-4 of the largest standard deviation, and Gaussians get 1e-6 more
+    variance in these units.
 
     Raises:
-      ValueError: another kind; codes that are not finite, or are all the same; fewer than two of
-        them, or none for validation where they are used; shapes that disagree.
+      ValueError: an unknown kind; codes that are not finite or all equal; fewer than two training
+        codes; no validation codes where they are used; shapes that differ.
     """
     if kind not in get_args(Kind):
-        raise ValueError(f"fit_code_density: kind is one of {get_args(Kind)}; got {kind!r}")
+        raise ValueError(f"fit_code_density: expected a kind of {get_args(Kind)}; got {kind!r}")
     codes, held_out, shape = _checked(kind, train_codes, validation_codes)
     shift, unit = codes.mean(axis=0), codes.std(axis=0)
     if not unit.max() > 0:
         raise ValueError(
-            f"fit_code_density: all {len(codes)} training codes are the same: the encoder ignores "
-            "x, and there is no density to fit"
+            f"fit_code_density: expected codes that vary; all {len(codes)} training codes are the "
+            "same: the encoder ignores x"
         )
     unit = np.maximum(unit, NARROWEST * unit.max())
     codes, held_out = (codes - shift) / unit, (held_out - shift) / unit
@@ -93,8 +93,8 @@ def fit_code_density(
 def ex_post_model(
     generative: GenerativeModel, density: Callable[[Parameters], Distribution]
 ) -> GenerativeModel:
-    """The same p(x | z), with the fitted p(z): its parameters are (theta, those of p(z)). They are
-    not trained, so `init` is that of theta alone."""
+    """The model with the same p(x | z) and the fitted p(z). Its parameters are (theta, parameters
+    of p(z)); `init` gives theta only, since p(z) is not trained."""
 
     def joint(parameters, given=()):
         theta, fitted = parameters
@@ -104,25 +104,25 @@ def ex_post_model(
 
 
 def _checked(kind, train_codes, validation_codes):
-    """Both arrays flat, in float64, and the shape of one code."""
+    """(training codes, validation codes, shape of one code); codes as float64 matrices."""
     codes, held_out = (np.asarray(c, np.float64) for c in (train_codes, validation_codes))
     needed = 0 if kind == "gaussian" else 1
     if len(codes) < 2 or len(held_out) < needed:
         raise ValueError(
-            f"fit_code_density: expected 2 training codes and {needed} for validation at least; "
+            f"fit_code_density: expected at least 2 training codes and {needed} validation codes; "
             f"got {len(codes)} and {len(held_out)}"
         )
     if len(held_out) and codes.shape[1:] != held_out.shape[1:]:
         raise ValueError(
             f"fit_code_density: training codes have shape {codes.shape[1:]}, validation codes "
-            f"{held_out.shape[1:]}: they must agree"
+            f"{held_out.shape[1:]}: give both the same shape"
         )
     for name, values in (("training", codes), ("validation", held_out)):
         broken = len(values) - int(np.isfinite(values.reshape(len(values), -1)).all(axis=1).sum())
         if broken:
             raise ValueError(
-                f"fit_code_density: {broken} of the {len(values)} {name} codes are not finite: "
-                "look at those examples, or at the training of the encoder"
+                f"fit_code_density: expected finite codes; {broken} of the {len(values)} {name} "
+                "codes are not: check those examples, or the training of the encoder"
             )
     return codes.reshape(len(codes), -1), held_out.reshape(len(held_out), -1), codes.shape[1:]
 
@@ -132,14 +132,14 @@ def _single(values: np.ndarray):
 
 
 def _best_mixture(key: Key, codes: np.ndarray, held_out: np.ndarray) -> Any:
-    """scikit-learn's mixture of Gaussians with the highest score on held-out codes."""
-    from sklearn import mixture  # when it is needed: it takes a third of a second
+    """The scikit-learn mixture of Gaussians with the highest score on held-out codes."""
+    from sklearn import mixture  # imported late: it takes a third of a second
 
     seed = int(jax.random.randint(key, (), 0, 2**31 - 1))
-    # A component of fewer codes than dimensions is one of the floor's making.
+    # A component with fewer codes than dimensions has a covariance that only the floor determines.
     most = max(1, len(codes) // (codes.shape[1] + 1))
     settings = {"reg_covar": FLOOR, "tol": TOLERANCE, "max_iter": 200, "random_state": seed}
-    # Its products are small: on a busy machine more threads only wait for each other.
+    # The matrices are small: on a busy machine, more threads only wait for each other.
     with threadpool_limits(1):
         fits = [mixture.GaussianMixture(k, **settings).fit(codes) for k in COMPONENTS if k <= most]
         return max(fits, key=lambda fit: fit.score(held_out))

@@ -1,4 +1,4 @@
-"""log p(x) of each example, exactly, of a model with latents that has it."""
+"""Exact log p(x) of each example, for models with a latent variable where it can be computed."""
 
 from collections.abc import Callable, Iterator
 
@@ -10,13 +10,13 @@ from vaejax.evaluation.run import Run
 from vaejax.marginal_likelihood import exact
 from vaejax.types import Conditions, Example, num_rows, rows_of
 
-_BLOCK = 100  # examples between two savings
-_TRIED = 3  # steps of a sequence that tell whether a model is linear
+_BLOCK = 100  # examples between two saves
+_TRIED = 3  # steps of a sequence, enough to see whether a model is linear
 
 
 def exact_reason(run: Run, example: Example) -> str | None:
-    """Why log p(x) is exact under this model, else None; found by one example, of a sequence by its
-    first steps and then by all of it."""
+    """Why log p(x) can be computed exactly under this model, in words; else None. For a sequence,
+    its first steps are tried before the whole."""
     if run.kind != "latent variable":
         return None
     given = example.given
@@ -27,14 +27,14 @@ def exact_reason(run: Run, example: Example) -> str | None:
 
 
 def exact_log_p(run: Run, examples: Example) -> Arrays:
-    """`log_p` and `log_p_std_error`, the error from rounding, of a model that has an
-    `exact_reason`. Examples that are given something have each their own joint."""
-    alike = not jax.tree.leaves(examples.given)
+    """`log_p` and its error from rounding, `log_p_std_error`, in nats, for a model with an
+    `exact_reason`. Examples with conditions each have their own p(x, z)."""
+    unconditional = not jax.tree.leaves(examples.given)
     rows = np.arange(num_rows(examples))
     parts = []
-    for group in [rows] if alike else rows[:, None]:
+    for group in [rows] if unconditional else rows[:, None]:
         example = rows_of(examples, group)
-        found = exact(run.joint(() if alike else rows_of(example.given, 0)))
+        found = exact(run.joint(() if unconditional else rows_of(example.given, 0)))
         assert found is not None
         parts.append(found.log_marginal(example.x))
     values, errors = (np.concatenate(part) for part in zip(*parts, strict=True))

@@ -1,4 +1,4 @@
-"""What an experiment file says of itself: its first sentence, Command, Expected and Measured."""
+"""The docstring of an experiment file: its title, Command, Expected and Measured."""
 
 import ast
 import re
@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class Said(NamedTuple):
-    """Parts of an experiment file's docstring, each one line; empty where it does not say."""
+    """The parts of an experiment file's docstring, each one line; "" for a missing part."""
 
     title: str
     command: str
@@ -15,8 +15,8 @@ class Said(NamedTuple):
 
 
 def said_in(source: str) -> Said:
-    """Of the text of an experiment file. `Command:`, `Expected:` and `Measured:` begin a line; each
-    goes on to the next of them, or to an empty line."""
+    """Read the docstring in the source of an experiment file. `Command:`, `Expected:` and
+    `Measured:` each begin a line, and end at the next of them or at an empty line."""
     try:
         text = ast.get_docstring(ast.parse(source)) or ""
     except SyntaxError:
@@ -33,7 +33,7 @@ def said_in(source: str) -> Said:
 
 
 def is_reached(expected: str, value: float) -> bool | None:
-    """Whether -log p(x) is at most what is expected, its tolerance added; None where no such figure
-    is expected. Written as `-log p(x) <= 22.7 +- 0.3`."""
+    """Whether -log p(x), `value`, is at most the expected value plus its tolerance, which the
+    docstring gives as `-log p(x) <= 22.7 +- 0.3`; None if it does not."""
     limit = re.search(r"-log p\(x\) <= ([\d.]+\d)(?: \+- ([\d.]+\d))?", expected)
     return None if limit is None else value <= float(limit[1]) + float(limit[2] or 0)

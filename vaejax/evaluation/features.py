@@ -1,4 +1,4 @@
-"""A feature space learned from the data at hand: the last hidden layer of a small classifier."""
+"""A feature space learned from the data: the last hidden layer of a small classifier."""
 
 import warnings
 from collections.abc import Callable
@@ -11,23 +11,24 @@ from threadpoolctl import threadpool_limits
 from vaejax.evaluation.summary import mean_and_errors
 
 _HIDDEN = (256, 64)
-_SEEN = 600_000  # training examples, repeats counted, within 10 to 40 epochs
+_SEEN = 600_000  # training examples seen over all epochs, of which there are 10 to 40
 _BLOCK = 10_000  # examples at a time
 
 
 class Features(NamedTuple):
-    """A trained classifier, and what a page has to say of it."""
+    """A trained classifier, its features, and its description."""
 
     apply: Callable[[np.ndarray], Float32[np.ndarray, "n d"]]
-    """xs (n, *shape) -> the last hidden layer, all of it divided by one number such that its mean
-    square over the training examples is 1."""
+    """xs (n, *shape) -> the last hidden layer (n, d), scaled so that its mean square over the
+    training examples is 1."""
     predict: Callable[[np.ndarray], Int[np.ndarray, " n"]]
     """xs (n, *shape) -> labels."""
     accuracy: float
-    """Share of the test examples that get their label."""
+    """Share of the test examples whose label is predicted."""
     accuracy_std_error: float
+    """Its standard error over the test examples."""
     description: str
-    """Architecture, training examples, seed, in one line."""
+    """Architecture, number of training examples, accuracy and seed, in one line."""
 
 
 def fit_features(
@@ -38,24 +39,24 @@ def fit_features(
     *,
     seed: int,
 ) -> Features:
-    """Train a classifier of two ReLU layers with Adam (scikit-learn's, its defaults otherwise) on
-    xs (n, *shape) as the models see and generate them: binary where the data are binarized.
-    Nothing is chosen by the test examples. The same arrays and seed give the same features.
+    """Train a classifier with two ReLU layers by Adam (scikit-learn, otherwise its defaults) on xs
+    (n, *shape), as the models see and generate them: binary if the data are binarized. Nothing is
+    chosen on the test examples. The same arrays and seed give the same features.
 
     Raises:
-      ValueError: labels of another number than the examples, or of one class alone; values that
-        are not finite.
+      ValueError: the numbers of examples and labels differ; there is only one class; values are not
+        finite.
     """
     for name, some, of in (("training", xs, labels), ("test", test_xs, test_labels)):
         if len(some) != len(of) or len(some) < 2:
             raise ValueError(
-                f"expected at least 2 {name} examples with a label each; got {len(some)} examples "
+                f"expected at least 2 {name} examples, each with a label; got {len(some)} examples "
                 f"and {len(of)} labels"
             )
         if not np.isfinite(some).all():
             raise ValueError(f"expected finite {name} examples; got NaN or infinite values")
     if len(np.unique(labels)) < 2:
-        raise ValueError(f"expected labels of at least 2 classes; got only {labels[0]}")
+        raise ValueError(f"expected labels of at least 2 classes; all are {labels[0]}")
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.neural_network import MLPClassifier
 
@@ -63,9 +64,11 @@ def fit_features(
     classifier = MLPClassifier(
         _HIDDEN, batch_size=min(100, len(xs)), max_iter=epochs, random_state=seed
     )
-    # Matrices are small: on a busy machine a second thread makes each step many times slower.
+    # The matrices are small: on a busy machine, a second thread makes each step much slower.
     with warnings.catch_warnings(), threadpool_limits(1):
-        warnings.simplefilter("ignore", ConvergenceWarning)  # the number of epochs is meant
+        warnings.simplefilter(
+            "ignore", ConvergenceWarning
+        )  # the number of epochs is fixed on purpose
         classifier.fit(_flat(xs), labels)
 
     def hidden(some: np.ndarray) -> Float32[np.ndarray, "n d"]:

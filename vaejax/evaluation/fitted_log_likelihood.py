@@ -1,5 +1,5 @@
-"""log p(x) by one estimator for every latent-variable model, whatever q it was trained with: a
-Gaussian is fitted to p(z | x) for each x anew, and annealed importance sampling starts from it."""
+"""log p(x) by the same estimator for every latent-variable model, whatever its q: a Gaussian q is
+fitted to p(z | x) for each x, and annealed importance sampling starts from it."""
 
 import math
 from collections.abc import Callable
@@ -26,9 +26,9 @@ from vaejax.types import (
     rows_of,
 )
 
-START = 0.1  # of p(z)'s standard deviations: the scales of q where its fit starts
+START = 0.1  # initial scales of q, as a share of the standard deviations of p(z)
 _UNIT_DRAWS = 1000
-_UNIT = 2**32 - 1  # a stream that no example's index has
+_UNIT = 2**32 - 1  # a stream of keys that no example uses
 _BLOCK = 50
 
 
@@ -41,12 +41,13 @@ def fit_posterior(
     max_steps: int = 1000,
     draws_per_step: int = 2,
 ) -> tuple[Distribution, inference.Trace]:
-    """The diagonal Gaussian of the highest ELBO for one x, and how its fit went.
+    """Fit the diagonal Gaussian with the highest ELBO for one x; returns it and the trace of the
+    fit.
 
-    It starts at `code` (an autoencoder's code, or the mean of an encoder's q) with a tenth of
-    p(z)'s standard deviations for its scales. Adam moves it in units of those standard deviations
-    (of 1,000 draws), since codes have no scale of their own: without a prior to hold them, they
-    may lie in 1e-2 or in 1e2.
+    The fit starts at `code` (an autoencoder's code, or the mean of an encoder's q), with scales of
+    a tenth of the standard deviations of p(z), estimated from 1,000 draws. Adam works in units of
+    these standard deviations, since codes that no prior holds may have any scale, such as 1e-2 or
+    1e2.
 
     Raises:
       ValueError, TypeError: as `inference.fit_variational`.
@@ -61,7 +62,7 @@ def _unit(draws):
 
 
 def _around(center, unit) -> VariationalFamily:
-    """N(center + unit m, diag(unit exp(s))^2), s starting at log START."""
+    """The family N(center + unit m, diag(unit exp(s))^2), with s = log START at first."""
 
     def init(key):
         del key
@@ -105,21 +106,21 @@ def fitted_log_likelihood(
     draws_per_step: int = 2,
     progress: Callable[[int], None] = lambda count: None,
 ) -> dict[str, np.ndarray]:
-    """Per-example arrays, in nats, for n examples:
+    """Arrays of n examples, in nats:
 
       `log_p`: log p(x) by annealed importance sampling from the q of `fit_posterior`;
-      `importance`: by importance sampling from it, a check: both are lower bounds in expectation,
-        and annealing the tighter one where its temperatures are enough;
+      `importance`: log p(x) by importance sampling from the same q, as a check. Both are lower
+        bounds in expectation; annealing is tighter if it has enough temperatures;
       `bound`: the ELBO of that q;
       each with its `_std_error`; `importance_khat`; `fit_converged` and `fit_diverged`.
 
-    Example i uses fold_in(key, i), and nothing of the other examples.
+    Example i uses fold_in(key, i) and does not depend on the other examples.
 
     Args:
-      codes: (n, *latent), where each fit starts.
+      codes: (n, *latent), at which the fits start.
 
     Raises:
-      ValueError: no examples, or codes of another number or shape than z's.
+      ValueError: there are no examples, or codes do not fit the examples or z.
       ValueError, TypeError: as the estimators.
     """
     codes = np.asarray(codes)
@@ -128,8 +129,8 @@ def fitted_log_likelihood(
     shape = structure_of(prior).shape
     if codes.shape != (count, *shape):
         raise ValueError(
-            f"fitted_log_likelihood: codes have shape {codes.shape}; expected one of {shape} for "
-            f"each of the {count} examples"
+            f"fitted_log_likelihood: expected a code of shape {shape} for each of the {count} "
+            f"examples; got shape {codes.shape}"
         )
     draws = prior.sample(seed=jax.random.fold_in(key, _UNIT), sample_shape=(_UNIT_DRAWS,))
 

@@ -1,5 +1,5 @@
-"""How good draws of what follows a sequence are: intervals, means, probabilities, and what two
-guesses that know no model would have scored."""
+"""Scores of forecasts: coverage of intervals, squared errors, log probabilities; and the scores of
+two baselines without a model."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -16,14 +16,14 @@ BINS = 10  # of predicted probabilities
 
 
 class Ahead(NamedTuple):
-    """Draws of what follows one sequence, and what did follow.
+    """Forecasts of one sequence, and the true frames.
 
     Attributes:
-      p_of: (step after the last one seen, z) -> p(x_t | z_t).
+      p_of: (number of steps after the last frame seen, z) -> p(x_t | z_t).
       z, x: the draws, (n, steps, ...).
-      true: (steps, *frame), what followed.
-      counts: (steps,), whether there is such a frame and it is not missing.
-      last: (*frame), the last frame seen; of categories -1 where there is none.
+      true: (steps, *frame), the true frames.
+      counts: (steps,), whether a true frame exists and is not missing.
+      last: (*frame), the last frame seen; -1 for categories if there is none.
     """
 
     p_of: Callable[[Any, Latent], Distribution]
@@ -34,17 +34,19 @@ class Ahead(NamedTuple):
     last: Float[Array, "..."]
 
 
-Baselines = dict[str, Any]  # arrays
+Baselines = dict[str, Any]  # arrays by name, see `baselines_of`
 
 
 def baselines_of(
     train: Example, mean: Float[np.ndarray, "..."], steps: int, support: str
 ) -> Baselines:
-    """What two guesses know of the training split. `mean` (*frame): of each value; of categories
-    (*frame, category), how often it is each. Of binary x also `lit_after_1` and `lit_after_0`
-    (steps,): how often a value is 1 so many frames after it was 1, and after it was 0, over all
-    values alike. Of categories `stays` (steps,): how often a value is the same so many frames
-    later. Half a count is added to both sides of a frequency: none is 0 or 1.
+    """The training statistics that the two baselines use.
+
+    `mean` (*frame): the mean of each value; for categories (*frame, category), their frequencies.
+    Binary x also has `lit_after_1` and `lit_after_0` (steps,): how often a value is 1 this many
+    frames after it was 1, or 0, over all values. Categories have `stays` (steps,): how often a
+    value is the same this many frames later. Half a count is added to both sides of a frequency, so
+    that none is 0 or 1.
     """
     if support == "real":
         return {"mean": np.asarray(mean, np.float32)}
@@ -74,7 +76,7 @@ def _frequency(ones: np.ndarray) -> float:
 def last_seen(
     x: Float[Array, "time ..."], exists: Bool[Array, " time"], otherwise: Float[Array, "..."]
 ) -> Float[Array, "..."]:
-    """The last frame that there is and is not missing; `otherwise` where there is none."""
+    """The last frame that exists and is not missing; `otherwise` if there is none."""
     observed = exists & ~missing_frames(x)
     index = jnp.max(jnp.where(observed, jnp.arange(len(x)), -1))
     return jnp.where(index < 0, otherwise, x[jnp.maximum(index, 0)])
@@ -83,9 +85,12 @@ def last_seen(
 def real_scores(
     key: Key, ahead: Ahead, baselines: Baselines, level: float
 ) -> dict[str, Float[Array, " steps"]]:
-    """Along the steps, 0 at those that do not count, means over a frame's values: `inside`, whether
-    one lies in its central interval; `error`, `error_last`, `error_mean`, the squared error of the
-    mean of the draws, of the last frame seen and of the training mean."""
+    """Scores of a real x at each step, means over the values of a frame; 0 at steps that do not
+    count.
+
+    `inside`: whether a value lies in its central interval; `error`, `error_last` and `error_mean`:
+    the squared errors of the mean of the draws, of the last frame seen and of the training mean, in
+    squared units of x."""
     true, guesses = ahead.true, {"error": ahead.x.mean(axis=0)}
     guesses |= {"error_last": ahead.last, "error_mean": baselines["mean"]}
     found = {name: jnp.square(true - guess) for name, guess in guesses.items()}
@@ -99,11 +104,14 @@ def real_scores(
 def binary_scores(
     key: Key, ahead: Ahead, baselines: Baselines, level: float
 ) -> dict[str, Float[Array, "..."]]:
-    """Along the steps, 0 at those that do not count: `log_p`, log mean p(x_t | z_t) over the draws,
-    and `log_p_last` and `log_p_mean`, the same of the two guesses, in nats a frame;
-    `inside_<feature>`, whether that number of the frame lies in its central interval. Of all steps
-    together, in ten bins of the share of draws in which a value is 1, `bin_counts`,
-    `bin_predicted` (the sum of that share) and `bin_ones`."""
+    """Scores of a binary x at each step; 0 at steps that do not count.
+
+    `log_p`: log of the mean of p(x_t | z_t) over the draws, in nats per frame; `log_p_last` and
+    `log_p_mean`: the same of the two baselines; `inside_<feature>`: whether that feature of the
+    frame lies in its central interval.
+
+    For all steps together, in ten bins of the predicted probability (the share of draws in which a
+    value is 1): `bin_counts`; `bin_predicted`, the sum of these probabilities; and `bin_ones`."""
     x, true = ahead.x, ahead.true
     frame = true.ndim - 1
     one, zero = (baselines[f"lit_after_{value}"].reshape(-1, *(1,) * frame) for value in (1, 0))
@@ -123,11 +131,15 @@ def binary_scores(
 def category_scores(
     key: Key, ahead: Ahead, baselines: Baselines, level: float
 ) -> dict[str, Float[Array, "..."]]:
-    """Along the steps, 0 at those that do not count: `log_p`, `log_p_last` and `log_p_mean` as of
-    binary x; `inside_set`, the share of a frame's values that lie in their set of the most probable
-    categories, those of the draws. Of the category that most of half the draws are of, in ten bins
-    of its share of the other half (its share of the same would be too large), `bin_counts`,
-    `bin_predicted` and `bin_ones`, how often the value is that."""
+    """Scores of categories at each step; 0 at steps that do not count.
+
+    `log_p`, `log_p_last` and `log_p_mean` as in `binary_scores`; `inside_set`: the share of a
+    frame's values that lie in the set of the most probable categories.
+
+    For all steps together, `bin_counts`, `bin_predicted` and `bin_ones` are for the category that
+    is most frequent in half of the draws. Its predicted probability is its share of the other half,
+    since its share of the same half would be too large. `bin_ones` is how often it is the true
+    one."""
     x, true, last = ahead.x, ahead.true, ahead.last
     mean = jnp.asarray(baselines["mean"])
     categories = jnp.arange(mean.shape[-1])
@@ -136,7 +148,7 @@ def category_scores(
         lambda c: (jnp.sum(x[:half] == c, axis=0), jnp.sum(x[half:] == c, axis=0)), categories
     )
 
-    def chance(values):  # by the training frequencies
+    def chance(values):  # training frequency of each value
         at = jnp.broadcast_to(mean, (*true.shape, mean.shape[-1]))
         values = jnp.broadcast_to(values, true.shape)[..., None]
         return jnp.take_along_axis(at, jnp.maximum(values, 0), axis=-1)[..., 0]
@@ -170,13 +182,14 @@ def in_likely_set(
     value: Int[Array, "..."],
     level: float,
 ) -> Bool[Array, "..."]:
-    """Whether a value lies in the smallest set of categories that holds a share `level` of draws
-    and value together, `numbers` draws of each category. One at the edge of the set is in it at
-    random, so that a value which is a draw like the others is inside with probability `level`."""
+    """Whether `value` lies in the smallest set of categories that holds a share `level` of the
+    draws and the value together. `numbers` has the number of draws of each category. A category at
+    the edge of the set is in it at random, so that a value with the distribution of the draws is
+    inside with probability `level`."""
     tie_key, edge_key = jax.random.split(key)
     own = jnp.arange(len(numbers)).reshape(-1, *(1,) * value.ndim) == value
     numbers = numbers + own
-    # Less than a draw, to put those of equal number in random order.
+    # Add less than one draw, to put categories with equal numbers in random order.
     place = numbers + jax.random.uniform(tie_key, numbers.shape, maxval=0.5)
     at_value = jnp.sum(jnp.where(own, place, 0.0), axis=0)
     before = jnp.sum(jnp.where(place > at_value, numbers, 0), axis=0)
@@ -186,7 +199,7 @@ def in_likely_set(
 
 
 def _log_p(ahead: Ahead) -> Float[Array, " steps"]:
-    """log mean p(x_t | z_t) over the draws."""
+    """The log of the mean of p(x_t | z_t) over the draws, in nats."""
     times = jnp.arange(len(ahead.true))
     over_steps = jax.vmap(lambda t, z, true: ahead.p_of(t, z).log_prob(true))
     log_p = jax.vmap(over_steps, (None, 0, None))(times, ahead.z, ahead.true)
@@ -198,7 +211,7 @@ def _binned(
     ones: Float[Array, "steps ..."],
     counts: Bool[Array, " steps"],
 ) -> dict[str, Float[Array, " bins"]]:
-    """By predicted probability: how many there are, their sum, and how many came true."""
+    """For each bin of predicted probability: the count, the sum, and how many came true."""
     bins = jnp.clip((predicted * BINS).astype(jnp.int32), 0, BINS - 1).ravel()
 
     def total(values):
@@ -212,8 +225,8 @@ def _binned(
 
 
 def features(x: Float[Array, "..."], frame: int) -> dict[str, Float[Array, "..."]]:
-    """Numbers made of binary frames of so many axes: `lit`, how many values are 1; of images also
-    `across` and `down`, the centre of these values in pixels, the image's own where none is."""
+    """Features of binary frames with `frame` axes: `lit`, how many values are 1; for images also
+    `across` and `down`, the centre of these values in pixels, or of the image if no value is 1."""
     lit = jnp.sum(x, axis=tuple(range(-frame, 0)))
     found = {"lit": lit}
     if frame < 2:
@@ -228,15 +241,15 @@ def features(x: Float[Array, "..."], frame: int) -> dict[str, Float[Array, "..."
 
 
 def rank(key: Key, draws: Float[Array, "n ..."], value: Float[Array, "..."]) -> Float[Array, "..."]:
-    """Where a value stands among n draws, in (0, 1): uniform where it is a draw like them. Ties, as
-    whole numbers have, are broken at random."""
+    """The rank of a value among n draws, in (0, 1): uniform if the value has the distribution of
+    the draws. Ties are broken at random."""
     below = jnp.sum(draws < value, axis=0)
     equal = jnp.sum(draws == value, axis=0)
     return (below + jax.random.uniform(key, value.shape) * (equal + 1)) / (len(draws) + 1)
 
 
 def is_inside(ranked: Float[Array, "..."], level: float) -> Bool[Array, "..."]:
-    """Whether ranks lie in the central interval of that probability."""
+    """Whether ranks lie in the central interval with probability `level`."""
     return jnp.abs(ranked - 0.5) < level / 2
 
 

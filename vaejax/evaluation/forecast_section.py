@@ -1,4 +1,4 @@
-"""What `vaejax forecast` says: scores by how far ahead, calibration, and pictures."""
+"""The output of `vaejax forecast`: scores by steps ahead, calibration, and pictures."""
 
 from typing import Any
 
@@ -38,13 +38,13 @@ INSIDE = {
 
 
 def forecast_section(about: dict[str, Any], arrays: dict[str, dict[str, np.ndarray]]) -> Section:
-    """Tables by steps ahead, what each number is, and figures."""
+    """The section: tables by steps ahead, notes, and figures."""
     summary, settings = about["summary"], about["settings"]
-    mover = "q(z | the frames seen)" if settings["proposal"] == "posterior" else "the model itself"
+    mover = "q(z | frames seen)" if settings["proposal"] == "posterior" else "the model's own steps"
     protocol = (
         f"{data_line(about)}; {summary['n']:,} {settings['split']} sequences, {summary['start']} "
-        f"frames seen, {summary['steps']} forecast; {settings['num_particles']:,} particles moved "
-        f"by {mover}, as many draws"
+        f"frames seen, {summary['steps']} forecast; {settings['num_particles']:,} particles, moved "
+        f"by {mover}, give one draw each"
     )
     tables = [_table(about, SCORES), _table(about, INSIDE)]
     if "calibration" in summary:
@@ -58,36 +58,37 @@ def forecast_section(about: dict[str, Any], arrays: dict[str, dict[str, np.ndarr
 def _notes(about: dict[str, Any]) -> list[str]:
     summary, level = about["summary"], 100 * about["settings"]["level"]
     notes = [
-        "+-: standard error over sequences, which are independent; the frames of one, and its "
-        "values, are not. Where a share is the same in all sequences: with one sequence of each "
-        f"kind added. Row `all`: of all frames that were forecast, {summary['frames']:,}."
+        "+-: standard error over sequences, which are independent (frames and values of one "
+        "sequence are not). For a share that is equal in all sequences, one sequence of each kind "
+        f"is added. Row `all`: all {summary['frames']:,} frames that were forecast."
     ]
     if "error" in summary["scores"]:
         notes.append(
-            "Squared error: a value, in the units of x squared, of the mean of the draws; of the "
-            "last frame seen, repeated; and of the mean over the training split."
+            "Squared error per value, in squared units of x: of the mean of the draws; of the last "
+            "frame seen, repeated; and of the mean over the training split."
         )
     else:
         notes.append(
-            "-log p(x_t): nats a frame, of each frame by itself given those seen, averaged over "
-            "the draws. Last frame: each value stays as often as it did, so many frames later, in "
-            "the first 200 training sequences. Training mean: each value is as often what it is as "
-            "in the training split."
+            "-log p(x_t), in nats per frame: of each frame by itself given the frames seen; p is "
+            "averaged over the draws. Last frame: the probability that a value is the same this "
+            "many frames later, from the first 200 training sequences. Training mean: the "
+            "frequency of each value in the training split."
         )
     if "inside_lit" in summary["scores"]:
         notes.append(
-            "The intervals are of numbers made of a frame's draws: how many values are 1, and of "
-            "images the centre of these in pixels. Ties are broken at random: in a calibrated "
-            f"model whole numbers too are inside in {level:g} %."
+            "The intervals are for features of a frame: how many values are 1, and for images the "
+            "centre of these values in pixels. Ties are broken at random, so that features which "
+            f"are whole numbers are also inside in {level:g} % of cases, if the model is "
+            "calibrated."
         )
     where = f"in the central {level:g} % of the draws"
     if "inside_set" in summary["scores"]:
         where = f"in the set of the most probable categories that holds {level:g} % of the draws"
     notes.append(f"Inside: {where}. A calibrated model has {level:g} %.")
     if summary["too_short"]:
-        notes.append(f"too short to be forecast, left out: {listed(summary['too_short'])}")
+        notes.append(f"left out, since too short to be forecast: {listed(summary['too_short'])}")
     if about["stopped_by"]:
-        notes.append(f"stopped by {about['stopped_by']}; the same command resumes")
+        notes.append(f"stopped by {about['stopped_by']}; run the same command again to resume")
     return notes
 
 
@@ -139,7 +140,7 @@ def _calibration(bins: list[dict[str, Any]], predicted: str) -> Table:
 
 
 def _scores_figure(about: dict[str, Any]) -> tuple[Any, str]:
-    """Scores and coverage against steps ahead; of discrete x frequency against probability."""
+    """Scores and coverage against steps ahead; for discrete x, frequency against probability."""
     summary, level = about["summary"], about["settings"]["level"]
     calibrated = "calibration" in summary
     figure, axes = plt.subplots(1, 3 if calibrated else 2, figsize=(13 if calibrated else 9, 3.6))
@@ -152,14 +153,14 @@ def _scores_figure(about: dict[str, Any]) -> tuple[Any, str]:
             mean = np.array([np.nan if e["mean"] is None else sign * e["mean"] for e in entries])
             error = np.array([e["std_error_data"] or 0.0 for e in entries])
             steps = np.arange(1, len(entries) + 1)
-            # The first, the model's, above the others.
+            # The first line, that of the model, is drawn above the others.
             style = {"color": colour, "zorder": 3 - 0.1 * order}
             axis.plot(steps, mean, label=label or INSIDE[name], **style)
             axis.fill_between(steps, mean - error, mean + error, color=colour, alpha=0.2, lw=0)
         axis.set_xlabel("steps ahead")
         axis.legend(fontsize=8)
-    axes[0].set_ylabel("nats a frame" if calibrated else "squared error a value")
-    which = "the likely" if about["support"] == "categories" else "the central"
+    axes[0].set_ylabel("nats per frame" if calibrated else "squared error per value")
+    which = "the most probable" if about["support"] == "categories" else "the central"
     axes[1].set_ylabel(f"share inside {which} {100 * level:g} %")
     axes[1].axhline(level, color="black", lw=0.7)
     axes[1].set_ylim(0, 1.02)
@@ -180,13 +181,13 @@ def _scores_figure(about: dict[str, Any]) -> tuple[Any, str]:
         axis.grid(alpha=0.3)
     figure.tight_layout()
     return figure, (
-        "Forecasts by how many steps ahead; bands of one standard error over sequences. Black: "
-        "what a calibrated model has."
+        "Scores by steps ahead, with bands of one standard error over sequences. Black: the values "
+        "of a calibrated model."
     )
 
 
 def _pictures(about: dict[str, Any], found: dict[str, np.ndarray]) -> tuple[Any, str]:
-    """The first sequences: what was seen, what followed, and what was forecast."""
+    """The first sequences: the frames seen, the true next frames, and the forecasts."""
     views: Any = found
     ways = [Way("forecast", *(views.get(name, ()) for name in Way._fields[1:]))]
     start = about["summary"]["start"]
@@ -195,6 +196,6 @@ def _pictures(about: dict[str, Any], found: dict[str, np.ndarray]) -> tuple[Any,
     real, colours = about["support"] == "real", about["protocol"].get("categories")
     figure = continuation_figure(found["x"], found["exists"], starts, ways, real, band, colours)
     return figure, (
-        f"The first {len(starts)} sequences; the line parts the {start} frames that were seen from "
-        "those that were not."
+        f"The first {len(starts)} sequences; a line separates the {start} frames that the model "
+        "saw from those that it forecast."
     )

@@ -1,4 +1,4 @@
-"""Forecasts of what follows the first frames of each sequence, held against what did follow."""
+"""Forecasts of the frames that follow the first ones of each sequence, and their scores."""
 
 import dataclasses
 from typing import Any, Literal
@@ -27,27 +27,28 @@ from vaejax.marginal_likelihood.averages import mean_and_errors
 from vaejax.types import Example, missing_frames, rows_of
 
 _SHOWN, _DRAWN = 3, 3  # sequences in the pictures, and draws of each
-_TRAINED = 200  # training sequences that a guess is made of
+_TRAINED = 200  # training sequences from which the baselines are made
 _MAX_VALUES = 50_000_000  # of x drawn at a time
 _BATCH = 25
 
 
 @dataclasses.dataclass(frozen=True)
 class Forecast:
-    """What follows the first frames of a sequence, against what did follow."""
+    """How forecasts of the frames that follow the first ones are made and scored."""
 
     split: Literal["train", "validation", "test"] = "test"
     """Split to measure."""
     examples: int | None = None
-    """Number of sequences, from the first; by default 100, or all where there are fewer."""
+    """Number of sequences, from the first; by default 100, or all if there are fewer."""
     start: int | None = None
-    """How many frames are seen; by default half of the shortest sequence."""
+    """Number of frames that the model sees; by default half of the shortest sequence."""
     steps: int = 20
-    """How many frames that follow are forecast, at most; fewer where no sequence has so many."""
+    """Number of frames to forecast; fewer if no sequence is long enough."""
     num_particles: int = 1000
-    """Particles of the filter, each of which is one draw of what follows."""
+    """Particles of the filter; each gives one draw of the following frames."""
     proposal: Literal["posterior", "prior"] = "posterior"
-    """What moves the filter's particles: q(z | the frames seen), or the model's own steps."""
+    """How particles move: by q(z | frames seen) (posterior), or by the model's own steps
+    (prior)."""
     level: float = 0.9
     """Probability of the central intervals whose coverage is measured."""
     seed: int = 0
@@ -68,15 +69,15 @@ def _examples(run: Run, settings: Forecast) -> Example:
 
 
 def window(settings: Forecast, lengths: np.ndarray) -> tuple[int, int]:
-    """(how many frames are seen, how many that follow are forecast) of sequences so long."""
+    """(number of frames seen, number of frames forecast) for sequences of these lengths."""
     start = settings.start or max(1, int(lengths.min()) // 2)
     return start, min(settings.steps, int(lengths.max()) - start)
 
 
 def forecasts(run: Run, settings: Forecast) -> list[Part]:
-    """Of each sequence what `scores` gives along the steps; and for pictures, of the first ones,
-    `x`, three `draws`, and but for categories their `mean` and the ends `low` and `high` of the
-    central intervals."""
+    """The parts: the scores of each sequence along the steps (`SCORES`); and, for pictures of the
+    first sequences, `x`, three `draws`, and, except for categories, the `mean` of all draws and the
+    ends `low` and `high` of the central intervals."""
     examples = _examples(run, settings)
     given: Any = examples.given
     start, steps = window(settings, given.exists.sum(axis=1))
@@ -145,9 +146,9 @@ def forecasts(run: Run, settings: Forecast) -> list[Part]:
 
 
 def summarize_forecasts(run: Run, settings: Forecast, arrays: dict[str, Arrays]) -> dict[str, Any]:
-    """Of each score its mean over sequences at each step and over all, with its error over
-    sequences; which sequences are too short; of binary x and categories `calibration`, bin by
-    bin."""
+    """The summary: the mean of each score over sequences, at each step and over all steps, with its
+    standard error over sequences; the sequences that are too short; for binary x and categories
+    `calibration`, bin by bin."""
     found = arrays["forecasts"]
     examples = _examples(run, settings)
     given: Any = examples.given
@@ -186,9 +187,9 @@ def summarize_forecasts(run: Run, settings: Forecast, arrays: dict[str, Arrays])
 
 
 def _share(values: np.ndarray, counts: np.ndarray | None = None) -> dict[str, Any]:
-    """`mean_and_errors`, over sequences, of values 0 and 1, or of sums over `counts` of them. Where
-    all n sequences are alike the error is not 0, but that of a share to which one of each kind is
-    added (Agresti & Coull 1998)."""
+    """`mean_and_errors`, over sequences, of values 0 and 1, or of sums of `counts` such values. If
+    all n sequences are equal the error would be 0; then it is that of a share with one sequence of
+    each kind added (Agresti & Coull 1998)."""
     found = mean_and_errors(values, counts=counts)
     if found["std_error_data"] == 0:
         n = found["n"]

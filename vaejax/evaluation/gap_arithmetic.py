@@ -1,4 +1,4 @@
-"""Which log p(x) a gap is taken from, and whether its bounds are in order."""
+"""The log p(x) from which gaps are computed, and a check of the order of the bounds."""
 
 from collections.abc import Mapping
 
@@ -8,19 +8,19 @@ _ESTIMATORS = ("importance", "annealed")
 
 
 def better_estimator(arrays: Mapping[str, np.ndarray], rows: np.ndarray) -> str:
-    """`importance` or `annealed`, whichever is higher on average over those examples where both
-    are finite."""
+    """`importance` or `annealed`, whichever is higher on average over the examples in `rows` where
+    both are finite."""
     both = rows & np.all([np.isfinite(arrays[name]) for name in _ESTIMATORS], axis=0)
     means = {name: arrays[name][both].sum(dtype=np.float64) for name in _ESTIMATORS}
     return max(means, key=lambda name: means[name])
 
 
 def chosen_estimators(arrays: Mapping[str, np.ndarray]) -> tuple[str, str]:
-    """Of the examples of even and of odd index: each half's is chosen by the other half.
+    """The estimators for examples with an even and with an odd index; each is chosen on the other
+    half.
 
-    So the choice is independent of what it is averaged over, and the average stays a lower bound
-    on log p(x) in expectation. The larger of two noisy estimates, of each example or of all, is
-    none.
+    So the choice does not depend on the examples that are averaged, and the average stays a lower
+    bound on log p(x) in expectation. The larger of two noisy estimates would not be a bound.
     """
     odd = np.arange(len(arrays["importance"])) % 2 == 1
     return better_estimator(arrays, odd), better_estimator(arrays, ~odd)
@@ -35,8 +35,8 @@ def describe_choice(arrays: Mapping[str, np.ndarray]) -> str:
 
 
 def with_log_p(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The arrays, and `log_p`: exact where it is, else of the chosen estimators where there are
-    any."""
+    """The arrays with `log_p`: the exact one if it is known, else by the chosen estimators, if they
+    have estimates."""
     if "log_p" in arrays or "importance" not in arrays:
         return dict(arrays)
     even, odd = chosen_estimators(arrays)
@@ -46,8 +46,9 @@ def with_log_p(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def out_of_order(arrays: Mapping[str, np.ndarray], name: str, own: str | None) -> list[int]:
-    """Examples where amortized <= best bound <= log p fails by more than three standard errors;
-    without the first part where the encoder's q is of no family (`own`), and may be the best."""
+    """The examples where amortized <= best bound <= log p(x) fails by over three standard errors.
+    The first part is not checked if the encoder's q is of no family (`own`), as it may be the
+    best."""
 
     def above(low, high):
         error = np.hypot(arrays[f"{low}_std_error"], arrays[f"{high}_std_error"])

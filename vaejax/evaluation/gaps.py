@@ -1,4 +1,5 @@
-"""What the inference of a trained run costs, in nats, example by example (Cremer et al. 2018)."""
+"""The gaps of a trained run, in nats, example by example (Cremer et al. 2018): how far the bound is
+below log p(x), because of the family of q and because of the encoder."""
 
 import dataclasses
 import functools
@@ -45,35 +46,35 @@ from vaejax.types import (
     rows_of,
 )
 
-BLOCK = 100  # examples at a time, and between two savings
+BLOCK = 100  # examples at a time, and between two saves
 SPLITS = ("train", "test")
 Programs = Callable[[str, int], Callable[..., Any]]
 _DRAWS_OF_CHAIN = 100
-_BOUND = 2**32 - 2  # a stream of keys beside the importance estimate's
+_BOUND = 2**32 - 2  # a stream of keys that the importance estimate does not use
 
 
 @dataclasses.dataclass(frozen=True)
 class Gaps:
-    """What the inference of a run costs, example by example."""
+    """How the gaps of a run are measured."""
 
     examples: int = 100
-    """Number of examples of the train and of the test split, each from the first."""
+    """Number of examples of the train split and of the test split, from the first."""
     families: tuple[str, ...] = ("diagonal",)
-    """Families whose best q is fitted: diagonal, full, mixture, flow (autoregressive), ..."""
+    """Families of q; the best q of each is fitted: diagonal, full, mixture, flow, ..."""
     num_samples: int = 5000
-    """Draws of the encoder's q, for its bound and for importance sampling of log p(x)."""
+    """Draws of the encoder's q, for its bound, and for log p(x) by importance sampling."""
     num_chains: int = 16
     """Chains of annealed importance sampling, which start at the encoder's q."""
     num_temperatures: int = 100
     """Temperatures of annealed importance sampling."""
     draws_per_step: int = 8
-    """Draws of z in each step of Adam: with few draws, noise lowers the best bounds."""
+    """Draws of z in each step of Adam; with few draws, noise makes the best bounds too low."""
     max_steps: int = 2000
     """Largest number of Adam steps for each x and family, a multiple of 100."""
     num_bound_samples: int = 1000
-    """Fresh draws of each optimized q, for its bound."""
+    """Number of fresh draws of each optimized q, for its bound."""
     map: bool = False
-    """Whether to compare a point mass's code with the z that maximizes log p(x, z)."""
+    """For an autoencoder: compare its code with the z that maximizes log p(x, z)."""
     seed: int = 0
     """Seed of the draws."""
 
@@ -92,27 +93,27 @@ class Gaps:
             require(value >= least, name, f"at least {least}", value)
         require(self.max_steps % 100 == 0, "max_steps", "a multiple of 100", self.max_steps)
         if not self.families or len(set(self.families)) != len(self.families):
-            raise SettingError("families expects one or more different ones", "families")
+            raise SettingError("families expects one or more names, each once", "families")
         check_families(self.families)
 
     def parts(self) -> tuple[str, ...]:
-        """What is measured of each example, one after another."""
+        """The quantities that are measured of each example, in order."""
         return ("best",) if self.map else ("log_p", *self.families)
 
     def identity(self) -> dict[str, Any]:
-        """Whatever changes an example's numbers: not how many examples, or which families."""
+        """The settings that change an example's numbers: not the number of examples, not the
+        families."""
         rates = {name: make(2).learning_rate for name, make in families.FAMILIES.items()}
         settings = dataclasses.asdict(self) | {"learning_rates": rates}
         return {k: v for k, v in settings.items() if k not in ("examples", "families")}
 
 
 def check_families(names: tuple[str, ...]) -> None:
-    """Raises SettingError for a name that is not in the table."""
+    """Raise SettingError for a name that is not in the table of families."""
     for name in names:
         if name not in families.FAMILIES:
             raise SettingError(
-                f"families must be of {', '.join(families.FAMILIES)}; got {name}: choose among "
-                "those",
+                f"families must be some of {', '.join(families.FAMILIES)}; got {name}",
                 "families",
             )
 
@@ -127,8 +128,8 @@ def family_over(name: str, joint: Joint) -> VariationalFamily:
     leaves = jax.tree.leaves(latent)
     if len(leaves) != 1 or not jnp.issubdtype(leaves[0].dtype, jnp.floating):
         raise ValueError(
-            "the q families are over one array of real numbers; this model's z is made of "
-            f"{len(leaves)} arrays or of whole numbers"
+            "the q families expect a z that is one array of real numbers; this model's z has "
+            f"{len(leaves)} arrays, or whole numbers"
         )
     return families.FAMILIES[name](*leaves[0].shape)
 
@@ -136,14 +137,14 @@ def family_over(name: str, joint: Joint) -> VariationalFamily:
 def bind_whole(
     generative: GenerativeModel, inference: InferenceNetwork, params: Params, example: Example
 ) -> tuple[Joint, Distribution, Observation]:
-    """`bind`, for a q over all of z: of a sequence that is padded p(z) and q(z | x) have a density
-    of the steps beyond its length too (`with_inert_steps`)."""
+    """`bind` for a q that is a density over all of z. For a padded sequence, p(z) and q(z | x) then
+    also have a density for the steps beyond its length (`with_inert_steps`)."""
     joint, q, x = bind(generative, inference, params, example)
     return joint._replace(prior=with_inert_steps(joint.prior)), with_inert_steps(q), x
 
 
 def own_family(inference: InferenceNetwork) -> str | None:
-    """The name of the family that the encoder's q is of; None where it is of no named one."""
+    """The name of the family of the encoder's q; None if it is not in the table of families."""
     name = None if inference.family is None else inference.family.name
     return name if name in families.FAMILIES else None
 
@@ -151,9 +152,9 @@ def own_family(inference: InferenceNetwork) -> str | None:
 def start_of(
     key: Key, chosen: VariationalFamily, inference: InferenceNetwork, phi, q, example: Example
 ) -> Any:
-    """Where a fit starts: the encoder's own lambda where q is of the chosen family; else the
-    diagonal Gaussian with the encoder's mean and scale where they are known, and of a chain those
-    of 100 draws; else N(0, I)."""
+    """The lambda at which a fit starts: the encoder's own if its q is of the chosen family; else a
+    diagonal Gaussian with the encoder's mean and scale (for a chain, those of 100 draws); else, if
+    these are not known, N(0, I)."""
     if inference.variational is not None and inference.family is not None:
         predicted = inference.variational(phi, example.x, example.given)
         if inference.family.name == chosen.name:
@@ -171,21 +172,20 @@ def start_of(
 
 
 def measured(arrays: Mapping[str, np.ndarray], part: str) -> int:
-    """Of how many examples these arrays hold a part: `log_p`, `best` or a family."""
+    """The number of examples for which the arrays have a part: `log_p`, `best` or a family."""
     return len(arrays.get("amortized" if part == "log_p" else part, ()))
 
 
 def gaps(run: Run, settings: Gaps) -> list[Part]:
-    """Of each split, per-example arrays in nats:
+    """The parts, one for each split, with arrays of each example in nats:
 
-      `amortized`: the ELBO of the encoder's q; `log_p` where the model has it exactly, else
-        `importance` and `annealed`: log p(x) by importance sampling and by AIS, both lower bounds
-        in expectation;
-      of each family `f`: `f`, the bound of its best q; `f_steps`, `f_converged`, `f_diverged`.
+      `amortized`: the ELBO of the encoder's q;
+      `log_p`, if it is exact; else `importance` and `annealed`: log p(x) by importance sampling and
+        by AIS, both lower bounds in expectation;
+      for each family `f`: `f`, the bound of its best q; `f_steps`, `f_converged`, `f_diverged`.
 
-    Each with its `_std_error`. A fit starts at the encoder's q where that is of its family, else
-    at its mean and scale where it has them (of a chain, those of draws), else at N(0, I). With
-    `map`, `amortized` and `best` are log p(x, z) at the encoder's z and at the best.
+    Bounds and estimates have a `_std_error`. Fits start as in `start_of`. With `map`, `amortized`
+    and `best` are log p(x, z) at the encoder's z and at the best z.
     """
     parts = []
     exact = not settings.map and exact_reason(run, rows_of(run.examples("test", 1), 0)) is not None
@@ -218,12 +218,12 @@ def gap_blocks(
     may_spend: MaySpend,
     log_p_of: Callable[[Example], Arrays] | None = None,
 ) -> Iterator[Arrays]:
-    """All that is measured so far, again after each BLOCK. Example i of family f uses
-    fold_in(key, i) and f alone: it resumes from `found`, which may lack families, with the
-    same numbers.
+    """Yield all arrays measured so far, after each BLOCK of examples. It resumes from `found`,
+    which may lack families. Example i of family f depends only on fold_in(key, i) and f, so the
+    numbers are the same.
 
     Args:
-      log_p_of: the exact log p(x) of examples, where there is one.
+      log_p_of: the exact log p(x) of examples, if it is known.
     """
     count = num_rows(examples)
     for part in settings.parts():
@@ -248,12 +248,13 @@ def gap_programs(
     *,
     estimated: bool = True,
 ) -> Programs:
-    """(part, size) -> that part of ((key, params), indices, examples), `size` examples at a time.
-    Each is compiled once, for every split. log p(x) is left out unless it is to be estimated."""
+    """(part, size) -> a function of ((key, params), indices, examples) that measures the part for
+    at most `size` examples. Each is compiled once for all splits. log p(x) is left out if it is not
+    to be estimated."""
 
     def log_p(key, joint, q, x):
         importance_key, annealed_key = jax.random.split(key)
-        # Of other draws than the importance estimate's, so that their errors are independent.
+        # Other draws than those of the importance estimate, so that their errors are independent.
         bound = importance_sampling(
             jax.random.fold_in(importance_key, _BOUND),
             joint,
@@ -320,7 +321,7 @@ def gap_programs(
 
 
 def best_code(key: Key, joint: Joint, q: Any, x: Any, max_steps: int) -> dict:
-    """log p(x, z) at a point mass's z, and at the z that Adam finds from there."""
+    """log p(x, z) at the z of a point mass, and at the best z that Adam finds from there."""
     z = q.mean()
     _, trace = families.fit_variational(
         key,
@@ -349,19 +350,23 @@ def _traced(name: str, trace: families.Trace) -> dict:
 
 def _undefined(run: Run, settings: Gaps) -> str | None:
     if run.kind == "no latent variable":
-        return "it has no latent variable, so it has no q(z | x) and no gap"
+        return "the model has no latent variable, so there is no q(z | x) and no gap"
     if run.kind == "point mass" and not settings.map:
         raise SettingError(
             "this run is an autoencoder: its q is a point mass, which has no bound, so no gap is "
-            "defined; map compares its code with the z that maximizes log p(x, z)",
+            "defined; give map to compare its code with the z that maximizes log p(x, z)",
             "map",
         )
     if settings.map and run.kind != "point mass":
-        raise SettingError("map is for a point mass; this run's q has a density", "map")
+        raise SettingError(
+            "map is for an autoencoder, whose q is a point mass; this run's q has a density: leave "
+            "it out",
+            "map",
+        )
     if not settings.map and not has_real_latent(run):
         return (
-            "its z has whole numbers, and the best q is of a family of real ones: vaejax "
-            "log-likelihood by importance sampling or filters bounds the gap of its ELBO"
+            "its z has whole numbers, but the q families are for real numbers; use vaejax "
+            "log-likelihood with estimator importance or filter, which bounds the gap of its ELBO"
         )
     for split in SPLITS:
         check_examples(run.dataset, split, settings.examples)
@@ -369,7 +374,7 @@ def _undefined(run: Run, settings: Gaps) -> str | None:
 
 
 def summarize(run: Run, settings: Gaps, arrays: dict[str, Arrays]) -> dict[str, Any]:
-    """`summarize_gaps` of the examples that were measured in every part."""
+    """The summary, over the examples that were measured in every part."""
     splits, counts = {}, {}
     for split, found in arrays.items():
         n = min(min(measured(found, p), settings.examples) for p in settings.parts())
@@ -377,7 +382,9 @@ def summarize(run: Run, settings: Gaps, arrays: dict[str, Arrays]) -> dict[str, 
             counts[split] = n
             splits[split] = {name: v[:n] for name, v in found.items() if len(v) >= n}
     if not splits:
-        raise UserError("stopped before the first examples were measured in every family")
+        raise UserError(
+            "stopped before the first examples were measured for every family: run it again"
+        )
     own = None if settings.map else own_family(run.inference)
     names = _names(settings, splits)
     return summarize_gaps(splits, names, own) | {
@@ -388,7 +395,7 @@ def summarize(run: Run, settings: Gaps, arrays: dict[str, Arrays]) -> dict[str, 
 
 
 def _names(settings: Gaps, splits: dict[str, Arrays]) -> tuple[str, ...]:
-    """What is shown: the families asked for, then the others measured of these examples before."""
+    """The families to show: those of the settings, then others that were measured before."""
     if settings.map:
         return ("best",)
     before = [
@@ -404,17 +411,18 @@ def summarize_gaps(
     names: tuple[str, ...],
     own: str | None = None,
 ) -> dict:
-    """Of the train and test arrays: each gap's mean with both errors, its median, and what is not
-    to be averaged, with indices.
+    """Summarize the arrays of the splits: the mean of each gap with both errors, its median, and
+    the indices of examples that are not averaged.
 
-    The gaps of a family: approximation = log p - best bound; amortization = best bound -
-    amortized bound, which is called so where the encoder's q is of that family (`own`), and is
-    else what the encoder's q loses to it; total = their sum, but for fits that diverged. An
-    encoder's generalization gap: that difference for its own family (where that was not fitted,
-    for the first) on the test split minus on the train split.
+    Gaps of a family (Cremer et al. 2018): approximation = log p(x) - best bound; amortization =
+    best bound - amortized bound. The second one is an amortization gap only if the encoder's q is
+    of that family (`own`); else it is what the encoder's q loses against that family. total = their
+    sum, except for fits that diverged. The generalization gap of the encoder is this difference for
+    its own family (if that was not fitted, for the first family) on the test split minus the train
+    split.
 
-    An example whose log p(x) or amortized bound is not finite is in none of the means:
-    `not_finite`.
+    Examples whose log p(x) or amortized bound is not finite are in none of the means; they are
+    listed in `not_finite`.
     """
     summary: dict = {}
     for split, arrays in splits.items():
@@ -468,7 +476,7 @@ def _mean(arrays: Mapping[str, np.ndarray], name: str, usable: np.ndarray) -> di
 
 
 def _gap(arrays: Mapping[str, np.ndarray], high: str, low: str, usable: np.ndarray) -> dict:
-    """The mean of high - low over the examples that are usable, and the median."""
+    """The mean and the median of high - low over the usable examples."""
     gap = arrays[high].astype(np.float64) - arrays[low]
     error = np.hypot(arrays[f"{high}_std_error"], arrays[f"{low}_std_error"])
     entry = mean_and_errors(gap[usable], error[usable])

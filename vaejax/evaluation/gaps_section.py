@@ -1,4 +1,4 @@
-"""What `vaejax gaps` says: a table with the protocol, and two figures."""
+"""The output of `vaejax gaps`: a table with its protocol, and two figures."""
 
 from typing import Any
 
@@ -19,13 +19,13 @@ from vaejax.evaluation.section import (
 _COLOURS = {
     "approximation gap": "#1f5fa8",
     "amortization gap": "#d9822b",
-    "encoder's loss to it": "#e8c39e",
+    "encoder's loss against it": "#e8c39e",
 }
 
 
 def gaps_section(about: dict[str, Any], arrays: dict[str, dict[str, np.ndarray]]) -> Section:
-    """The bounds and gaps of each split and family; what did not converge, diverged or is out of
-    order."""
+    """The section: bounds and gaps of each split and family, and fits that did not converge,
+    diverged or are out of order."""
     counts = about["summary"]["counts"]
     splits = {
         split: {name: values[: counts[split]] for name, values in arrays[split].items()}
@@ -44,7 +44,7 @@ def gaps_section(about: dict[str, Any], arrays: dict[str, dict[str, np.ndarray]]
 
 
 def gap_rows(about: dict[str, Any]) -> list[list[str]]:
-    """Rows of the table, under `HEADER`: each split's bounds and gaps."""
+    """Rows under `HEADER`: the bounds and gaps of each split."""
     rows = []
     summary, is_map = about["summary"], about["settings"]["map"]
     for split in ("train", "test"):
@@ -56,84 +56,99 @@ def gap_rows(about: dict[str, Any]) -> list[list[str]]:
             here, best = found["amortized"], found["best"]
             rows += [
                 mean_row(
-                    f"{split} (n = {n:,}): -log p(x, z) at the code", here, "nats; no bound", -1
+                    f"{split} (n = {n:,}): -log p(x, z) at the code", here, "nats; not a bound", -1
                 ),
-                mean_row("  at the best z", best["bound"], "nats; no bound", -1),
+                mean_row("  at the best z", best["bound"], "nats; not a bound", -1),
                 mean_row(
-                    "  what the code loses to it", best["amortization"], "nats; no gap of bounds"
+                    "  difference of the two", best["amortization"], "nats; not a gap of bounds"
                 ),
             ]
             continue
         exact = found["estimator"] == "exact"
-        best_of = "nats; exact" if exact else "nats; at least -log p(x) in expectation"
+        best_of = "nats; exact" if exact else "nats; an upper bound on -log p(x) in expectation"
         rows.append(mean_row(f"{split} (n = {n:,}): -log p(x)", found["log_p"], best_of, -1))
         rows.append(mean_row("  -bound of the encoder's q", found["amortized"], "nats", -1))
         rows.append(mean_row("  total gap", found["total"], "nats"))
         for name in about["summary"]["names"]:
             rows += [
                 mean_row(f"  -bound of the best {name} q", found[name]["bound"], "nats", -1),
-                mean_row("    approximation gap", found[name]["approximation"], "log p(x) - best"),
                 mean_row(
-                    f"    {_second(name, about)}", found[name]["amortization"], "best - encoder's"
+                    "    approximation gap",
+                    found[name]["approximation"],
+                    "nats; log p(x) - best bound",
+                ),
+                mean_row(
+                    f"    {_second(name, about)}",
+                    found[name]["amortization"],
+                    "nats; best bound - encoder's bound",
                 ),
             ]
     if "generalization" in summary:
         found = summary["generalization"]
         name = found["family"]
         if is_map:
-            rows.append(mean_row("of the code, test - train", found, "nats"))
+            rows.append(mean_row("difference, test - train", found, "nats"))
         else:
-            meaning = f"{_second(name, about)} ({name}), test - train"
+            meaning = f"nats; {_second(name, about)} ({name}), test - train"
             rows.append(mean_row("encoder's generalization gap", found, meaning))
     return rows
 
 
 def _second(name: str, about: dict[str, Any]) -> str:
-    """What the best bound of a family minus the encoder's is."""
-    return "amortization gap" if name == about["summary"]["own_family"] else "encoder's loss to it"
+    """The name of the difference between the best bound of a family and the encoder's bound."""
+    own = about["summary"]["own_family"]
+    return "amortization gap" if name == own else "encoder's loss against it"
 
 
 def gap_lines(about: dict[str, Any]) -> list[str]:
-    """How it was measured; what did not converge, diverged or is out of order."""
+    """Lines on how it was measured, and on fits that did not converge, diverged or are out of
+    order."""
     s = about["settings"]
     lines = []
     if about["stopped_by"]:
-        lines.append(f"stopped before {s['examples']} examples per split; the same command resumes")
+        lines.append(
+            f"stopped before {s['examples']} examples per split; run the same command again to "
+            "resume"
+        )
     if s["map"]:
-        lines.append(f"the best z: Adam from the encoder's, {s['max_steps']:,} steps at most")
+        lines.append(f"the best z: by Adam from the encoder's z, at most {s['max_steps']:,} steps")
     else:
         best = (
-            f"best q: Adam, {s['draws_per_step']} draws a step, {s['max_steps']:,} steps at most, "
-            f"its bound from {s['num_bound_samples']:,} fresh draws"
+            f"best q: by Adam, {s['draws_per_step']} draws per step, at most {s['max_steps']:,} "
+            f"steps; its bound is from {s['num_bound_samples']:,} fresh draws"
         )
-        short = "amortization gaps are too small and approximation gaps too large"
+        short = (
+            "if a fit is not the best, amortization gaps are too small and approximation gaps too "
+            "large"
+        )
         if all(found["estimator"] == "exact" for _, found in _splits(about)):
-            lines += [f"log p(x): exact; {best}", f"where a fit is short, {short}"]
+            lines += [f"log p(x): exact; {best}", short]
         else:
             lines.append(
-                f"log p(x): importance sampling (K = {s['num_samples']:,}) or AIS from q "
+                f"log p(x): by importance sampling (K = {s['num_samples']:,}) or AIS from q "
                 f"({s['num_chains']} chains, {s['num_temperatures']} temperatures), whichever is "
-                f"higher on average ({', '.join(_estimators(about))}), each a lower bound in "
+                f"higher on average ({', '.join(_estimators(about))}); each is a lower bound in "
                 f"expectation; {best}"
             )
             lines.append(
-                "where log p(x) is short, approximation gaps are too small; where a fit is, "
-                + short
+                "if the estimate of log p(x) is too low, approximation gaps are too small; " + short
             )
     fits = [found[name] for _, found in _splits(about) for name in about["summary"]["names"]]
     if not any(fit["diverged"] or fit["not_converged"] for fit in fits):
         lines.append("every fit converged")
-    order = "best" if about["summary"]["own_family"] is None else "encoder's <= best"
+    order = "best bound"
+    if about["summary"]["own_family"] is not None:
+        order = f"encoder's bound <= {order}"
     meanings = {
-        "diverged": "diverged, not in the means",
-        "not_converged": "not converged, in the means",
+        "diverged": "diverged (not in the means)",
+        "not_converged": "not converged (but in the means)",
         "out_of_order": f"{order} <= log p(x) fails by 3 standard errors",
     }
     for split, found in _splits(about):
         unknown = found["not_finite"]
         if unknown:
             lines.append(
-                f"{split}: log p(x) or the encoder's bound not finite, in none of the means: "
+                f"{split}: log p(x) or the encoder's bound is not finite (in none of the means): "
                 f"{listed(unknown)}"
             )
         for what, meaning in meanings.items():
@@ -164,7 +179,8 @@ def _splits(about: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
 
 
 def _decomposition(about: dict[str, Any]):
-    """Both gaps of each split and family, side by side: a fit may end below the encoder's q."""
+    """Both gaps of each split and family, next to each other; a fit may end below the encoder's
+    q."""
     splits = [name for name, _ in _splits(about)]
     names = about["summary"]["names"]
     figure, axes = plt.subplots(figsize=(1.5 + 1.6 * len(splits) * len(names), 4.2))
@@ -195,7 +211,7 @@ def _decomposition(about: dict[str, Any]):
     axes.set_ylabel("nats")
     axes.set_title("gaps, mean and standard error over examples", fontsize=10)
     axes.legend(fontsize=8)
-    return figure, "Both gaps of each family."
+    return figure, "The mean of both gaps of each family, in nats."
 
 
 def _distribution(about: dict[str, Any], splits: dict[str, dict[str, np.ndarray]]):
@@ -216,7 +232,7 @@ def _distribution(about: dict[str, Any], splits: dict[str, dict[str, np.ndarray]
                 axes.plot(values, share, style, color=_COLOURS[gap], label=f"{gap}, {split}")
         axes.set_title(f"{name}: gaps of the examples", fontsize=10)
         axes.set_xlabel("nats")
-        axes.set_ylabel("share of the examples below")
+        axes.set_ylabel("share of examples below")
         axes.grid(alpha=0.3)
         axes.legend(fontsize=8)
-    return figure, "The gaps of the examples, as distributions."
+    return figure, "The distribution of each gap over the examples."

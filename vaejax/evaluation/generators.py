@@ -1,4 +1,4 @@
-"""The ways in which a trained model gives new x, and what p(x) each of them is, if any."""
+"""The ways in which a trained model generates x, and the p(x) of each way, if it has one."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -17,7 +17,7 @@ from vaejax.types import Example, GenerativeModel, Key, Params, bind, rows_of
 
 Draw = Callable[[Key, int], tuple[np.ndarray | None, np.ndarray]]
 EX_POST: tuple[CodeKind, ...] = ("gaussian", "mixture", "flow")
-_CODES = 20_000  # training codes that a density is fitted to, at most
+_CODES = 20_000  # most training codes to which a density is fitted
 _HELD_OUT = 2_000
 _BLOCK = 500
 
@@ -26,11 +26,11 @@ class Generator(NamedTuple):
     """One way to draw x.
 
     Attributes:
-      how: in the words of the field.
+      how: how x is drawn, in words.
       draw: (key, count) -> (E[x | z] of each draw or None, x).
-      density: what has a log p(x) that these x are drawn from; None where nothing has.
-      theta: its parameters.
-      reason: why there is none.
+      density: the model with a log p(x) from which these x are drawn; None if there is none.
+      theta: the parameters of `density`.
+      reason: why there is no `density`.
     """
 
     name: str
@@ -42,9 +42,9 @@ class Generator(NamedTuple):
 
 
 def encode(key: Key, run: Run, examples: Example) -> dict[str, np.ndarray]:
-    """`code`, the mean of q(z | x), of each x (of a flow that of a hundred draws);
-    `reconstruction`, log p(x | z = code), in nats; `squared_error`, ||x - E[x | z = code]||^2,
-    where p(x | z) knows its mean. Of a model with a z."""
+    """Encode each x with a model that has a z: `code`, the mean of q(z | x) (for a flow, of 100
+    draws); `reconstruction`, log p(x | z = code), in nats; and `squared_error`, ||x - E[x | z =
+    code]||^2, if p(x | z) knows its mean."""
 
     def one(shared, index, example):
         key, params = shared
@@ -57,11 +57,11 @@ def encode(key: Key, run: Run, examples: Example) -> dict[str, np.ndarray]:
 def generators_of(
     key: Key, run: Run, *, kinds: tuple[CodeKind, ...], chain_steps: int
 ) -> list[Generator]:
-    """Every way of a model, in the order in which they are shown.
+    """Every way in which a model generates x, in the order in which they are shown.
 
-    An autoencoder's decoder is also shown fed with N(0, I), which its codes need not follow. Every
-    decoder is also shown with a density fitted to its training codes afterwards (`kinds`): it makes
-    an autoencoder a p(x, z), and what it does for a model that is one already is the control.
+    An autoencoder's decoder also gets z ~ N(0, I), which its codes need not follow. Every decoder
+    also gets densities fitted to its training codes (`kinds`). They give an autoencoder a p(x, z);
+    for a model that has one already, they are the control.
     """
     kind = run.kind
     if kind == "no latent variable":
@@ -83,7 +83,7 @@ def generators_of(
         found.append(
             Generator(
                 "N(0, I)",
-                "z ~ N(0, I), x ~ p(x | z): a p(z) that its codes need not follow",
+                "z ~ N(0, I), which the codes need not follow; x ~ p(x | z)",
                 _from(run.generative, run.params.generative),
                 reason="no p(z): the codes need not be N(0, I)",
             )
@@ -110,14 +110,14 @@ def _chain(run: Run, steps: int) -> Generator:
 
     return Generator(
         "chain",
-        f"from training images, {steps} times: corrupt, encode, x ~ p(x | z)",
+        f"from training examples, {steps} times: corrupt, encode, x ~ p(x | z)",
         draw,
-        reason="where the chain settles is a distribution without a formula",
+        reason="the distribution to which the chain converges has no formula",
     )
 
 
 def _drawn_codes(key: Key, run: Run, examples: Example) -> np.ndarray:
-    """z ~ q(z | x), one for each x; of an autoencoder its code."""
+    """One draw z ~ q(z | x) for each x; for an autoencoder, its code."""
 
     def one(shared, index, example):
         key, params = shared
@@ -128,19 +128,19 @@ def _drawn_codes(key: Key, run: Run, examples: Example) -> np.ndarray:
 
 
 def _ex_post(key: Key, run: Run, kinds: tuple[CodeKind, ...]) -> list[Generator]:
-    """p(z) fitted to z_n ~ q(z | x_n), one for each training example, and the decoder.
+    """Generators with the decoder and a p(z) fitted to draws z_n ~ q(z | x_n), one for each
+    training example.
 
-    A q of some width is drawn from, as in Dai and Wipf (2019), and not replaced by its mean. With
-    q(z) = mean_n q(z | x_n), the mean of the ELBO over examples is
+    As in Dai and Wipf (2019), z_n is a draw of q and not its mean: the means of q are less spread
+    than q(z) = mean_n q(z | x_n). The mean of the ELBO over examples is
 
       mean_n (E_q[log p(x_n | z)] - KL(q(z | x_n) || q(z))) - KL(q(z) || p(z))
 
-    (Hoffman and Johnson 2016), and the p(z) of maximum likelihood on draws of q(z) makes its last
-    term least. The means of q are less wide than q(z).
+    (Hoffman and Johnson 2016), and maximum likelihood on draws of q(z) minimizes the last term.
     """
     if not kinds:
         return []
-    # Without a validation split training images are held out, which the encoder has seen.
+    # Without a validation split, training examples are held out; the encoder has seen them.
     present, held_out = len(run.dataset.train), len(run.dataset.validation)
     cut = min(_CODES, present if held_out else present * 5 // 6)
     examples = run.examples("train", cut + _HELD_OUT)
@@ -159,7 +159,11 @@ def _ex_post(key: Key, run: Run, kinds: tuple[CodeKind, ...]) -> list[Generator]
             Generator(
                 f"ex-post {kind}",
                 f"z ~ {kind} fitted to {len(train):,} training codes{source}"
-                + ("" if kind == "gaussian" else f", its size or epochs by {chosen_on} codes")
+                + (
+                    ""
+                    if kind == "gaussian"
+                    else f" (components or epochs chosen on {chosen_on} codes)"
+                )
                 + ", x ~ p(x | z)",
                 _from(generative, theta),
                 generative,

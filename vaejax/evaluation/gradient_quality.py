@@ -1,4 +1,4 @@
-"""How good an estimator of the gradient is: bias, variance and signal-to-noise ratio."""
+"""The quality of gradient estimators: bias, variance and signal-to-noise ratio."""
 
 import dataclasses
 import functools
@@ -20,8 +20,8 @@ from vaejax.evaluation.streams import GRADIENTS
 from vaejax.objectives import doubly_reparameterized, elbo, iwae, sticking_the_landing
 from vaejax.types import Example, GenerativeModel, InferenceNetwork, Key, Params, bind, num_rows
 
-GROUPS = 10  # of replicates, from which errors are estimated
-_MAX_DRAWS = 10_000  # of z at a time
+GROUPS = 10  # groups of replicates, from which errors are estimated
+_MAX_DRAWS = 10_000  # most draws of z at a time
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,25 +29,26 @@ class GradientQuality:
     """How gradient estimators are measured."""
 
     examples: int = 10
-    """Size of the fixed minibatch, the first examples of the training split."""
+    """Size of the fixed minibatch: the first examples of the training split."""
     num_samples: tuple[int, ...] = (1, 8, 64)
-    """K of the importance-weighted bounds; 1 is always measured."""
+    """K of the importance-weighted bounds; K = 1 is always measured."""
     replicates: int = 1000
-    """Number of gradients of each estimator."""
+    """Number of gradients that are drawn from each estimator."""
     reference_samples: int = 2000
-    """Number of plain gradients of each bound, from other draws, whose mean is the reference."""
+    """Number of plain gradients of each bound, from other draws; their mean is the reference."""
 
     def __post_init__(self):
         require(self.examples >= 1, "examples", "at least 1", self.examples)
         some = min(self.num_samples, default=0) >= 1
-        require(some, "num_samples", "one or more, at least 1", self.num_samples)
+        require(some, "num_samples", "one or more numbers of at least 1", self.num_samples)
         for name in ("replicates", "reference_samples"):
             value = getattr(self, name)
             require(value >= 2 * GROUPS, name, f"at least {2 * GROUPS}", value)
 
 
 class Moments(NamedTuple):
-    """Of groups of replicates, for each parameter: how many, mean, sum of squared deviations."""
+    """Moments of groups of replicates: count, and mean and sum of squared deviations by
+    parameter."""
 
     replicates: np.ndarray  # (groups,)
     mean: np.ndarray  # (groups, parameters)
@@ -55,8 +56,8 @@ class Moments(NamedTuple):
 
 
 def compiled(gradient: Callable[[Any, Key], Any]) -> Callable[..., Any]:
-    """What `moments` calls, compiled once: Welford's recurrence over replicates, in memory that
-    does not grow with them. Replicate r is gradient(shared, fold_in(key, r)), a flat vector."""
+    """The compiled function that `moments` calls: Welford's recurrence over replicates, in constant
+    memory. Replicate r is gradient(shared, fold_in(key, r)), a flat vector."""
 
     @jax.jit
     def group(shared, key, begin, end):
@@ -74,7 +75,7 @@ def compiled(gradient: Callable[[Any, Key], Any]) -> Callable[..., Any]:
 
 
 def moments(key: Key, group: Callable[..., Any], shared: Any, replicates: int) -> Moments:
-    """Of so many replicates of a `compiled` gradient."""
+    """The moments of `replicates` draws of a `compiled` gradient."""
     edges = np.linspace(0, replicates, GROUPS + 1).astype(np.int32)
     parts = [group(shared, key, *ends) for ends in itertools.pairwise(edges)]
     means, squares = (np.stack(column) for column in zip(*parts, strict=True))
@@ -82,16 +83,20 @@ def moments(key: Key, group: Callable[..., Any], shared: Any, replicates: int) -
 
 
 def quality(estimator: Moments, reference: Moments) -> dict[str, float | int | None]:
-    """What a gradient estimator with these moments is worth, for P parameters, g its gradient.
+    """The quality of a gradient estimator with these moments of its gradient g, from R replicates.
 
-    `bias`: ||mean g - reference|| / ||reference||; `bias_floor`: what noise alone makes of it,
-    sqrt(tr Cov / R + tr Cov_ref / R_ref) / ||reference||; `bias_z`: the excess of its square, in
-    standard errors: an unbiased estimator is within a few of 0 (from the products of the groups'
-    differences, which have mean 0; at most 6.7 for 10 groups).
-    `variance`: tr Cov, the sum over parameters. `snr`: the median over the parameters that vary of
-    |mean| / sd (Rainforth et al. 2018, eq. 8); `snr_floor`: what it is for a zero mean,
-    0.674 / sqrt(R). Standard errors by the jackknife over groups. `fixed`: parameters that do not
-    vary (inputs that are 0 in every example), left out of the SNR.
+    `bias`: ||mean g - reference|| / ||reference||.
+    `bias_floor`: the value that noise alone gives an unbiased estimator,
+      sqrt(tr Cov / R + tr Cov_ref / R_ref) / ||reference||.
+    `bias_z`: the excess of the squared bias over noise, in standard errors; within a few of 0 for
+      an unbiased estimator. It comes from products of differences between groups, which have mean
+      0 then; it is at most 6.7 for 10 groups.
+    `variance`: tr Cov, the sum over parameters.
+    `snr`: |mean| / sd, the median over parameters (Rainforth et al. 2018, eq. 8).
+    `snr_floor`: its value for a mean of 0, 0.674 / sqrt(R).
+    `fixed`: the number of parameters that do not vary (inputs that are 0 in every example); they
+      are left out of the SNR.
+    Standard errors are by the jackknife over groups.
     """
     groups = len(estimator.replicates)
     ours, theirs = _total(estimator), _total(reference)
@@ -129,7 +134,7 @@ class _Total(NamedTuple):
 
 
 def _total(groups: Moments, leave_out: int | None = None) -> _Total:
-    """All groups as one, in float64, but for one that is left out."""
+    """The groups combined, in float64, except the group `leave_out`."""
     keep = np.arange(len(groups.replicates)) != (-1 if leave_out is None else leave_out)
     count = groups.replicates[keep].astype(np.float64)
     means = groups.mean[keep].astype(np.float64)
@@ -161,12 +166,15 @@ def gradient_quality(
     settings: GradientQuality,
     progress: Callable[[int], None] = lambda count: None,
 ) -> list[dict]:
-    """`quality`, for the encoder's and the decoder's parameters apart, of the gradient of the mean
-    bound over `examples`, the draws of z being the noise. K = 1: the ELBO with its KL in closed
-    form and from the draw, sticking the landing (which is DReG with K = 1); each other K: IWAE and
-    DReG.
-    Each against the mean gradient of its own bound, as `elbo` or `iwae` give it by other draws.
-    At the highest matmul precision."""
+    """The `quality` of gradient estimators, as rows, for the encoder's and for the decoder's
+    parameters.
+
+    The gradient is that of the mean bound over `examples`; its noise comes from the draws of z. For
+    K = 1 the estimators are the ELBO with a closed-form KL, the ELBO with a sampled KL, and
+    sticking the landing (which is DReG with K = 1); for every other K, IWAE and DReG. The reference
+    of each is the mean gradient of its own bound by `elbo` or `iwae`, from other draws. All run at
+    the highest matmul precision.
+    """
     examples = jax.tree.map(jnp.asarray, examples)
     encoder = sum(leaf.size for leaf in jax.tree.leaves(params.inference))
     rows = []
@@ -190,7 +198,7 @@ def gradient_quality(
             for objective in estimators.values()
         ]
         found = []
-        # The reference is of the plain bound, which is the first of the estimators too.
+        # The reference is the plain bound, which is also the first estimator.
         for index, gradient in enumerate((gradients[0], *gradients)):
             one_key = jax.random.fold_in(jax.random.fold_in(key, num_samples), index)
             replicates = settings.replicates if index else settings.reference_samples
@@ -207,12 +215,12 @@ def gradient_quality(
 
 
 def counts(settings: GradientQuality) -> list[int]:
-    """Each K, 1 among them."""
+    """Every K, including 1."""
     return sorted({1, *settings.num_samples})
 
 
 def cost(settings: GradientQuality) -> int:
-    """Draws of z for one example: what `progress` counts to."""
+    """The number of draws of z for one example, to which `progress` counts."""
     return sum(
         k * (settings.reference_samples + (3 if k == 1 else 2) * settings.replicates)
         for k in counts(settings)
@@ -228,13 +236,13 @@ def _undefined(run: Run, settings: GradientQuality) -> str | None:
             "is no bound to estimate; digits_vae and mnist_vae have both"
         )
     if not has_real_latent(run):
-        return "its z has whole numbers, and the estimators compared take gradients through z"
+        return "its z has whole numbers, but these estimators need gradients through z"
     check_examples(run.dataset, "train", settings.examples)
     return None
 
 
 def gradients(run: Run, settings: GradientQuality) -> list[Part]:
-    """The rows of `gradient_quality`, column by column: NaN where a number is undefined."""
+    """The part with the rows of `gradient_quality` as columns; NaN for an undefined number."""
 
     def compute():
         model = run.generative, run.inference, run.params
@@ -261,8 +269,9 @@ def _columns(groups: Moments, columns: slice) -> Moments:
 
 
 def _gradient(generative, inference, objective, most, shared, key):
-    """Of the mean bound over xs, flat, the encoder's first; in chunks of at most `most` examples
-    that divide them evenly. Example i uses fold_in(key, i)."""
+    """The gradient of the mean bound over the examples, as one vector with the encoder's part
+    first. It is computed in equal chunks of at most `most` examples. Example i uses fold_in(key,
+    i)."""
     params, examples = shared
     n = num_rows(examples)
     size = max(d for d in range(1, n + 1) if n % d == 0 and d <= max(most, 1))

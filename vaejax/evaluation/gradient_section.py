@@ -1,4 +1,4 @@
-"""What `vaejax gradients` says: a table with its protocol."""
+"""The output of `vaejax gradients`: a table with its protocol."""
 
 from typing import Any
 
@@ -9,22 +9,22 @@ from vaejax.evaluation.section import Section, Table, data_line
 GRADIENT_HEADER = [
     "",
     "K",
-    "of",
+    "part",
     "bias",
-    "of noise",
+    "from noise",
     "excess",
     "variance",
     "+-",
     "SNR",
     "+-",
-    "of noise",
+    "from noise",
 ]
 _NOTES = [
-    "bias: ||mean - reference|| / ||reference||; of noise: what noise alone makes of it; excess: "
-    "of its square over that, in standard errors.",
-    "variance: sum over parameters. SNR: |mean| / sd, median over parameters; of noise: what it "
-    "would be for a mean of 0. +-: jackknife.",
-    "The noise is that of z alone, of the mean gradient of this one minibatch.",
+    "bias: ||mean - reference|| / ||reference||; from noise: its value for an unbiased estimator; "
+    "excess: how far the squared bias is above that, in standard errors.",
+    "variance: sum over parameters. SNR: |mean| / sd, median over parameters; from noise: its "
+    "value for a mean of 0. +-: standard error by the jackknife.",
+    "The gradient is the mean over one fixed minibatch; its noise comes from the draws of z only.",
 ]
 
 
@@ -33,9 +33,9 @@ def gradients_section(about: dict[str, Any], arrays: dict[str, dict[str, np.ndar
     del arrays
     settings = about["settings"]
     protocol = (
-        f"{data_line(about)}; first {settings['examples']} of the train split; "
-        f"{settings['replicates']:,} gradients each, reference {settings['reference_samples']:,}; "
-        f"seed {about['seed']}"
+        f"{data_line(about)}; first {settings['examples']} examples of the train split; "
+        f"{settings['replicates']:,} gradients each, {settings['reference_samples']:,} for the "
+        f"reference; seed {about['seed']}"
     )
     rows = [_row(row) for row in about["summary"]["rows"]]
     return Section("Gradient estimators", protocol, [Table(GRADIENT_HEADER, rows)], _NOTES, [])

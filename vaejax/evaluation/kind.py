@@ -1,4 +1,4 @@
-"""What a trained model has: a latent variable, a point mass for q, or no latent variable."""
+"""The kind of a trained model: with a latent variable, with a point mass for q, or without z."""
 
 from collections.abc import Callable
 from typing import Any, Literal, TypeVar
@@ -23,8 +23,8 @@ def by_shapes(look: Callable[..., T], *arguments: Any) -> T:
 def kind_of(
     generative: GenerativeModel, inference: InferenceNetwork, params: Params, example: Example
 ) -> Kind:
-    """`no latent variable`: p(x) alone. `point mass`: an autoencoder, which has no p(z) and no
-    log p(x). `latent variable`: p(x, z) and a q with a density."""
+    """The kind of a model. `no latent variable`: p(x) only. `point mass`: an autoencoder, which has
+    no p(z) and no log p(x). `latent variable`: p(x, z) and a q with a density."""
 
     def look(params: Params, example: Example) -> Kind:
         joint, q, _ = bind(generative, inference, params, example)

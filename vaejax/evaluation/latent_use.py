@@ -1,4 +1,4 @@
-"""How much of x the code z carries: E KL(q(z|x) || p(z)) = I_q(x; z) + KL(q(z) || p(z)), with q(z)
+"""The information about x in z: E KL(q(z|x) || p(z)) = I_q(x; z) + KL(q(z) || p(z)), where q(z) is
 the mean of q(z | x) over the data (Hoffman & Johnson 2016)."""
 
 from collections.abc import Callable
@@ -22,25 +22,27 @@ from vaejax.types import (
     rows_of,
 )
 
-_DRAWS = 2  # of z an example: as few as tell a Monte Carlo error
+_DRAWS = 2  # of z for each example: the least number that gives a Monte Carlo error
 _BATCH = 500
-_MAX_VALUES = 20_000_000  # numbers held at a time
+_MAX_VALUES = 20_000_000  # numbers in memory at a time
 
 
 def latent_use(
     generative: GenerativeModel, inference: InferenceNetwork
 ) -> Callable[[Key, Params, Example], dict[str, np.ndarray]]:
-    """Compiled (key, params, examples) -> per-example arrays in nats, each with its `_std_error`,
-    for n examples, 2 at least, and a q with a density. With z_i ~ q(z | x_i):
+    """A compiled function (key, params, examples) -> arrays of each example in nats, each with its
+    `_std_error`, for at least 2 examples and a q with a density.
 
-    `information_lower`: log q(z_i | x_i) - log 1/n sum_j q(z_i | x_j), at most log n;
-    `information_upper`: the same with the mean over the n - 1 others, j != i. Their expectations
-    over data sets are a lower and an upper bound on I_q(x; z) (Poole et al. 2019, eqs. 12 and 13).
-    `aggregate_kl_upper` and `aggregate_kl_lower`: log of the same two mixtures - log p(z_i), an
-    upper and a lower bound on KL(q(z) || p(z)). Lower and upper add up to log q - log p.
+    With z_i ~ q(z | x_i), for n examples:
+      `information_lower`: log q(z_i | x_i) - log 1/n sum_j q(z_i | x_j), which is at most log n;
+      `information_upper`: the same with the mean over the n - 1 others, j != i. In expectation over
+        data sets they are a lower and an upper bound on I_q(x; z) (Poole et al. 2019, eqs. 12, 13);
+      `aggregate_kl_upper` and `aggregate_kl_lower`: log of the same two mixtures - log p(z_i), in
+        expectation an upper and a lower bound on KL(q(z) || p(z)).
+    The lower bound of one and the upper bound of the other add up to log q(z_i | x_i) - log p(z_i).
 
-    Example i uses fold_in(key, i); its numbers depend on the other examples, which the error over
-    data leaves out.
+    Example i uses fold_in(key, i). Its numbers depend on the other examples; the error over data
+    ignores this.
     """
 
     @jax.jit
@@ -106,10 +108,10 @@ def latent_use(
 def watch_latents(
     generative: GenerativeModel, inference: InferenceNetwork, examples: Example
 ) -> Callable[[Key, Params], dict[str, Any]]:
-    """(key, params) -> what a line of metrics says of the latents of these examples, in nats: the
-    bounds on I_q(x; z) and on KL(q(z) || p(z)); `active_units`, how many dimensions have Var_x
-    E_q[z] > 0.01 (Burda et al. 2016); where q and the prior are diagonal Gaussians, which alone
-    have one, `kl_per_dimension`, the mean KL of each."""
+    """A function (key, params) -> the numbers on the latents of these examples that training logs:
+    the bounds on I_q(x; z) and on KL(q(z) || p(z)) in nats; `active_units`, the number of
+    dimensions with Var_x E_q[z] > 0.01 (Burda et al. 2016); and, if q and the prior are diagonal
+    Gaussians, `kl_per_dimension`, the mean KL of each dimension in nats."""
     use = latent_use(generative, inference)
     examples = jax.tree.map(jnp.asarray, examples)
 

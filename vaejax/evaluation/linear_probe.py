@@ -1,4 +1,4 @@
-"""How much of the label a linear function of the code tells."""
+"""A linear probe: how well a linear classifier predicts the label from the code."""
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -17,13 +17,15 @@ def linear_probe(
     *,
     seed: int,
 ) -> dict[str, float]:
-    """{"accuracy", "std_error"} on the test examples of multinomial logistic regression on
-    standardized codes. The L2 penalty is chosen by the accuracy on a fifth of the training
-    examples, drawn by `seed`, and the regression then fitted to all of them. The error is that of
-    drawing the test examples.
+    """The accuracy on the test examples of multinomial logistic regression on standardized codes,
+    and its standard error over test examples: {"accuracy", "std_error"}.
+
+    The L2 penalty is chosen by the accuracy on a random fifth of the training examples; then the
+    regression is fitted to all of them.
 
     Raises:
-      ValueError: codes that are not finite, or not of one dimension; labels of another number.
+      ValueError: codes are not finite, or do not have shape (n, d); the numbers of codes and labels
+        differ.
     """
     for name, codes, labels in (
         ("training", train_codes, train_labels),

@@ -1,4 +1,4 @@
-"""log p(x) of a model's examples by each estimator, in blocks: stop at any time, resume later."""
+"""log p(x) of examples by each estimator, in blocks: it can stop at any time and resume later."""
 
 import dataclasses
 from collections.abc import Iterator
@@ -38,9 +38,11 @@ from vaejax.types import (
 Name = Literal["importance", "annealed", "smc", "bidirectional", "filter"]
 NAMES: tuple[Name, ...] = ("importance", "annealed", "smc", "bidirectional", "filter")
 BY_GRADIENTS: tuple[Name, ...] = ("annealed", "smc", "bidirectional")
-BLOCK = 25  # examples at a time, and between two savings
+BLOCK = 25  # examples at a time, and between two saves
 _MAX_ROUNDS = 64
-_SMC_PARTICLES = 8  # a chain of AIS, each along as many times fewer temperatures: the same cost
+# SMC has this many particles for each chain of AIS, with as many times fewer temperatures: the cost
+# is the same.
+_SMC_PARTICLES = 8
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,42 +52,46 @@ class LogLikelihood:
     estimator: Literal["importance", "annealed", "smc", "bidirectional", "filter", "all"] = (
         "annealed"
     )
-    """importance: K draws of q; annealed: AIS; smc; bidirectional: two bounds, simulated data;
-    filter: particle filters, of a state-space model."""
+    """importance: K draws of q. annealed: annealed importance sampling (AIS). smc: sequential
+    Monte Carlo. bidirectional: a lower and an upper bound, on data simulated from the model.
+    filter: particle filters, for state-space models. all: every one that the model allows."""
     split: Literal["train", "validation", "test"] | None = None
     """Split to measure, by default test; bidirectional simulates its own examples."""
     examples: int = 100
     """Number of examples, from the first."""
     num_samples: int = 10_000
-    """Number of samples K of importance sampling."""
+    """K, the number of draws of importance sampling."""
     defensive: float = 0.0
-    """Share of the prior in importance sampling's proposal."""
+    """Share of draws that importance sampling takes from the prior in place of q."""
     num_chains: int = 16
-    """Chains of AIS and of each direction of bidirectional; SMC has 8 times as many particles."""
+    """Chains of AIS, and of each direction of bidirectional; SMC has 8 times as many particles."""
     num_temperatures: int = 500
-    """Temperatures of AIS and bidirectional; SMC has an eighth."""
+    """Temperatures of AIS and bidirectional; SMC has one eighth of them."""
     num_leapfrog: int = 5
-    """Gradient evaluations of one HMC transition."""
+    """Gradient evaluations in one HMC transition."""
     start: Literal["posterior", "prior", "both"] = "posterior"
-    """Where the chains start: q(z | x), p(z), or as many at each, compared (AIS alone)."""
+    """Where chains start: at q(z | x), at p(z), or as many chains at each, to compare (AIS
+    only)."""
     schedule: Schedule = "adaptive"
-    """How temperatures are placed."""
+    """How the temperatures are placed between 0 and 1."""
     num_particles: int = 1000
-    """Particles of each filter, and of the filter alone: SMC has 8 times num_chains."""
+    """Particles of each particle filter. (SMC has 8 times num_chains particles.)"""
     num_filters: int = 10
-    """Independent particle filters, whose spread is the standard error."""
+    """Number of independent particle filters; their spread gives the standard error."""
     proposal: Literal["posterior", "prior"] = "posterior"
-    """What moves a filter's particles: the steps of q(z | x), or the model's (bootstrap)."""
+    """How particles move: by the steps of q(z | x), or by those of the model (a bootstrap
+    filter)."""
     budget: int | None = None
-    """Stop before this many evaluations (of decoder gradients; of the decoder for importance)."""
+    """Stop before this many evaluations of the decoder's gradient (for importance, of the
+    decoder)."""
     minutes: float | None = None
     """Stop after this many minutes and keep the results; the same command resumes."""
     target_std_error: float | None = None
-    """Repeat an example's estimate, and average, until its standard error is at most this."""
+    """Average more estimates of an example until its standard error, in nats, is at most this."""
     seed: int = 0
     """Seed of the estimators' noise."""
     float64: bool = False
-    """Double precision throughout."""
+    """Whether to compute everything in double precision."""
 
     def __post_init__(self):
         counts = ("examples", "num_samples", "num_chains", "num_leapfrog", "num_temperatures")
@@ -100,20 +106,22 @@ class LogLikelihood:
             require(value is None or value > 0, name, "above 0", value)
         if self.estimator == "bidirectional" and self.split is not None:
             raise SettingError(
-                "bidirectional Monte Carlo needs exact draws of z given x, which only data "
-                f"simulated from the model has: on {self.split} examples it would be no bound; "
-                "give no split, or estimator annealed",
+                "bidirectional Monte Carlo needs exact draws of z given x, which exist only for "
+                f"data simulated from the model; for {self.split} examples it would not be a "
+                "bound: give no split, or estimator annealed",
                 "split",
                 "estimator",
             )
         if self.estimator in ("bidirectional", "smc") and self.start == "both":
             raise SettingError(
-                f"{self.estimator} starts at one place: give start posterior or prior", "start"
+                f"start both is for estimator annealed; got {self.estimator}: give start posterior "
+                "or prior",
+                "start",
             )
 
     def names(self, state_space: bool = False, real: bool = True) -> tuple[Name, ...]:
-        """The estimators: of "all", filters where the model is a state-space model, and those that
-        move z by gradients where z is of real numbers."""
+        """The estimators to use. `all` leaves out particle filters unless the model is a
+        state-space model, and those that use gradients of z unless z has real numbers."""
         if self.estimator != "all":
             return (self.estimator,)
         left_out = () if real else BY_GRADIENTS
@@ -121,7 +129,7 @@ class LogLikelihood:
         return tuple(name for name in NAMES if name not in left_out)
 
     def settings_of(self, name: Name) -> dict[str, Any]:
-        """Whatever changes one example's number: the protocol of one estimator."""
+        """The settings of one estimator that change an example's estimate: its protocol."""
         annealed = ("num_chains", "num_temperatures", "num_leapfrog", "schedule", "start")
         fields = {
             "importance": ("num_samples", "defensive"),
@@ -137,14 +145,14 @@ class LogLikelihood:
             chosen["num_temperatures"] = max(self.num_temperatures // _SMC_PARTICLES, 2)
         if name in ("smc", "bidirectional") and self.start == "both":
             chosen["start"] = "posterior"
-        if name == "bidirectional":  # two errors: neither alone says when to stop
+        if name == "bidirectional":  # it has two errors; neither alone says when to stop
             chosen["target_std_error"] = None
         chosen["split"] = "simulated" if name == "bidirectional" else self.split or "test"
         return chosen
 
 
 def cost(name: Name, settings: dict[str, Any]) -> int:
-    """Evaluations for one estimate of one example."""
+    """The number of evaluations for one estimate of one example."""
     if name == "importance":
         return settings["num_samples"]
     if name == "filter":
@@ -164,8 +172,8 @@ def cost(name: Name, settings: dict[str, Any]) -> int:
 
 
 def log_likelihood(run: Run, settings: LogLikelihood) -> list[Part]:
-    """Of each estimator, per-example arrays: the fields of `ml.Estimate`, its diagnostics, and
-    `rounds`, how many estimates were averaged."""
+    """The parts, one for each estimator, with arrays of each example: the fields of `ml.Estimate`
+    in nats, its diagnostics, and `rounds`, the number of estimates that were averaged."""
     run = run.in_float64() if settings.float64 else run
     examples = run.examples(settings.split or "test", settings.examples)
     if settings.float64:
@@ -187,7 +195,7 @@ def log_likelihood(run: Run, settings: LogLikelihood) -> list[Part]:
 def summarize_log_likelihood(
     run: Run, settings: LogLikelihood, arrays: dict[str, Arrays]
 ) -> dict[str, Any]:
-    """Of each estimator what `ml.Estimates.summary` gives, with its protocol."""
+    """The summary: for each estimator `ml.Estimates.summary` and its protocol."""
     summary: dict[str, Any] = {}
     frames = _frames(run, settings) if run.data.is_sequence else None
     exact = exact_reason(run, rows_of(run.examples(settings.split or "test", 1), 0))
@@ -209,20 +217,20 @@ def summarize_log_likelihood(
 
 
 def _frames(run: Run, settings: LogLikelihood) -> Int[np.ndarray, " examples"]:
-    """How many frames of each sequence exist and are not missing."""
+    """The number of frames of each sequence that exist and are not missing."""
     examples = run.examples(settings.split or "test", settings.examples)
     return np.asarray(jax.vmap(count_frames)(*examples)["frames"])
 
 
 def _per_frame(estimates: ml.Estimates, frames: np.ndarray) -> dict[str, Any]:
-    """Total nats / total frames, over the sequences whose estimate is finite."""
+    """Total nats / total frames, over the sequences with a finite estimate."""
     frames = frames[: len(estimates.value)]
     kept = np.isfinite(estimates.value)
     return mean_and_errors(estimates.value[kept], estimates.std_error[kept], frames[kept])
 
 
 def is_state_space(run: Run) -> bool:
-    """Whether p(x, z) is a state-space model: what a particle filter follows."""
+    """Whether p(x, z) is a state-space model, for which there is a particle filter."""
 
     def look(theta, given):
         return state_space_of(run.generative.joint(theta, given)) is not None
@@ -240,40 +248,40 @@ def _moves_in_steps(run: Run) -> bool:
 
 
 def names_of(run: Run, settings: LogLikelihood) -> tuple[Name, ...]:
-    """The estimators that are asked for, of "all" those that this run's model has."""
+    """The estimators to use for this run."""
     return settings.names(is_state_space(run), has_real_latent(run))
 
 
 def _missed(arrays: Arrays, target: float | None) -> list[int]:
-    """Indices of the examples whose standard error is not as small as asked."""
+    """The indices of examples whose standard error is above the target."""
     return [] if target is None else np.flatnonzero(~(arrays["std_error"] <= target)).tolist()
 
 
 def _undefined(run: Run, settings: LogLikelihood) -> str | None:
     if run.kind == "no latent variable":
-        return "its log p(x) is exact, and vaejax evaluate prints it"
+        return "its log p(x) is exact: use vaejax evaluate, which prints it"
     if run.kind == "point mass":
         return (
             "it is an autoencoder: its q is a point mass, which has no density, and it has no "
-            "p(z); so it has no p(x). digits_vae and mnist_vae have both"
+            "p(z), so it has no p(x); digits_vae and mnist_vae have both"
         )
     if settings.estimator == "filter" and not is_state_space(run):
         return (
-            "estimator filter follows a state-space model along its sequences, and this run's "
-            "model is none: importance and annealed are for any"
+            "estimator filter is for state-space models of sequences; this run's model is not one: "
+            "use estimator importance or annealed"
         )
     if settings.estimator in BY_GRADIENTS and not has_real_latent(run):
         others = "importance or filter" if is_state_space(run) else "importance"
         raise SettingError(
-            f"estimator {settings.estimator} moves z by gradients, and this run's z has whole "
+            f"estimator {settings.estimator} moves z by gradients, but this run's z has whole "
             f"numbers: give estimator {others}",
             "estimator",
         )
     if "filter" in names_of(run, settings) and settings.proposal == "posterior":
         if not _moves_in_steps(run):
             raise SettingError(
-                "proposal posterior moves particles by the steps of a Markov chain, and this "
-                "run's q(z | x) is none: give proposal prior",
+                "proposal posterior moves particles by the steps of a Markov chain, but this "
+                "run's q(z | x) is not one: give proposal prior",
                 "proposal",
             )
     check_examples(run.dataset, settings.split or "test", settings.examples)
@@ -295,16 +303,15 @@ def estimate_blocks(
     found: Arrays,
     may_spend: MaySpend,
 ) -> Iterator[Arrays]:
-    """Per-example arrays of all that is measured so far, again after each BLOCK of examples.
-    `bidirectional` uses of the examples only how many they are, and what they are given.
+    """Yield the arrays of all examples measured so far, after each BLOCK of examples.
 
-    Before each round it asks `may_spend(its evaluations)`; at a refusal it gives what there is
-    and ends.
+    Before each round it asks `may_spend(number of evaluations)`; if refused, it yields the arrays
+    so far and ends. `bidirectional` uses only the number of examples and their conditions.
 
     Example i and round r use fold_in(fold_in(key, i), r). With a `target_std_error` each example
-    stops by its own error, 64 rounds at most: errors met by luck stop early, so those stated are
-    then low by a little. Diagnostics that `ml.estimate.combine` does not average are those of the
-    first round.
+    stops by its own error, after at most 64 rounds. Examples with a low error by chance stop
+    early, so the stated errors are slightly too low. Diagnostics that `ml.estimate.combine` does
+    not average are those of the first round.
     """
 
     def one(shared, index, example):
@@ -342,7 +349,7 @@ def estimate_blocks(
     target = settings["target_std_error"] or np.inf
 
     def unfinished(arrays, begin):
-        """Indices from `begin` on whose error is not small enough."""
+        """The indices, from `begin` on, of examples whose error is above the target."""
         waits = (arrays["std_error"] > target) & (arrays["rounds"] < _MAX_ROUNDS)
         return begin + np.flatnonzero(waits[begin:])
 
@@ -363,7 +370,7 @@ def estimate_blocks(
             if not may_spend(len(more) * cost(name, settings)):
                 yield found
                 return
-            # Those that wait have had as many rounds, but where a stop came between.
+            # These examples have had equally many rounds, unless a stop came between.
             more = more[found["rounds"][more] == found["rounds"][more].min()]
             old = ml.Estimate(**_split({field: values[more] for field, values in found.items()}))
             new = estimate(more, found["rounds"][more[0]])
@@ -384,13 +391,13 @@ def _fields(estimate: ml.Estimate) -> dict[str, np.ndarray]:
 
 
 def _split(arrays: dict[str, np.ndarray]) -> dict[str, Any]:
-    """The arguments of an estimate, or of many."""
+    """The arguments of `ml.Estimate` or `ml.Estimates`."""
     others = {k: v for k, v in arrays.items() if k not in (*_ESTIMATE, "rounds")}
     return {field: arrays[field] for field in _ESTIMATE} | {"diagnostics": others}
 
 
 def estimates_of(arrays: dict[str, np.ndarray], name: str) -> ml.Estimates:
-    """What `estimate_blocks` gave, as `ml.Estimates`."""
+    """The arrays of `estimate_blocks` as `ml.Estimates`."""
     return ml.Estimates(**_split(arrays), method=name)
 
 

@@ -1,4 +1,4 @@
-"""What `vaejax log-likelihood` says: a table with the protocol, the flags, and one figure."""
+"""The output of `vaejax log-likelihood`: a table with its protocol, flags, and a figure."""
 
 import math
 from typing import Any
@@ -35,14 +35,14 @@ _COLOURS = {
 def log_likelihood_section(
     about: dict[str, Any], arrays: dict[str, dict[str, np.ndarray]]
 ) -> Section:
-    """One table of all estimators, the protocol of each, what is flagged and which."""
+    """The section: a table of all estimators, the protocol of each, and the flagged examples."""
     rows = [row for name in about["summary"] for row in _rows(name, about)]
     notes = [line for name in about["summary"] for line in _lines(name, about)]
     exact = next(iter(about["summary"].values())).get("exact")
     if exact:
         notes.insert(0, f"log p(x) is exact here ({exact}): vaejax evaluate prints it")
     if about["stopped_by"]:
-        notes.append(f"stopped by {about['stopped_by']}; the same command resumes")
+        notes.append(f"stopped by {about['stopped_by']}; run the same command again to resume")
     protocol = f"{data_line(about)}, float{64 if about['settings']['float64'] else 32}"
     found = {name: arrays[name] for name in about["summary"]}
     figure = Figure("log_likelihood", lambda: _figure(about, found))
@@ -50,14 +50,14 @@ def log_likelihood_section(
 
 
 def _lines(name: str, about: dict[str, Any]) -> list[str]:
-    """How it was made, which examples are flagged, and what it is not."""
+    """Lines on the protocol of an estimator, its flagged examples, and its limits."""
     found = about["summary"][name]
     lines = [f"{_LABELS[name]}: {_protocol(found)}", *_flags(found)]
     if name == "bidirectional":
         lines.append(
-            "The upper bound and the gap hold for data simulated from this model, where z is an "
-            "exact draw from p(z | x). For real data they are no bound: they say how far this "
-            "sampler, at this budget, is from log p(x) where the model is right."
+            "The upper bound and the gap hold for data simulated from this model, for which z is "
+            "an exact draw from p(z | x). They are not bounds for real data: they show how far "
+            "this sampler, at this cost, is from log p(x) if the model is right."
         )
     return lines
 
@@ -66,12 +66,12 @@ def _protocol(found: dict[str, Any]) -> str:
     settings = {k: v for k, v in found["settings"].items() if v not in (None, False)}
     text = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in settings.items())
     each = found["evaluations_per_estimate"]
-    return f"{text}; {each:,} evaluations an estimate; n = {found['n']:,}"
+    return f"{text}; {each:,} evaluations per estimate; n = {found['n']:,}"
 
 
 def _flags(found: dict[str, Any]) -> list[str]:
     total = found["n"] + len(found["not_finite"])
-    doubt = ": their estimates are not to be believed" if found["flagged"] else ""
+    doubt = ": their estimates are unreliable" if found["flagged"] else ""
     lines = [f"{found['flagged']:,} of {total:,} examples flagged{doubt}"]
     reasons = dict(found["flags"])
     if found["target_missed"]:
@@ -80,13 +80,13 @@ def _flags(found: dict[str, Any]) -> list[str]:
 
 
 def _rows(name: str, about: dict[str, Any]) -> list[list[str]]:
-    """Rows of the table, under `HEADER`."""
+    """The rows of an estimator under `HEADER`."""
     found, label = about["summary"][name], _LABELS[name]
     if found["n"] == 0:
         return [[label, "-", "-", "-", "no example has a finite estimate"]]
-    below = "nats; at least -log p(x) in expectation"
+    meaning = "nats; an upper bound on -log p(x) in expectation"
     if name != "bidirectional":
-        rows = [mean_row(f"-log p(x), {label}", found["log_p"], below, -1.0)]
+        rows = [mean_row(f"-log p(x), {label}", found["log_p"], meaning, -1.0)]
         shape, entry = about["protocol"]["shape"], found["log_p"]
         if "per_frame" in found:
             entry, shape = found["per_frame"], shape[1:]
@@ -97,16 +97,19 @@ def _rows(name: str, about: dict[str, Any]) -> list[list[str]]:
         return rows
     median = f"nats; median {found['gap_median']:.3f}"
     return [
-        mean_row("simulated x: -log p(x), AIS", found["log_p"], below, -1.0),
+        mean_row("simulated x: -log p(x), AIS", found["log_p"], meaning, -1.0),
         mean_row(
-            "simulated x: -log p(x), reverse", found["upper"], "nats; at most, in expectation", -1.0
+            "simulated x: -log p(x), reverse",
+            found["upper"],
+            "nats; a lower bound on -log p(x) in expectation",
+            -1.0,
         ),
-        mean_row("  gap of the two", found["gap"], median),
+        mean_row("  difference of the two", found["gap"], median),
     ]
 
 
 def _figure(about: dict[str, Any], found: dict[str, dict[str, np.ndarray]]):
-    """Estimates side by side, their gaps, acceptance and ESS along the temperatures."""
+    """Estimates of each example, differences between them, acceptance and ESS by temperature."""
     figure, ((estimates, gaps), (acceptance, ess)) = plt.subplots(2, 2, figsize=(11, 7.5))
     real = {name: arrays for name, arrays in found.items() if name != "bidirectional"}
     if real:
@@ -136,13 +139,13 @@ def _figure(about: dict[str, Any], found: dict[str, dict[str, np.ndarray]]):
     gaps.axhline(0, color="#666666", lw=0.5)
     for axes, title, horizontal, vertical in (
         (estimates, "estimates of log p(x)", "example, sorted", "nats"),
-        (gaps, "gaps between estimates", "example, sorted each", "nats"),
+        (gaps, "differences between estimates", "example, each sorted", "nats"),
         (acceptance, "HMC acceptance, mean over examples", "temperature index / T", ""),
         (
             ess,
             "effective sample size, mean over examples",
             "temperature index / T",
-            "of all chains",
+            "share of all chains",
         ),
     ):
         axes.set_title(title, fontsize=10)
@@ -156,9 +159,12 @@ def _figure(about: dict[str, Any], found: dict[str, dict[str, np.ndarray]]):
     acceptance.set_ylim(0, 1.02)
     ess.set_ylim(0, 1.02)
     figure.tight_layout()
-    return figure, "Estimates of log p(x), and how they were reached."
+    return (
+        figure,
+        "Estimates of log p(x) in nats, and the acceptance and sample sizes of the samplers.",
+    )
 
 
 def _island_size(arrays, settings) -> int:
-    """Particles of one of SMC's filters, which resample among themselves."""
+    """The number of particles in one island of SMC, whose particles resample among themselves."""
     return settings["num_particles"] // arrays["log_weights"].shape[1]

@@ -1,4 +1,4 @@
-"""Feature vectors beside samples of a model: what a picture is for images."""
+"""Examples and samples of feature vectors compared, feature by feature."""
 
 import itertools
 from typing import Any
@@ -9,20 +9,20 @@ from jaxtyping import Float
 from vaejax.evaluation import pyplot as plt
 from vaejax.evaluation.section import BLUE, ORANGE, Table
 
-MOST_DRAWN = 1000  # examples, and samples
-_MOST_LISTED, _MOST_PLOTTED = 12, 4  # features
+MOST_DRAWN = 1000  # most examples, and most samples
+_MOST_LISTED, _MOST_PLOTTED = 12, 4  # most features in the table, in the figure
 _QUANTILES = (0.05, 0.5, 0.95)
 
 
 def num_drawn(size: int) -> int:
-    """How many examples of so many features are kept for this, and samples: from 64 to 1,000."""
+    """The number of examples, and of samples, with `size` features that are kept: 64 to 1,000."""
     return min(MOST_DRAWN, max(64, 200_000 // size))
 
 
 def marginals_table(
     examples: Float[np.ndarray, "n d"], samples: Float[np.ndarray, "m d"], split: str
 ) -> Table:
-    """Mean, standard deviation and quantiles of each feature, of examples and of samples."""
+    """A table of the mean, standard deviation and quantiles of each feature, for both."""
     size = examples.shape[1]
     what = f"{len(examples):,} {split} examples, {len(samples):,} samples of the model"
     if size > _MOST_LISTED:
@@ -45,7 +45,7 @@ def _shown(value: float) -> str:
 def marginals_figure(
     examples: Float[np.ndarray, "n d"], samples: Float[np.ndarray, "m d"], split: str
 ) -> tuple[Any, str]:
-    """Histograms of the first features, and each pair of them as points."""
+    """A figure with histograms of the first features, and scatter plots of each pair."""
     size = min(examples.shape[1], _MOST_PLOTTED)
     figure, grid = plt.subplots(size, size, figsize=(2.2 * size + 0.8,) * 2, squeeze=False)
     as_many = samples[: len(examples)]
@@ -69,7 +69,8 @@ def marginals_figure(
     features = "The feature" if size == 1 else f"The first {size} features"
     return figure, (
         f"{features} of x: {split} examples in blue, samples of the model in orange. On the "
-        "diagonal the density of each; elsewhere each pair, as many samples as examples."
+        "diagonal the density of each feature; elsewhere each pair, with as many samples as "
+        "examples."
         if size > 1
         else f"{features} of x: {split} examples in blue, samples of the model in orange."
     )

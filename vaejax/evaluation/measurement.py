@@ -1,4 +1,4 @@
-"""A measurement is data: what it asks of a run, block by block, and what it says of the answer."""
+"""The type of a measurement: how it computes arrays of a run, block by block, and shows them."""
 
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
@@ -11,18 +11,18 @@ from vaejax.sharding import over_examples
 from vaejax.types import Example, num_rows, rows_of
 
 Arrays = dict[str, np.ndarray]
-MaySpend = Callable[[int], bool]  # evaluations that come next -> whether they may be made
+MaySpend = Callable[[int], bool]  # number of evaluations to come -> whether they are allowed
 
 
 class Part(NamedTuple):
-    """What is measured block after block, and saved after each.
+    """Arrays that are measured block by block, and saved after each block.
 
     Attributes:
-      name: of its file.
-      identity: whatever changes an example's number; part of the file's name.
-      total: how many units of work there are.
-      blocks: (arrays found or {}, may_spend) -> all arrays so far, again after each block.
-      done: arrays -> how many units they hold.
+      name: the name of the part and of its file.
+      identity: the settings that change an example's number; its hash is in the file's name.
+      total: the number of units of work.
+      blocks: (saved arrays or {}, may_spend) -> an iterator: all arrays so far, after each block.
+      done: arrays -> the number of units that they hold.
     """
 
     name: str
@@ -33,18 +33,19 @@ class Part(NamedTuple):
 
 
 class Measurement(NamedTuple):
-    """One thing that can be measured of a run.
+    """A measurement of a run.
 
     Attributes:
-      name: its command and its files.
-      version: part of the identity of what it wrote.
+      name: the name of its files.
+      version: the version of its results; part of their identity.
       settings: a frozen dataclass with a default for each field.
-      undefined: (run, settings) -> why it cannot be asked of this run, or None. It may raise a
-        SettingError: a setting that this run cannot take.
-      parts: (run, settings) -> what is measured.
+      undefined: (run, settings) -> why the run cannot be measured, or None. It may raise a
+        SettingError for a setting that this run cannot take.
+      parts: (run, settings) -> the parts to measure.
       summarize: (run, settings, arrays by part) -> the summary, for JSON.
-      section: (about, arrays by part) -> what is printed. `about` is what the JSON file holds.
-      at_top: whether its files stand at the top of the run's folder, the last ones alone.
+      section: (about, arrays by part) -> the section to print. `about` is the content of the JSON
+        file.
+      at_top: whether its files are at the top of the run's folder, where only the last are kept.
     """
 
     name: str
@@ -65,7 +66,7 @@ def per_example(
     block: int,
     cost: int = 0,
 ) -> Callable[[Arrays, MaySpend], Iterator[Arrays]]:
-    """`Part.blocks` of one(shared, index, example) -> arrays of one example."""
+    """`Part.blocks` from a function of one example: one(shared, index, example) -> its arrays."""
     count = num_rows(examples)
     size = max(1, min(block, count))
     run = over_examples(one, size)
@@ -85,7 +86,7 @@ def per_example(
 
 
 def once(compute: Callable[[], Arrays]) -> Callable[[Arrays, MaySpend], Iterator[Arrays]]:
-    """`Part.blocks` of what is measured all at once."""
+    """`Part.blocks` of arrays that are computed all at once."""
 
     def blocks(found: Arrays, may_spend: MaySpend) -> Iterator[Arrays]:
         if not found and may_spend(0):
@@ -95,10 +96,10 @@ def once(compute: Callable[[], Arrays]) -> Callable[[Arrays, MaySpend], Iterator
 
 
 def rows_in(arrays: Arrays) -> int:
-    """How many examples there are in the arrays."""
+    """The number of examples in the arrays."""
     return len(next(iter(arrays.values()))) if arrays else 0
 
 
 def any_in(arrays: Arrays) -> int:
-    """1 where there are arrays: `Part.done` of what is measured all at once."""
+    """1 if there are arrays, else 0: `Part.done` of arrays that are computed all at once."""
     return int(bool(arrays))

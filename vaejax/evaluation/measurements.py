@@ -1,4 +1,4 @@
-"""The measurements that commands can name."""
+"""The table of measurements."""
 
 from vaejax.evaluation.cost import COST_MEASUREMENT
 from vaejax.evaluation.evaluate import EVALUATION
@@ -9,7 +9,7 @@ from vaejax.evaluation.log_likelihood import LOG_LIKELIHOOD_MEASUREMENT
 from vaejax.evaluation.measurement import Measurement
 from vaejax.evaluation.posterior import POSTERIOR_MEASUREMENT
 
-# By the name of the command, in the order of the page.
+# By the name of their command, in the order of the page.
 MEASUREMENTS: dict[str, Measurement] = {
     "evaluate": EVALUATION,
     "log-likelihood": LOG_LIKELIHOOD_MEASUREMENT,

@@ -1,40 +1,41 @@
-"""How a Markov chain over x mixes, told from features along it."""
+"""How fast a Markov chain over x mixes, from features along it."""
 
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
 
-_WINDOW = 5  # Sokal's c: autocorrelations are added up to c times their time
-_LONG_ENOUGH = 50  # times the autocorrelation time
+_WINDOW = 5  # Sokal's c: autocorrelations are summed up to c times the autocorrelation time
+_LONG_ENOUGH = 50  # least length of a chain, in autocorrelation times
 
 
 def mixing(
     chains: Float[np.ndarray, "steps n d"], labels: Int[np.ndarray, "steps n"]
 ) -> dict[str, Any]:
-    """Of the second half of the steps of n chains, taken as stationary, T of them:
+    """Measure the mixing of n chains on the second half of their steps, T of them, which is taken
+    as stationary.
 
-    `autocorrelation`: for each lag t below T / 2, with f the d features less their mean over all
-    chains and steps, mean f(s) . f(s + t) / mean f . f. The mean being that of all chains, chains
-    that stay each where it is have an autocorrelation near 1 at all lags.
+    `autocorrelation`: for each lag t below T / 2, mean f(s) . f(s + t) / mean f . f, where f are
+      the d features minus their mean over all chains and steps. Since the mean is over all chains,
+      chains that each stay where they are have an autocorrelation near 1 at all lags.
     `time`: the integrated autocorrelation time in steps, tau = 1 + 2 sum_t autocorrelation(t), over
-    the lags up to the first M >= 5 max(tau(M), 1) (Sokal 1997): so many steps are worth one
-    independent draw. `time_std_error`: over chains; None for a single one.
-    `label_changes`: share of the steps at which the label changes, with `label_changes_std_error`
-    over chains; `label_changes_independent`: what it is for independent draws of these labels.
-    A classifier that wavers between two labels makes changes without a move.
-    `steps`: T. `reliable`: whether T >= 50 tau and there are 2 chains at least; where not, `time`
-    is not to be believed (most often it is too small) and `reason` says so in a line; else it is
-    None.
+      the lags up to the first M >= 5 max(tau(M), 1) (Sokal 1997): so many steps are worth one
+      independent draw. `time_std_error`: over chains; None for a single chain.
+    `label_changes`: the share of steps at which the label changes, with `label_changes_std_error`
+      over chains; `label_changes_independent`: its value for independent draws of these labels. A
+      classifier that wavers between two labels changes without a move of the chain.
+    `steps`: T.
+    `reliable`: whether T >= 50 tau and there are at least 2 chains. If not, `time` is unreliable
+      (most often too small), and `reason` says why in one line; else `reason` is None.
 
     Raises:
-      ValueError: shapes that do not agree, fewer than 8 steps, values that are not finite.
+      ValueError: shapes do not agree, there are fewer than 8 steps, or values are not finite.
     """
     chains, labels = np.asarray(chains), np.asarray(labels)
     if chains.ndim != 3 or labels.shape != chains.shape[:2] or len(chains) < 8 or not chains.size:
         raise ValueError(
-            f"expected features (steps, n, d) and labels (steps, n) of at least 8 steps; got "
-            f"{chains.shape} and {labels.shape}"
+            f"expected features (steps, n, d) and labels (steps, n) with at least 8 steps; got "
+            f"shapes {chains.shape} and {labels.shape}"
         )
     if not np.isfinite(chains).all():
         raise ValueError("expected finite features; got NaN or infinite values")
@@ -54,25 +55,25 @@ def mixing(
     reason: str | None = None
     if not variances.sum() > 0:
         nothing = {"autocorrelation": None, "time": None, "time_std_error": None}
-        reason = "every step of every chain has the same features"
+        reason = "all steps of all chains have the same features"
         return found | nothing | {"reliable": False, "reason": reason}
     autocorrelation = covariances.sum(axis=0) / variances.sum()
     times = 2 * np.cumsum(autocorrelation) - 1
     inside = np.arange(lags) >= _WINDOW * np.maximum(times, 1)
     window = int(np.argmax(inside)) if inside.any() else lags - 1
     time = float(times[window])
-    # A ratio of means over chains, by its linear expansion.
+    # The standard error of a ratio of means over chains, to first order.
     sums = 2 * covariances[:, : window + 1].sum(axis=1) - variances
     error = _std_error((sums - time * variances) / variances.mean())
     if not inside.any():
-        reason = f"autocorrelations are not gone after {lags} steps: run longer chains"
+        reason = f"autocorrelations do not vanish within {lags} steps: run longer chains"
     elif steps < _LONG_ENOUGH * time:
         reason = (
-            f"{steps} steps are fewer than {_LONG_ENOUGH} times the estimate of {time:.3g} steps: "
-            "run longer chains"
+            f"{steps} steps are fewer than {_LONG_ENOUGH} times the estimated autocorrelation time "
+            f"of {time:.3g} steps: run longer chains"
         )
     elif n < 2:
-        reason = "a single chain does not show whether chains agree: run several"
+        reason = "a single chain cannot show whether chains agree: run several"
     return found | {
         "autocorrelation": autocorrelation.tolist(),
         "time": time,
@@ -83,8 +84,8 @@ def mixing(
 
 
 def _autocovariances(chains: Float[np.ndarray, "steps n d"]) -> Float[np.ndarray, "n steps"]:
-    """For each chain and lag t, the mean over s of f(s) . f(s + t), f centered over all chains; by
-    the Fourier transform, padded so that it does not wrap around."""
+    """For each chain and lag t, the mean over s of f(s) . f(s + t), with f centred over all chains,
+    by the Fourier transform with padding, so that it does not wrap around."""
     steps = len(chains)
     mean = chains.mean(axis=(0, 1), dtype=np.float64)
     rows = []

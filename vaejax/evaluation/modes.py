@@ -1,4 +1,4 @@
-"""What a trained model does beyond samples from its prior: pictures of each mode of generation."""
+"""Draws x' given x, and interpolations: uses of a model other than samples from its prior."""
 
 import jax
 import jax.numpy as jnp
@@ -9,14 +9,14 @@ from vaejax.evaluation.pictures import completions
 from vaejax.evaluation.run import Run
 from vaejax.types import Example, Key, bind, rows_of
 
-STEPS = 9  # along an interpolation, both ends among them
+STEPS = 9  # points of an interpolation, with both ends
 
 
 def posterior_predictive(key: Key, run: Run, examples: Example, count: int) -> np.ndarray | None:
-    """(n, count, *shape): x' ~ p(x' | z), z ~ q(z | x), for each of n x.
+    """Draw x' ~ p(x' | z), z ~ q(z | x), `count` times for each of n examples: (n, count, *shape).
 
-    A model without a latent variable completes x instead: x' given the first half of x's elements
-    in its order; None where it has no such order.
+    A model without a latent variable completes x instead: x' given the first half of the elements
+    of x, in the order of the model; None if it has no such order.
     """
     if run.kind == "no latent variable":
         repeated = jax.tree.map(lambda leaf: np.repeat(leaf, count, axis=0), examples)
@@ -34,8 +34,8 @@ def posterior_predictive(key: Key, run: Run, examples: Example, count: int) -> n
 
 
 def interpolations(key: Key, run: Run, pairs: Example) -> np.ndarray:
-    """(n, STEPS, *shape): E[x | z] along the straight line between the codes of each of n pairs
-    (n, 2, *shape). Of a model with a latent variable."""
+    """E[x | z] along the straight line between the codes of n pairs of examples (n, 2, *shape): (n,
+    STEPS, *shape). The model needs a latent variable."""
 
     def one(key, params, pair):
         def bound(index):

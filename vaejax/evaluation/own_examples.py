@@ -1,4 +1,4 @@
-"""A person's own examples, made what a run's model takes: as the data of its training were."""
+"""A person's own examples, prepared for the model of a run as its training data were."""
 
 from pathlib import Path
 from typing import Any
@@ -12,23 +12,22 @@ from vaejax.types import Conditions, Example
 
 
 def own_examples(path: Path, data: DataSummary, split: str = "test") -> tuple[Example, str]:
-    """The examples of an `.npy`, or of an `.npz` with one array or with one for each split, labels
-    aside; of sequences of an `.npz` with x, length and perhaps actions. And what was done to
-    their values, in words.
+    """(examples, how their values were read, in words) of a file.
 
-    Whole numbers are in the units of the data of training. Booleans, and floats from 0 to 1, are
-    fractions of full intensity.
+    The file is an `.npy`, or an `.npz` with one array or one array for each split; labels are
+    ignored. Sequences are an `.npz` with x, length and perhaps actions. Whole numbers are in the
+    units of the training data. Booleans, and floats from 0 to 1, are fractions of full intensity.
 
     Raises:
-      UserError: a file that cannot be read or has other arrays; values of another range; whole
-        numbers 0 and 1 for an x of 0 and 1 that is made from larger ones.
+      UserError: the file cannot be read or has other arrays; values are out of range; or they are
+        whole numbers 0 and 1 where the training data were binarized from larger ones.
     """
     entries = read(path)
     if data.is_sequence:
         return _sequences(path, _of_one(entries, split), data), "taken as they are"
     values = _of_split(path, entries, split)
     if getattr(values, "dtype", np.dtype("S")).kind not in "biuf" or values.size == 0:
-        raise UserError(f"{path}: expected examples, an array of numbers; got {_words(values)}")
+        raise UserError(f"{path}: expected an array of numbers; got {_words(values)}: convert it")
     try:
         return _prepared(values, data)
     except UserError as error:
@@ -42,8 +41,8 @@ def _prepared(values: np.ndarray, data: DataSummary) -> tuple[Example, str]:
     if not 0 <= low <= high <= data.levels:
         wanted = "from 0 to 1" if data.levels == 1 else f"0..{data.levels:g}, or from 0 to 1"
         raise UserError(
-            f"the data of this run have values {wanted}; got values from {low:g} to {high:g}: "
-            "give yours in the same units"
+            f"expected values {wanted}, as in the data of this run; got values from {low:g} to "
+            f"{high:g}: give yours in the same units"
         )
     if data.binarization == "static":
         return Example(values), "taken as they are"
@@ -66,29 +65,28 @@ def _of_split(path: Path, entries: dict[str, np.ndarray], split: str) -> np.ndar
     if len(own) != 1 and split not in own:
         raise UserError(
             f"{path}: expected one array of examples, or one named {split}; found "
-            f"{', '.join(sorted(entries)) or 'none'}: name the split of one of them, or save the "
-            "one to be used alone"
+            f"{', '.join(sorted(entries)) or 'none'}: give --split with one of these names, or "
+            "save one array alone"
         )
     return entries[own[0] if len(own) == 1 else split]
 
 
 def _levels(dtype: np.dtype, high: float, data: DataSummary) -> float:
-    """The value that means full intensity: never told from how bright whole numbers are, since an
-    image would have another x beside a brighter one."""
+    """The value that means full intensity. It is not inferred from the largest whole number: then
+    an image would get another x next to a brighter image."""
     assert data.levels is not None
     if dtype.kind == "b" or (dtype.kind == "f" and high <= 1):
         return 1.0
     if high == 1 < data.levels and data.binarization != "none":
         raise UserError(
-            "whole numbers 0 and 1, where the data of this run have whole numbers "
-            f"0..{data.levels:g}, from which x is made 0 or 1: save an x of 0 and 1 as booleans, "
-            "intensities as fractions"
+            f"expected whole numbers 0..{data.levels:g}, which are then binarized, as in the data "
+            "of this run; got only 0 and 1: save binary x as booleans, or intensities as fractions"
         )
     return data.levels
 
 
 def _of_one(entries: dict[str, np.ndarray], split: str) -> dict[str, np.ndarray]:
-    """x, length and actions: those of a split, where a file has an array for each."""
+    """The arrays x, length and actions; of the given split, if the file has splits."""
     if split not in entries:
         return entries
     prefix = f"{split}_"
@@ -107,7 +105,9 @@ def _sequences(path: Path, entries: dict[str, np.ndarray], data: DataSummary) ->
     x, length = entries["x"], entries["length"]
     for name in names:
         if getattr(entries[name], "dtype", np.dtype("S")).kind not in "biuf":
-            raise UserError(f"{path}[{name}]: expected numbers; got {_words(entries[name])}")
+            raise UserError(
+                f"{path}[{name}]: expected numbers; got {_words(entries[name])}: convert it"
+            )
     time = x.shape[1] if x.ndim > 1 else 0
     if length.shape != x.shape[:1] or length.dtype.kind not in "iu":
         raise UserError(
@@ -116,8 +116,8 @@ def _sequences(path: Path, entries: dict[str, np.ndarray], data: DataSummary) ->
         )
     if len(x) and not (1 <= length.min() and length.max() <= time):
         raise UserError(
-            f"{path}[length]: expected lengths from 1 to {time}, the frames that x has room for; "
-            f"got {length.min()} to {length.max()}"
+            f"{path}[length]: expected lengths from 1 to {time}, the number of frames in x; got "
+            f"{length.min()} to {length.max()}: correct them"
         )
     if data.num_categories is not None and x.dtype.kind == "f":
         x = np.where(np.isnan(x), -1, x)

@@ -1,5 +1,5 @@
-"""Arrays that the report draws: reconstructions, samples, completions, the two-dimensional
-manifold."""
+"""Arrays for the figures: reconstructions, samples, completions, and a grid of a two-dimensional
+z."""
 
 from typing import Any
 
@@ -32,9 +32,10 @@ MANIFOLD_SIDE = 20
 def completions(
     key: Key, generative: GenerativeModel, params: Params, examples: Example
 ) -> dict[str, np.ndarray]:
-    """Of a model without a latent variable whose p(x) has an order, as an autoregressive one has:
-    `completions`, one exact draw of the second half of each x given the first, where
-    `completions_known` is True. Orders that do not begin with the same half have none."""
+    """For a model without a latent variable whose p(x) has an order (an autoregressive model):
+    `completions`, one exact draw of the second half of each x given its first half, which is where
+    `completions_known` is True. {} for other models, and for several orders with different first
+    halves."""
     joint = first_joint(generative, params, examples.given)
     if has_latent(joint.prior) or not can_complete(joint.likelihood(())):
         return {}
@@ -68,10 +69,10 @@ def pictures(
     *,
     count: int = 64,
 ) -> dict[str, np.ndarray]:
-    """`originals`; with a latent variable `reconstructions` (E[x | z], z ~ q); where there is a
-    p(x), `samples`, and their `sample_means` E[x | z]; what `completions` gives; with two latent
-    dimensions, `manifold`: E[x | z] on a square grid of z, at the normal quantiles of 0.01..0.99
-    for a q with a density; for a point mass between the same percentiles of the codes."""
+    """Arrays of pictures: `originals`; with a latent variable `reconstructions` (E[x | z], z ~ q);
+    if there is a p(x), `samples` and their `sample_means` E[x | z]; those of `completions`; with
+    two latent dimensions, `manifold`: E[x | z] on a square grid of z, at normal quantiles from 0.01
+    to 0.99, or, for a point mass, between the 1 and 99 % percentiles of the codes."""
     every = examples
     examples = rows_of(examples, slice(count))
     joint, q, _ = bind(generative, inference, params, rows_of(examples, 0))
@@ -119,7 +120,7 @@ def _codes(generative, inference, params, examples) -> np.ndarray:
 
 
 def _grid(codes: np.ndarray | None) -> np.ndarray:
-    """Places of a two-dimensional z: the normal's quantiles, or the percentiles of codes."""
+    """A grid of a two-dimensional z: at normal quantiles, or between percentiles of the codes."""
     if codes is None:
         quantiles = np.linspace(0.01, 0.99, MANIFOLD_SIDE)
         axes = [np.asarray(jax.scipy.stats.norm.ppf(quantiles))] * 2

@@ -1,4 +1,4 @@
-"""Pictures in the plane: the clusters of a two-dimensional z, the density of a two-dimensional
+"""Pictures in the plane: clusters of a two-dimensional z, and the density of a two-dimensional
 x."""
 
 from typing import Any
@@ -14,11 +14,11 @@ from vaejax.evaluation.samples import first_joint
 from vaejax.evaluation.section import BLUE, Figure
 from vaejax.types import Example, GenerativeModel, InferenceNetwork, Key, Params, bind, num_rows
 
-_SIDE = 100  # of the grid
-_DRAWS = 4000  # of z, for p(x) at each of its places
-_OF_CODES = 100  # of z, for p(k | x)
-_LEAST_WEIGHT = 0.01  # of a component that is drawn
-_CONTOURS = 8  # a nat apart, from the highest density down
+_SIDE = 100  # points of the grid along each axis
+_DRAWS = 4000  # of z, to estimate p(x) at each point of the grid
+_OF_CODES = 100  # draws of z, to estimate p(k | x)
+_LEAST_WEIGHT = 0.01  # least weight of a component in the figure
+_CONTOURS = 8  # contours, one nat apart, from the highest density down
 
 
 def clusters(
@@ -28,9 +28,9 @@ def clusters(
     params: Params,
     examples: Example,
 ) -> dict[str, np.ndarray]:
-    """Of a p(z) that is a mixture of Gaussians and has no conditions: its `component_weights`,
-    `component_means` and `component_factors`, and `component`, the most probable of each example
-    under E_q[p(k | z)], by 100 draws; {} of any other."""
+    """For a p(z) that is a mixture of Gaussians without conditions: its `component_weights`,
+    `component_means` and `component_factors`, and `component`, the most probable component of each
+    example under E_q[p(k | z)], from 100 draws. {} for any other p(z)."""
     joint = first_joint(generative, params, examples.given)
     mixture = as_gaussian_mixture(joint.prior)
     if mixture is None or len(mixture[0]) == 1 or jax.tree.leaves(examples.given):
@@ -39,7 +39,7 @@ def clusters(
     means = means.reshape(len(means), -1)
 
     def log_joint(z):
-        """log w_k N(z; m_k, L_k L_k') of each k, but for a constant."""
+        """log w_k N(z; m_k, L_k L_k') for each k, up to a constant."""
 
         def one(log_weight, mean, factor):
             noise = jax.scipy.linalg.solve_triangular(factor, z.reshape(-1) - mean, lower=True)
@@ -69,9 +69,9 @@ def clusters(
 def density(
     key: Key, generative: GenerativeModel, params: Params, x: Float[np.ndarray, "n 2"]
 ) -> dict[str, np.ndarray]:
-    """`density`, log p(x) in nats on a grid that covers the x, and `density_grid`, the grid's
-    (x[0], x[1]); p(x) is exact without a latent variable, else the mean of p(x | z) over 4,000
-    draws of z, the same ones at each place."""
+    """`density`, log p(x) in nats on a grid that covers the examples x, and `density_grid`, the
+    grid's values of x[0] and x[1]. p(x) is exact without a latent variable; else it is the mean of
+    p(x | z) over 4,000 draws of z, the same at each point."""
     joint = first_joint(generative, params, ())
     low, high = x.min(axis=0), x.max(axis=0)
     margin = 0.1 * (high - low)
@@ -95,7 +95,7 @@ def density(
 
 
 def plane_figures(arrays: dict[str, np.ndarray], split: str) -> list[Figure]:
-    """The clusters in the plane of z, and the density in that of x, where the arrays have them."""
+    """The figures of the clusters of z and of the density of x, if the arrays have them."""
     figures = []
     if "component" in arrays and arrays["component_means"].shape[1] == 2:
         figures.append(Figure("clusters", lambda: _clusters(arrays, split)))
@@ -105,7 +105,7 @@ def plane_figures(arrays: dict[str, np.ndarray], split: str) -> list[Figure]:
 
 
 def _colours(arrays: dict[str, np.ndarray], count: int) -> Any:
-    """Of the first examples: their component's."""
+    """The colours of the first examples: those of their components."""
     if "component" not in arrays:
         return BLUE
     return plt.get_cmap("tab20")(arrays["component"][:count] % 20)
@@ -129,9 +129,9 @@ def _clusters(arrays, split):
     axes.set_aspect("equal")
     axes.set_title(f"mean of q(z | x), {split} examples, and p(z)", fontsize=10)
     return figure, (
-        f"The {split} examples, encoded, each in the colour of its most probable component of "
-        f"p(z); the components at 2 standard deviations, with their weights: {shown} of "
-        f"{len(arrays['component_weights'])}, those above {_LEAST_WEIGHT}."
+        f"The codes of the {split} examples, each in the colour of its most probable component of "
+        f"p(z). Ellipses: components at 2 standard deviations, with their weights; shown are the "
+        f"{shown} of {len(arrays['component_weights'])} with a weight above {_LEAST_WEIGHT}."
     )
 
 
@@ -153,6 +153,6 @@ def _density(arrays, split):
     axes.set_title(f"log p(x), and {split} examples", fontsize=10)
     by_component = ", in the colours of their components" if "component" in arrays else ""
     return figure, (
-        f"The model's density of x and {split} examples{by_component}. With a latent variable "
-        f"p(x) is an average over {_DRAWS:,} draws of z: rough where it is low."
+        f"log p(x) of the model, and {split} examples{by_component}. With a latent variable, p(x) "
+        f"is an average over {_DRAWS:,} draws of z, which is noisy where p(x) is low."
     )

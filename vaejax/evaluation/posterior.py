@@ -1,4 +1,5 @@
-"""The true posterior of a two-dimensional z on a grid, beside the encoder's q and the best ones."""
+"""The true posterior of a two-dimensional z on a grid, the encoder's q, and each family's best
+q."""
 
 import dataclasses
 from typing import Any, Literal
@@ -27,20 +28,20 @@ from vaejax.types import (
 )
 
 _SIDE = 201
-_NEGLIGIBLE = 12.0  # nats below the highest point of the posterior: outside the picture
+_NEGLIGIBLE = 12.0  # nats below the maximum of the posterior: the picture may leave this out
 _BATCH = 2000
 
 
 @dataclasses.dataclass(frozen=True)
 class Posterior:
-    """The posterior of one example, of a model with a two-dimensional z."""
+    """Which posterior is drawn, and with which families; for models with a two-dimensional z."""
 
     example: int = 0
     """Index of the example in its split."""
     split: Literal["train", "validation", "test"] = "test"
     """Split of the example."""
     families: tuple[str, ...] = ("diagonal", "full", "mixture")
-    """Families whose best q is fitted: diagonal, full, mixture, flow (autoregressive), ..."""
+    """Families of q; the best q of each is fitted: diagonal, full, mixture, flow, ..."""
     max_steps: int = 2000
     """Largest number of Adam steps, a multiple of 100."""
     seed: int = 0
@@ -52,39 +53,39 @@ class Posterior:
         whole = self.max_steps >= 100 and self.max_steps % 100 == 0
         require(whole, "max_steps", "a multiple of 100", self.max_steps)
         if len(set(self.families)) != len(self.families):
-            raise SettingError("families expects different ones", "families")
+            raise SettingError("families expects each family once", "families")
         check_families(self.families)
 
 
 def _undefined(run: Run, settings: Posterior) -> str | None:
     if run.kind == "no latent variable":
-        return "it has no latent variable, so it has no posterior p(z | x)"
+        return "the model has no latent variable, so there is no posterior p(z | x)"
     if run.kind == "point mass":
         return (
-            "it is an autoencoder: its q is a point mass, and it has no p(z), so no posterior "
-            "p(z | x)"
+            "it is an autoencoder: its q is a point mass, and it has no p(z), so there is no "
+            "posterior p(z | x)"
         )
     if run.data.is_sequence:
         other = "gaps measures q(z | x) of sequences"
         if not has_real_latent(run):
             other = "log-likelihood by importance sampling or filters bounds the gap of its ELBO"
         return (
-            "the picture is of one two-dimensional z, and its z is a state for every frame: vaejax "
-            + other
+            "the picture shows one two-dimensional z, but its z has a state for every frame: vaejax "
+            f"{other}"
         )
     present = len(getattr(run.dataset, settings.split))
     if settings.example >= present:
         raise SettingError(
-            f"example {settings.example} is not in the {settings.split} split, which has 0 to "
-            f"{present - 1}",
+            f"example must be from 0 to {present - 1} in the {settings.split} split; got "
+            f"{settings.example}",
             "example",
         )
     example = _example(run, settings)
     shapes = [leaf.shape for leaf in jax.tree.leaves(structure_of(run.joint(example.given).prior))]
     if shapes != [(2,)]:
         raise SettingError(
-            f"the picture is of a two-dimensional z; this run's has shape {shapes}: train a model "
-            "with model.latent_dim 2",
+            f"the picture shows a two-dimensional z; this run's z has shapes {shapes}: train a "
+            "model with model.latent_dim 2",
             "model.latent_dim",
         )
     return None
@@ -96,7 +97,7 @@ def _example(run: Run, settings: Posterior) -> Example:
 
 
 def posterior(run: Run, settings: Posterior) -> list[Part]:
-    """What `measure_posterior` gives, and x."""
+    """The part with the arrays of `measure_posterior`, and x."""
 
     def compute():
         key, example = run.stream(POSTERIOR, settings.seed), _example(run, settings)
@@ -131,24 +132,25 @@ def measure_posterior(
     example: Example,
     settings: Posterior,
 ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """(arrays for the picture, summary) of one x whose model has z of shape (2,).
+    """(arrays for the picture, summary) of one x, for a model with z of shape (2,).
 
-    Arrays: `first`, `second`, the grid's places along each axis; `posterior`, log p(z | x) on it,
-    and of each q, `amortized` and one a family, its log density. Summary: `log_p` = log of the sum
-    of p(x, z) over the grid, times a cell: quadrature, exact but for its step; of each q the gap
-    KL(q || p(z | x)) by the same quadrature, and the mass of q that the grid holds.
+    Arrays: `first` and `second`, the points of the grid along each axis; `posterior`, log p(z | x)
+    on the grid; and the log density of each q: `amortized`, the encoder's, and one for each family.
+    Summary: `log_p`, in nats: the log of the sum of p(x, z) over the grid times the area of a cell,
+    a quadrature that is exact except for its step; for each q, `gap` = KL(q || p(z | x)) in nats by
+    the same quadrature, and `mass`, the mass of q on the grid.
     """
 
-    # Parameters and x are arguments of what is compiled: others are no other program.
+    # Parameters and x are arguments of the compiled functions, so other values do not recompile.
     def qs(params, example, best) -> dict[str, Distribution]:
-        """The encoder's, and those of the families at their best lambda."""
+        """The encoder's q, and each family's at its best lambda."""
         _, q, _ = bind(generative, inference, params, example)
         fitted = {name: FAMILIES[name](2).distribution(best[name]) for name in settings.families}
         return {"amortized": q} | fitted
 
     @jax.jit
     def fit(key, params, example):
-        """Of each family lambda and how its fit went; draws of p(z) and of each q."""
+        """The best lambda and the trace of each family; draws of p(z) and of each q."""
         fits_key, draws_key = jax.random.split(key)
         joint, q, x = bind(generative, inference, params, example)
         best, traces = {}, {}
@@ -204,27 +206,29 @@ def measure_posterior(
 
 
 def _around(draws) -> list[np.ndarray]:
-    """Places along both axes, within 5 standard deviations of the draws."""
+    """Points along both axes, within 5 standard deviations of the draws."""
     draws = np.asarray(draws)
     middle, half = draws.mean(axis=0), 5 * draws.std(axis=0)
     return [np.linspace(m - h, m + h, _SIDE) for m, h in zip(middle, half, strict=True)]
 
 
 def _grid(coarse: list[np.ndarray], log_joint, draws: list) -> tuple[np.ndarray, np.ndarray]:
-    """Places along both axes that hold the posterior, known on a coarse grid, and every q."""
+    """Points along both axes that cover the posterior, known on a coarse grid, and every q."""
     density = _on_grid(log_joint)
     high = np.argwhere(density > density.max() - _NEGLIGIBLE)
     places = [np.stack([coarse[0][high[:, 0]], coarse[1][high[:, 1]]], axis=1)]
     for of_q in map(np.asarray, draws):
         places += [of_q.mean(axis=0) + 5 * of_q.std(axis=0) * np.array([[-1.0], [1.0]])]
     corners = np.concatenate(places)
-    step = np.array([axis[1] - axis[0] for axis in coarse])  # a peak between two coarse places
+    step = np.array(
+        [axis[1] - axis[0] for axis in coarse]
+    )  # a peak may lie between two coarse points
     low, up = corners.min(axis=0) - step, corners.max(axis=0) + step
     return tuple(np.linspace(a, b, _SIDE) for a, b in zip(low, up, strict=True))  # type: ignore[return-value]
 
 
 def _places(first: np.ndarray, second: np.ndarray):
-    """Every (first[i], second[j])."""
+    """All points (first[i], second[j])."""
     z = np.stack(np.meshgrid(first, second, indexing="ij"), axis=-1).reshape(-1, 2)
     return jnp.asarray(z, jnp.float32)
 
@@ -234,7 +238,7 @@ def _at_each(log_density, places):
 
 
 def _on_grid(values) -> np.ndarray:
-    """Of `_places`, in float64."""
+    """Values at `_places` as a float64 matrix."""
     return np.asarray(values, np.float64).reshape(_SIDE, _SIDE)
 
 

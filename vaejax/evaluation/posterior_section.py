@@ -1,4 +1,4 @@
-"""What `vaejax posterior` says: the gaps of one example, and the picture of its densities."""
+"""The output of `vaejax posterior`: the gaps of one example, and a picture of the densities."""
 
 from typing import Any
 
@@ -7,20 +7,20 @@ import numpy as np
 from vaejax.evaluation import pyplot as plt
 from vaejax.evaluation.section import Figure, Section, Table, data_line, is_binary, is_image, show
 
-# Contours of the regions that hold these shares of each density.
+# Contours enclose these shares of each density.
 _SHARES = (0.5, 0.9, 0.99)
 
 
 def posterior_section(about: dict[str, Any], arrays: dict[str, dict[str, np.ndarray]]) -> Section:
-    """log p(x) by quadrature, and each q's gap to it."""
+    """The section: log p(x) by quadrature, and the gap of each q."""
     settings, found = about["settings"], about["summary"]
     protocol = (
         f"{data_line(about)}; {settings['split']} example {settings['example']}; log p(x) = "
-        f"{found['log_p']:.3f} nats, quadrature on a grid"
+        f"{found['log_p']:.3f} nats, by quadrature on a grid"
     )
     rows = []
     for name, q in found["qs"].items():
-        remarks = [] if abs(q["mass"] - 1) < 0.01 else [f"the grid holds {q['mass']:.1%} of it"]
+        remarks = [] if abs(q["mass"] - 1) < 0.01 else [f"the grid covers {q['mass']:.1%} of it"]
         if q.get("diverged"):
             remarks.append("diverged")
         elif not q.get("converged", True):
@@ -28,14 +28,14 @@ def posterior_section(about: dict[str, Any], arrays: dict[str, dict[str, np.ndar
         label = "encoder's q" if name == "amortized" else f"best {name} q"
         bound = found["log_p"] - q["gap"]
         rows.append([label, f"{-bound:.3f}", f"{q['gap']:.3f}", "; ".join(remarks)])
-    table = Table(["", "-bound", "KL(q || p(z|x)), nats", ""], rows)
+    table = Table(["", "-bound, nats", "KL(q || p(z|x)), nats", ""], rows)
     name = f"posterior-{settings['split']}-{settings['example']}"
     figure = Figure(name, lambda: _figure(about, arrays["posterior"]))
     return Section("One posterior", protocol, [table], [], [figure])
 
 
 def _figure(about: dict[str, Any], arrays: dict[str, np.ndarray]):
-    """The true posterior in grey, the contours of each q on it, a panel each; and x."""
+    """x, and a panel for each q: its contours on the true posterior in grey."""
     x, settings = arrays["x"], about["settings"]
     names = list(about["summary"]["qs"])
     columns = len(names) + is_image(x[None])
@@ -63,13 +63,13 @@ def _figure(about: dict[str, Any], arrays: dict[str, np.ndarray]):
         axes.set_title(f"{title}: {gap:.2f} nats from p(z|x)", fontsize=10)
         axes.set_xlabel("first dimension of z")
     panels[0].set_ylabel("second dimension of z")
-    figure.suptitle("grey: the true posterior; lines hold 50, 90 and 99 % of q", fontsize=9)
+    figure.suptitle("grey: the true posterior; lines enclose 50, 90 and 99 % of q", fontsize=9)
     figure.tight_layout()
-    return figure, "p(z | x) and each q."
+    return figure, "The true posterior p(z | x), and each q."
 
 
 def _levels(density: np.ndarray) -> list[float]:
-    """Heights above which the density holds each share of its mass, rising."""
+    """The heights above which the density has each share of its mass, in rising order."""
     ordered = np.sort(density.ravel())[::-1]
     cumulative = np.cumsum(ordered) / ordered.sum()
     heights = [float(ordered[np.searchsorted(cumulative, share)]) for share in _SHARES]

@@ -1,4 +1,4 @@
-"""How far work has come, and signals that ask long work to save and stop."""
+"""Progress of long work, and signals that ask it to save and stop."""
 
 import contextlib
 import signal
@@ -8,11 +8,11 @@ from collections.abc import Iterator
 
 from tqdm import tqdm
 
-_SILENT = 10.0  # seconds between two lines of a log
+_SILENT = 10.0  # least seconds between two lines of a log
 
 
 class Stop:
-    """Which signal asked for a stop, or 0."""
+    """`signal` is the number of the signal that asked for a stop, or 0."""
 
     signal = 0
 
@@ -26,7 +26,7 @@ def signals() -> Iterator[Stop]:
         if stop.signal:
             raise KeyboardInterrupt
         stop.signal = number
-        print("\nstopping: saving at the end of this call (again to end at once)", file=sys.stderr)
+        print("\nstopping after the next save; press again to end at once", file=sys.stderr)
 
     before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
@@ -39,7 +39,7 @@ def signals() -> Iterator[Stop]:
 def progress_bar(
     total: int, initial: int = 0, unit: str = "step", what: str = "train"
 ) -> "tqdm | PlainProgress":
-    """A bar on standard error; where that is no terminal, lines. Work that is done all at once has
+    """A progress bar on standard error, or lines if that is not a terminal. Work with `total` 1 has
     no count and no rate."""
     if not sys.stderr.isatty():
         return PlainProgress(total, initial, unit, what)
@@ -55,14 +55,14 @@ def progress_bar(
 
 
 class PlainProgress:
-    """What is asked of a `tqdm` here, for a log: a line at each tenth of the work, but none within
-    ten seconds of the last, and one at the end."""
+    """Progress as lines of a log, with the methods of `tqdm` that are used here: a line at each
+    tenth of the work, at least ten seconds apart, and one at the end."""
 
     def __init__(self, total: int, initial: int, unit: str, what: str):
         self.total, self.n, self.unit, self.what = total, initial, unit, what
         self._initial, self._postfix = initial, ""
-        self._started = self._said_at = time.monotonic()
-        self._said = initial
+        self._started = self._printed_at = time.monotonic()
+        self._printed = initial
 
     def __enter__(self) -> "PlainProgress":
         return self
@@ -71,24 +71,24 @@ class PlainProgress:
         self.close()
 
     def set_postfix_str(self, text: str, refresh: bool = True) -> None:
-        """What the next line ends with."""
+        """Set the end of the next line."""
         self._postfix = text
 
     def update(self, count: int) -> None:
-        """So much more is done."""
+        """Add `count` units of work."""
         self.n += count
-        tenths = [10 * n // max(self.total, 1) for n in (self._said, self.n)]
-        if tenths[0] < tenths[1] and time.monotonic() - self._said_at > _SILENT:
-            self._say()
+        tenths = [10 * n // max(self.total, 1) for n in (self._printed, self.n)]
+        if tenths[0] < tenths[1] and time.monotonic() - self._printed_at > _SILENT:
+            self._print()
 
     def close(self) -> None:
-        """Say how far it came, where that is not said yet."""
-        if self.n > self._said:
-            self._say()
+        """Print the last line, if it is not printed yet."""
+        if self.n > self._printed:
+            self._print()
 
-    def _say(self) -> None:
-        self._said, self._said_at = self.n, time.monotonic()
-        seconds = self._said_at - self._started
+    def _print(self) -> None:
+        self._printed, self._printed_at = self.n, time.monotonic()
+        seconds = self._printed_at - self._started
         rate = (self.n - self._initial) / max(seconds, 1e-9)
         words = [f"{self.n:,} of {self.total:,} {self.unit}s"] if self.total > 1 else []
         words.append(f"{seconds:.0f} s")

@@ -1,4 +1,4 @@
-"""`matplotlib.pyplot`, imported when a figure is first drawn: that takes most of a second."""
+"""`matplotlib.pyplot`, imported at the first figure, since that takes most of a second."""
 
 import functools
 from types import ModuleType

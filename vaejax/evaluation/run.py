@@ -1,4 +1,4 @@
-"""A trained model, with all that is needed to use and to measure it."""
+"""A trained model with its data, settings and folder."""
 
 import dataclasses
 import functools
@@ -40,15 +40,20 @@ from vaejax.types import (
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Run:
-    """A finished run: its model with the parameters best by validation, or else the last.
+    """A finished run: its model with the parameters that are best by validation, else the last.
 
     Attributes:
-      config: the configuration of its experiment.
-      params: theta and phi; `step` and `chosen` say which they are.
+      name: the name of its experiment.
       directory: its folder.
-      data: what the model needs of its data.
-      build: makes the experiment anew, in the precision in force.
-      on_training_data: whether `dataset` is that of its training, or one to measure on.
+      config: the configuration that was run.
+      seed: the seed of its training.
+      data: the summary of its data.
+      generative, inference: the model p(x, z) and the inference network q(z | x).
+      corrupt: for a denoising model (key, x) -> x; else None.
+      load_dataset, load_params: read the data, the parameters.
+      build: makes the experiment again, in the current precision.
+      on_training_data: whether `dataset` is the data of its training, or other data to measure
+        on.
     """
 
     name: str
@@ -66,7 +71,7 @@ class Run:
 
     @functools.cached_property
     def dataset(self) -> Dataset:
-        """The data that it was trained or is measured on. The model can be used without them."""
+        """The data on which the run was trained or is measured; read at the first use."""
         return self.load_dataset()
 
     @functools.cached_property
@@ -75,51 +80,57 @@ class Run:
 
     @property
     def params(self) -> Params:
+        """The parameters theta of p(x, z) and phi of q(z | x)."""
         return self._params[0]
 
     @property
     def step(self) -> int:
+        """The training step of the parameters."""
         return self._params[1]
 
     @property
     def chosen(self) -> str:
-        """`best by validation` or `last`."""
+        """Which parameters these are: `best by validation` or `last`."""
         return self._params[2]
 
     def joint(self, given: Given = ()) -> Joint:
-        """p(x, z | given)."""
+        """p(x, z | given), for one example."""
         return self.generative.joint(self.params.generative, given)
 
     def posterior(self, x: Observation, given: Given = ()) -> Distribution:
-        """q(z | x, given).
+        """q(z | x, given), for one example.
 
         Raises:
-          ValueError: x is of another shape than the data's; a sequence, than what it is given.
+          ValueError: the shape of x does not fit the data or, for a sequence, `given`.
         """
         joint = self.joint(given)
         shape = self.data.shape
         if self.data.is_sequence:
             shape = (*given.exists.shape, *shape[1:])  # type: ignore[union-attr]
         if jnp.shape(x) != shape:
-            raise ValueError(f"posterior: expected x of shape {shape}; got {jnp.shape(x)}")
+            raise ValueError(
+                f"posterior: expected one x of shape {shape}; got shape {jnp.shape(x)}"
+            )
         return self.inference.posterior(self.params.inference, x, joint, given)
 
     def encode(self, xs: Observation, *, given: Given | None = None) -> Codes:
-        """The mean and the standard deviation of q(z | x) for each x, in numpy, with the structure
-        of z. Those of a point mass are its point and 0. A q that knows them by no formula gives
-        those of 100 draws, which are the same in every call.
+        """The mean and the standard deviation of q(z | x) for each x, as numpy arrays in the
+        structure of z, examples along the first axis.
+
+        For a point mass they are its point and 0. If q has no closed form for them, they are
+        estimated from 100 draws, which are the same in every call.
 
         Args:
-          xs: along the first axis; values as the model has them, such as `run.examples` gives.
-          given: what each is conditioned on, along the first axis. Of sequences, by default, all
-            frames exist; of those with actions there is no default.
+          xs: examples along the first axis, with values as in `run.examples`.
+          given: the conditions of each example, along the first axis. By default all frames of
+            sequences exist; sequences with actions need it.
 
         Raises:
-          ValueError: xs of another shape than the data's or outside the support of p(x | z); no
-            example; a model without a latent variable.
+          ValueError: xs do not have the shape of the data or lie outside the support of p(x | z);
+            there are no examples; the model has no latent variable.
         """
         if self.kind == "no latent variable":
-            raise ValueError("encode: the model has no latent variable, so x has no code")
+            raise ValueError("encode: the model has no latent variable, so there is no q(z | x)")
         examples = self._examples("encode", xs, given)
         return self._encoder(self.stream(ENCODE), self.params, examples)
 
@@ -128,21 +139,21 @@ class Run:
         return encoder(self.generative, self.inference)
 
     def sample(self, key: Key, n: int, *, given: Given | None = None) -> Samples:
-        """n draws z ~ p(z), x ~ p(x | z), with E[x | z]. Those of `vaejax sample --seed s` are of
-        the key `run.stream(vaejax.evaluation.streams.SAMPLE, s)`.
+        """Draw z ~ p(z) and x ~ p(x | z), n times; also gives E[x | z]. The key of `vaejax sample
+        --seed s` is `run.stream(vaejax.evaluation.streams.SAMPLE, s)`.
 
         Args:
-          given: as in `encode`; of sequences, by default, all frames exist.
+          given: as in `encode`.
 
         Raises:
-          ValueError: n below 1; an autoencoder, which has no p(z).
+          ValueError: n is below 1; or the model is an autoencoder, which has no p(z).
         """
         if n < 1:
             raise ValueError(f"sample: n must be at least 1; got {n}")
         if self.kind == "point mass":
             raise ValueError(
-                "sample: an autoencoder has no p(z) to draw z from; of a denoising one, "
-                "evaluation.chain_samples draws"
+                "sample: an autoencoder has no p(z) to draw z from; for a denoising autoencoder "
+                "use evaluation.chain_samples"
             )
         time = self.data.shape[0] if self.data.is_sequence else 0
         given = self._given("sample", n, time, given)
@@ -157,8 +168,8 @@ class Run:
         estimator: Estimator | Literal["auto"] = "auto",
         batch_size: int | None = None,
     ) -> Estimates:
-        """log p(x) for each x, in nats: what `vaejax.log_marginal_likelihood` gives with this run's
-        p(x, z) and q(z | x). Examples in a row that are given the same are measured together.
+        """log p(x) for each x, in nats, by `vaejax.log_marginal_likelihood` with this run's p(x, z)
+        and q(z | x). Consecutive examples with equal conditions are measured together.
 
         Args:
           xs, given: as in `encode`.
@@ -170,7 +181,7 @@ class Run:
         """
         examples = self._examples("log_likelihood", xs, given)
         parts = []
-        for rows in rows_alike(examples.given, num_rows(examples)):
+        for rows in rows_with_equal_conditions(examples.given, num_rows(examples)):
             conditions = rows_of(examples.given, int(rows[0]))
             joint = self.joint(conditions)
             q = Partial(self._q, self.params.inference, joint, conditions)
@@ -184,13 +195,13 @@ class Run:
                 first_index=int(rows[0]),
             )
             parts.append(part)
-        return together(parts)
+        return join(parts)
 
     def _q(self, phi: Any, joint: Joint, given: Given, x: Observation) -> Distribution:
         return self.inference.posterior(phi, x, joint, given)
 
     def _examples(self, function: str, xs: Observation, given: Given | None) -> Example:
-        """xs with what each is given, as the model takes them; raises ValueError as `encode`."""
+        """xs and their conditions as examples for the model; raises ValueError as `encode`."""
         x, shape = np.asarray(xs), self.data.shape
         if self.data.is_sequence and x.ndim > 1:
             shape = (x.shape[1], *shape[1:])
@@ -202,12 +213,12 @@ class Run:
                 f"{x.dtype} of shape {x.shape}"
             )
         given = self._given(function, len(x), shape[0] if shape else 0, given)
-        if isinstance(given, Conditions):  # what is beyond a length is not looked at
+        if isinstance(given, Conditions):  # values beyond a length are ignored
             exists = np.asarray(given.exists)
             x = np.where(exists.reshape(*exists.shape, *(1,) * (x.ndim - 2)), x, x.dtype.type(0))
         dtype: Any = np.asarray(self.data.example().x).dtype
         condition = rows_of(given, 0)
-        if isinstance(condition, Conditions):  # as long as any of them
+        if isinstance(condition, Conditions):  # one of full length
             condition = condition._replace(exists=jnp.ones(shape[0], bool))
         first = Example(np.zeros(shape, dtype), condition)
         joint, q, _ = bind(self.generative, self.inference, self.params, first)
@@ -215,16 +226,15 @@ class Run:
         return Example(x.astype(dtype), given)
 
     def _given(self, function: str, n: int, time: int, given: Given | None) -> Given:
-        """What n examples are conditioned on, `given` or the default; raises ValueError as
-        `encode`."""
+        """The conditions of n examples, `given` or the default; raises ValueError as `encode`."""
         if self.data.sequence is None:
             return () if given is None else given
         size = self.data.sequence.num_actions
         if given is None:
             if size:
                 raise ValueError(
-                    f"{function}: the model has actions: give given=vaejax.Conditions(exists "
-                    f"(n, time), actions (n, time, {size}))"
+                    f"{function}: the model needs actions: give given=vaejax.Conditions(exists, "
+                    f"actions) with shapes (n, time) and (n, time, {size})"
                 )
             exists: Any = np.ones((n, time), bool)
             return Conditions(exists)
@@ -240,37 +250,38 @@ class Run:
 
     @property
     def evaluation(self) -> dict[str, Any]:
-        """What evaluation.json holds."""
+        """The content of evaluation.json."""
         return self.directory.read_json("evaluation.json")
 
     @functools.cached_property
     def per_example(self) -> dict[str, np.ndarray]:
-        """The numbers that the evaluation has of each example, (n,) each, by name:
-        `pandas.DataFrame(run.per_example)` is their table."""
+        """The numbers of each example in the evaluation, (n,) arrays by name; as a table:
+        `pandas.DataFrame(run.per_example)`."""
         arrays = self.directory.read_arrays("evaluation.npz")
         n = self.evaluation["summary"]["n"]
         return {name: values for name, values in arrays.items() if values.shape == (n,)}
 
     @functools.cached_property
     def metrics(self) -> dict[str, np.ndarray]:
-        """The training log, a column a number, NaN where a line has none:
-        `pandas.DataFrame(run.metrics)` is its table."""
+        """The training log: an array for each number, NaN where a line does not have it; as a
+        table:
+        `pandas.DataFrame(run.metrics)`."""
         lines = [numbers_of(line) for line in self.directory.metrics()]
         names = dict.fromkeys(name for line in lines for name in line)
         return {name: np.array([line.get(name, np.nan) for line in lines]) for name in names}
 
     def examples(self, split: str, count: int | None = None) -> Example:
-        """The first examples of a split, as every evaluation sees them."""
+        """The first `count` examples of a split, by default all, as in every evaluation."""
         examples = self.dataset.examples(split, count)  # type: ignore[arg-type]
         return jax.tree.map(np.asarray, examples)
 
     @functools.cached_property
     def kind(self) -> Kind:
-        """What it has: a latent variable, a point mass for q, or no latent variable."""
+        """The kind of the model: `latent variable`, `point mass` or `no latent variable`."""
         return kind_of(self.generative, self.inference, self.params, self.data.example())
 
     def in_float64(self) -> "Run":
-        """The same run with double precision throughout, from here on in this process."""
+        """The same run in double precision, which is switched on for the whole process."""
         jax.config.update("jax_enable_x64", True)
         experiment = self.build()
         params = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), self.params)
@@ -283,12 +294,12 @@ class Run:
         )
 
     def stream(self, purpose: int, seed: int | None = None) -> Key:
-        """The key of one purpose of the run's seed, or of another."""
+        """The random key for one purpose, from the run's seed or another."""
         return stream(self.seed if seed is None else seed, purpose)
 
 
-def together(parts: list[Estimates]) -> Estimates:
-    """Estimates of one model, end to end."""
+def join(parts: list[Estimates]) -> Estimates:
+    """Join estimates of one model."""
     whole = jax.tree.map(
         lambda *leaves: np.concatenate(leaves),
         *[part._replace(method=(), discrete=()) for part in parts],  # type: ignore[arg-type]
@@ -296,8 +307,9 @@ def together(parts: list[Estimates]) -> Estimates:
     return whole._replace(method=parts[0].method, discrete=parts[0].discrete)
 
 
-def rows_alike(given: Given, n: int) -> list[np.ndarray]:
-    """Of n examples, those in a row that are given the same, together."""
+def rows_with_equal_conditions(given: Given, n: int) -> list[np.ndarray]:
+    """The indices of n examples, grouped so that consecutive examples with equal conditions are
+    together."""
     leaves = [np.asarray(leaf).reshape(n, -1) for leaf in jax.tree.leaves(given)]
     other = np.zeros(n - 1, bool)
     for leaf in leaves:
@@ -306,27 +318,27 @@ def rows_alike(given: Given, n: int) -> list[np.ndarray]:
 
 
 def check_examples(dataset: Dataset, split: str, count: int | None, section: str = "") -> None:
-    """Whether a split has so many examples; all, where no count is given.
+    """Raise UserError unless a split has at least `count` examples, and at least one.
 
     Args:
-      section: of the configuration, that has the setting `examples`.
+      section: the part of the configuration with the setting `examples`.
 
     Raises:
-      UserError: the split is empty, or has fewer.
+      UserError: the split is empty, or has fewer examples.
     """
     present = len(getattr(dataset, split))
     if present == 0:
-        raise UserError(f"the {split} split is empty: choose another one")
+        raise UserError(f"the {split} split is empty: choose another split")
     if count is not None and count > present:
         raise SettingError(
-            f"examples {count} is more than the {present} of the {split} split: ask for no more",
+            f"examples must be at most {present}, the size of the {split} split; got {count}",
             "examples",
             section=section,
         )
 
 
 def has_real_latent(run: Run) -> bool:
-    """Whether z is of real numbers alone, which gradients can move."""
+    """Whether z has only real numbers, which gradients can move."""
 
     def look(theta, given):
         return is_real(run.generative.joint(theta, given).prior)
@@ -335,5 +347,5 @@ def has_real_latent(run: Run) -> bool:
 
 
 def stream(seed: int, purpose: int) -> Key:
-    """The key of one purpose of one seed."""
+    """The random key for one purpose, from a seed."""
     return jax.random.fold_in(jax.random.key(seed, impl="threefry2x32"), purpose)

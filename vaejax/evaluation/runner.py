@@ -1,4 +1,4 @@
-"""Carries out any measurement of a run: blocks, saving, resuming, budgets, signals."""
+"""The runner of all measurements: blocks, saving, resuming, budgets, signals."""
 
 import dataclasses
 import hashlib
@@ -14,23 +14,24 @@ from vaejax.run_directory import RunDirectory, versions
 
 
 class Measured(NamedTuple):
-    """What a measurement gave: what its JSON file holds, its arrays, and its files' stem."""
+    """The result of a measurement: the content of its JSON file, its arrays, the stem of its
+    files."""
 
     about: dict[str, Any]
     arrays: dict[str, Arrays]
     stem: str
-    signal: int  # that stopped it, or 0
+    signal: int  # the signal that stopped it, or 0
 
 
 def carry_out(run: Run, measurement: Measurement, settings: Any) -> Measured:
-    """Measure what is not measured yet, and write <name>/<identity>.json beside the arrays; of an
-    `at_top` measurement <name>.json and <name>.npz. `settings.budget` (evaluations) and
-    `settings.minutes` limit it, where there are such settings.
+    """Measure what is not measured yet, and write the arrays and <name>/<identity>.json; for an
+    `at_top` measurement, <name>.npz and <name>.json. The settings `budget` (evaluations) and
+    `minutes` limit it, if it has them.
 
     Raises:
-      UserError: the measurement is not defined for this run, or a limit stopped it before its first
+      UserError: the measurement is not defined for this run; or a limit stopped it before its first
         block.
-      KeyboardInterrupt: a signal did.
+      KeyboardInterrupt: a signal stopped it before its first block.
     """
     reason = measurement.undefined(run, settings)
     if reason is not None:
@@ -55,7 +56,8 @@ def carry_out(run: Run, measurement: Measurement, settings: Any) -> Measured:
         if stop.signal:
             raise KeyboardInterrupt
         raise SettingError(
-            f"stopped by {limits.stopped_by} before the first block was measured: give more",
+            f"stopped by {limits.stopped_by} before the first block was measured: give a larger "
+            "value",
             str(limits.stopped_by),
         )
     try:
@@ -85,7 +87,7 @@ def carry_out(run: Run, measurement: Measurement, settings: Any) -> Measured:
 
 
 class _Limits:
-    """How much may be spent, and what has stopped the work."""
+    """The limits of a measurement, and the limit that has stopped it."""
 
     def __init__(self, budget: int | None, minutes: float | None):
         self.budget = budget
@@ -108,8 +110,7 @@ class _Limits:
 def _measure(
     directory: RunDirectory, measurement: Measurement, part: Part, file: str, limits, stop: Stop
 ) -> Arrays:
-    """The part's arrays; resumes from what an earlier call has saved, and saves after each
-    block."""
+    """Measure a part: resume from the saved arrays, and save after each block."""
     arrays = directory.read_arrays(file) if directory.file(file).exists() else {}
     alone = part.name == measurement.name
     what = part.name if alone else f"{measurement.name}: {part.name}"
@@ -122,15 +123,15 @@ def _measure(
 
 
 def identity(measurement: Measurement, settings: dict[str, Any], step: int) -> str:
-    """Eight digits that change with whatever changes a measurement: not with how much may be
-    spent on it."""
+    """A hash of everything that changes a measurement, which its limits do not: eight hex
+    digits."""
     settings = {k: v for k, v in settings.items() if k not in ("budget", "minutes")}
     content = json.dumps([measurement.name, measurement.version, step, settings], sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()[:8]
 
 
 def _write(directory: RunDirectory, measurement, about, arrays, files: dict[str, str]) -> str:
-    """The stem of what was written; "files" in it has those of the arrays, by part."""
+    """Write the JSON file, with the array file of each part in "files"; returns its stem."""
     name = measurement.name
     if not measurement.at_top:
         stem = f"{name}/{identity(measurement, about['settings'], about['step'])}"
@@ -145,12 +146,12 @@ def _write(directory: RunDirectory, measurement, about, arrays, files: dict[str,
     whole = {field: values for part in arrays.values() for field, values in part.items()}
     directory.write_measurement(name, whole, about | {"files": {name: f"{name}.npz"}}, keep)
     for file in files.values():
-        directory.file(file).unlink()  # the whole is written
+        directory.file(file).unlink()  # all parts are in one file now
     return name
 
 
 def read(directory: RunDirectory, file: str) -> tuple[dict[str, Any], dict[str, Arrays]]:
-    """(about, arrays by part) of a JSON file that `carry_out` wrote."""
+    """(content, arrays by part) of a JSON file that `carry_out` wrote."""
     about = directory.read_json(file, "measurement", "settings", "summary", "protocol", "files")
     return about, {name: directory.read_arrays(path) for name, path in about["files"].items()}
 

@@ -1,11 +1,11 @@
-"""How near generated examples are to real ones, in a feature space: fidelity and diversity."""
+"""Fidelity and diversity of generated examples, compared with real ones in a feature space."""
 
 import numpy as np
 from jaxtyping import Float
 from threadpoolctl import threadpool_limits
 
-_MAX_VALUES = 10_000_000  # distances held at a time
-_GROUP = 1000  # examples, at most, in the groups whose spread gives the errors
+_MAX_VALUES = 10_000_000  # distances in memory at a time
+_GROUP = 1000  # most examples in a group; the spread of groups gives the errors
 
 
 def sample_quality(
@@ -16,31 +16,33 @@ def sample_quality(
     num_bootstrap: int = 100,
     seed: int,
 ) -> dict[str, dict[str, float | None]]:
-    """{measure: {"value", "std_error"}} of `neighbour_measures` (precision, recall, density,
-    coverage) and of `squared_mmd` (mmd). Each depends on n and m: compare equal ones alone, and
-    with what as many other real examples get.
+    """The measures of `neighbour_measures` (precision, recall, density, coverage) and `squared_mmd`
+    (mmd), as {measure: {"value", "std_error"}}.
 
-    The errors are those of drawing both the reference and the generated examples anew; neither the
-    training of the model nor that of the features is in them. Models that are compared by one
-    reference share its part, so that their difference is known better than the errors say.
+    Each value depends on n and m: compare only values with equal n and m, and with the values that
+    other real examples of the same number get.
 
-    Resampling with replacement is of no use here: a point and its copy are neighbours at distance
-    0. Each neighbour measure is a mean over examples, so that with the balls fixed its variance is
-    that of the examples' values / how many they are. That the balls are random too, and shared by
-    examples, multiplies it by a factor that hardly depends on the size. So reference and generated
-    examples are split at random, without replacement, into groups (2 at least) of at most 1,000,
-    which are independent replicates of a smaller size; the factor is their variance / the one with
-    balls fixed, over as many splits as give `num_bootstrap` groups. The error of mmd is a
-    jackknife, see `squared_mmd`. `std_error` is None where there are fewer than
-    2 (num_neighbours + 1) points.
+    The errors are for the choice of the reference and the generated examples. They contain neither
+    the training of the model nor that of the features. Models that are compared on one reference
+    share its part of the error, so their difference is known better than the errors suggest.
+
+    Resampling with replacement does not work here: a point and its copy are neighbours at distance
+    0. Each neighbour measure is a mean over examples. With the balls fixed, its variance would be
+    that of the examples' values / their number. But the balls are random too and shared by
+    examples, which multiplies the variance by a factor that hardly depends on the size. To estimate
+    this factor, reference and generated examples are split at random, without replacement, into
+    groups (at least 2) of at most 1,000, which are independent replicates of a smaller size; the
+    factor is their variance / the variance with fixed balls, over as many splits as give
+    `num_bootstrap` groups. The error of mmd is by the jackknife, see `squared_mmd`. `std_error` is
+    None for fewer than 2 (num_neighbours + 1) points.
 
     Raises:
-      ValueError: fewer than num_neighbours + 1 points (3 at least), different d, values that are
-        not finite, num_neighbours or num_bootstrap too small.
+      ValueError: fewer than num_neighbours + 1 points (at least 3); different d; values that are
+        not finite; num_neighbours or num_bootstrap too small.
     """
     reference, generated = np.asarray(reference), np.asarray(generated)
     _check(reference, generated, num_neighbours, num_bootstrap)
-    # Distances and their rounding do not depend on where 0 is.
+    # Centre the points, for smaller rounding errors of the distances.
     center = reference.mean(axis=0, dtype=np.float64)
     real, fake = ((some - center).astype(np.float32) for some in (reference, generated))
     values = neighbour_measures(real, fake, num_neighbours)
@@ -49,7 +51,7 @@ def sample_quality(
     }
     if min(len(real), len(fake)) >= 2 * (num_neighbours + 1):
         random = np.random.default_rng(seed)
-        with threadpool_limits(1):  # many small products: threads would wait for one another
+        with threadpool_limits(1):  # for many small products, threads would wait for each other
             factors = _error_factors(real, fake, num_neighbours, num_bootstrap, random)
         for name, of_each in values.items():
             error = float(np.sqrt(factors[name] * _variance_of_mean(of_each)))
@@ -63,14 +65,16 @@ def neighbour_measures(
     generated: Float[np.ndarray, "m d"],
     num_neighbours: int,
 ) -> dict[str, Float[np.ndarray, " examples"]]:
-    """Each example's value, whose mean is the measure. With B(x) the ball around a point up to its
-    k-th nearest neighbour in its own set:
+    """The value of each example; the measure is their mean. B(x) is the ball around a point up to
+    its k-th nearest neighbour in its own set, k = num_neighbours.
 
-    `precision` (m,): whether a generated example is in any B(real); `recall` (n,): whether a real
-    one is in any B(generated) (Kynkaanniemi et al. 2019, eqs. 1 and 2). `density` (m,): in how many
-    B(real) a generated one is, / k: 1 on average where both distributions are the same, more where
-    the generated crowd where the real ones do; `coverage` (n,): whether a B(real) holds any
-    generated (Naeem et al. 2020, eqs. 3 and 4).
+    `precision` (m,): whether a generated example is in any B(real).
+    `recall` (n,): whether a real example is in any B(generated).
+      (Kynkaanniemi et al. 2019, eqs. 1 and 2)
+    `density` (m,): the number of B(real) that contain a generated example, / k; 1 on average if
+      both distributions are the same, more if generated examples are dense where real ones are.
+    `coverage` (n,): whether a B(real) contains any generated example.
+      (Naeem et al. 2020, eqs. 3 and 4)
     """
     from sklearn.neighbors import NearestNeighbors
 
@@ -80,7 +84,7 @@ def neighbour_measures(
         .kneighbors()[0][:, -1]
         for some in (reference, generated)
     )
-    holding = np.zeros(len(generated))  # how many B(real) hold each generated
+    holding = np.zeros(len(generated))  # the number of B(real) that contain each generated example
     covered, recalled = [], []
     squares = np.sum(generated**2, axis=1)
     for rows in _blocks(len(reference), len(generated)):
@@ -104,7 +108,7 @@ def _variance_of_mean(values: np.ndarray) -> float:
 
 
 def _error_factors(real, fake, num_neighbours, num_bootstrap, random) -> dict[str, float]:
-    """{measure: variance of the groups' measures / their variance with balls fixed}."""
+    """{measure: variance of the measure over groups / its variance with fixed balls}."""
     fewest, most = sorted((len(real), len(fake)))
     groups = max(2, min(-(-most // _GROUP), fewest // (num_neighbours + 1)))
     between: dict[str, list] = {}
@@ -126,12 +130,13 @@ def squared_mmd(
     reference: Float[np.ndarray, "n d"], generated: Float[np.ndarray, "m d"]
 ) -> tuple[float, float]:
     """(MMD^2, its standard error) with the kernel (x . y / d + 1)^3 of the kernel inception
-    distance (Binkowski et al. 2018), by the unbiased estimator over all pairs (Gretton et al.
-    2012, eq. 3): mean k(x, x') + mean k(y, y') - 2 mean k(x, y), x != x', y != y'. Without bias it
-    is negative about half the time where both distributions are the same.
+    distance (Binkowski et al. 2018), by the unbiased estimator over all pairs (Gretton et al. 2012,
+    eq. 3): mean k(x, x') + mean k(y, y') - 2 mean k(x, y), x != x', y != y'. Since it is unbiased,
+    it is negative about half the time if both distributions are the same.
 
-    The error is the jackknife of the two samples. Where the distributions are the same it is too
-    large by sqrt(2), the variance being of second order; elsewhere right for many examples.
+    The error is by the jackknife over the two samples. If the distributions are the same, it is too
+    large by a factor sqrt(2), since the variance is then of second order; else it is right for many
+    examples.
     """
     n, m = len(reference), len(generated)
     rows_real = _kernel_sums(reference, reference)[0] - _kernel_of_itself(reference)
@@ -150,7 +155,7 @@ def squared_mmd(
 
 
 def _kernel_sums(xs, ys) -> tuple[np.ndarray, np.ndarray]:
-    """Of the matrix k(x, y), the sums over y for each x, and over x for each y; in float64."""
+    """The sums of k(x, y) over y for each x, and over x for each y, in float64."""
     by_x, by_y = [], np.zeros(len(ys))
     for rows in _blocks(len(xs), len(ys)):
         kernel = (xs[rows] @ ys.T / xs.shape[1] + 1) ** 3
@@ -185,6 +190,7 @@ def _check(reference, generated, num_neighbours, num_bootstrap) -> None:
             raise ValueError(f"expected finite {name} points; got NaN or infinite values")
     if reference.shape[1] != generated.shape[1]:
         raise ValueError(
-            f"expected points of one dimension; got {reference.shape[1]} of the reference and "
-            f"{generated.shape[1]} of the generated: apply the same features to both"
+            f"expected points with the same number of features; the reference has "
+            f"{reference.shape[1]}, the generated ones {generated.shape[1]}: apply the same "
+            "features to both"
         )

@@ -1,4 +1,4 @@
-"""Draws of a model: z ~ p(z), x ~ p(x | z)."""
+"""Draws from a model: z ~ p(z), x ~ p(x | z)."""
 
 import functools
 from collections.abc import Callable
@@ -12,8 +12,8 @@ from vaejax.types import GenerativeModel, Given, Joint, Key, Latent, Observation
 
 
 class Samples(NamedTuple):
-    """Along the first axis: z ~ p(z), E[x | z], x ~ p(x | z). Without a latent variable z is () and
-    the means, which would all be alike, are None."""
+    """Draws along the first axis: z ~ p(z), means E[x | z], x ~ p(x | z). Without a latent
+    variable, z is () and the means, which would all be equal, are None."""
 
     z: Latent
     means: np.ndarray | None
@@ -31,7 +31,8 @@ def prior_samples(
 def model_samples(
     key: Key, generative: GenerativeModel, params: Params, count: int, given: Given = ()
 ) -> Samples:
-    """`count` draws. `given` has one condition for each draw, or none."""
+    """Draw `count` times. `given` has the conditions of each draw along the first axis, or is
+    ()."""
     joint = first_joint(generative, params, given)
     latent = has_latent(joint.prior)
     draws = _draws(generative, latent, draws_at_once(joint))
@@ -42,7 +43,7 @@ def model_samples(
 
 @functools.lru_cache(maxsize=16)
 def _draws(generative: GenerativeModel, latent: bool, at_once: int) -> Callable[..., Samples]:
-    """(theta, keys, given) -> draws; compiled once for a model."""
+    """A function (theta, keys, given) -> draws, compiled once for a model."""
 
     def one(theta, pair):
         key, given = pair
@@ -50,7 +51,7 @@ def _draws(generative: GenerativeModel, latent: bool, at_once: int) -> Callable[
         prior_key, likelihood_key = jax.random.split(key)
         z = joint.prior.sample(seed=prior_key)
         likelihood = joint.likelihood(z)
-        mean_key = jax.random.fold_in(key, 2)  # split's two may be fold_in's 0 and 1
+        mean_key = jax.random.fold_in(key, 2)  # `split` may give the keys of fold_in 0 and 1
         mean = mean_of(mean_key, likelihood) if latent else ()
         return Samples(z, mean, likelihood.sample(seed=likelihood_key))
 
@@ -62,11 +63,11 @@ def _draws(generative: GenerativeModel, latent: bool, at_once: int) -> Callable[
 
 
 def first_joint(generative: GenerativeModel, params: Params, given: Given) -> Joint:
-    """Of the first condition: for what all have alike."""
+    """p(x, z) under the first condition, for facts that do not depend on it."""
     return generative.joint(params.generative, rows_of(given, 0))
 
 
 def draws_at_once(joint: Joint) -> int:
-    """How many draws may be made at a time."""
+    """The number of draws that memory allows at a time."""
     z = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), structure_of(joint.prior))
     return draws_together(joint.likelihood(z))

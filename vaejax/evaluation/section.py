@@ -1,4 +1,4 @@
-"""What a measurement says: tables, notes and figures, before they are text or HTML."""
+"""The output of a measurement: tables, notes and figures, before they become text or HTML."""
 
 import dataclasses
 import functools
@@ -25,14 +25,14 @@ class Table(NamedTuple):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Figure:
-    """A picture: `name` is that of its file, `draw` gives it in matplotlib, with its caption."""
+    """A figure: `name` is the name of its file; `draw` returns (matplotlib figure, caption)."""
 
     name: str
     draw: Callable[[], tuple[Any, str]]
 
     @functools.cached_property
     def drawn(self) -> tuple[bytes, str]:
-        """Its PNG and its caption, made when first asked for."""
+        """(PNG, caption), drawn at the first use."""
         figure, caption = self.draw()
         file = io.BytesIO()
         figure.savefig(file, dpi=130, bbox_inches="tight", format="png")
@@ -41,8 +41,8 @@ class Figure:
 
 
 class Section(NamedTuple):
-    """One measurement, ready to be rendered. `protocol` says how the numbers were made, `notes`
-    what they mean and which of them are not to be believed."""
+    """One measurement, ready to be rendered. `protocol` says how the numbers were made; `notes` say
+    what they mean, and which are unreliable."""
 
     title: str
     protocol: str
@@ -52,7 +52,8 @@ class Section(NamedTuple):
 
 
 def format_error(value: float | None, digits: int = 3) -> str:
-    """An error with so many digits, or one significant digit where they would show nothing."""
+    """An error with `digits` decimals, or with one significant digit if it is smaller; - if
+    None."""
     if value is None or not math.isfinite(value):
         return "-"
     if value == 0:
@@ -61,14 +62,15 @@ def format_error(value: float | None, digits: int = 3) -> str:
 
 
 def format_rounding(value: float | None, digits: int = 3) -> str:
-    """The error of an exact number, from rounding: `-` where so many digits do not show it."""
+    """The rounding error of an exact number; `-` if it is too small for `digits` decimals."""
     return format_error(value, digits) if value and value >= 0.5 * 10**-digits else "-"
 
 
 def mean_row(
     label: str, entry: dict[str, Any], meaning: str, unit: float = 1.0, digits: int = 3
 ) -> list[str]:
-    """A row under `HEADER` of a `mean_and_errors`, in units of `unit`, whose sign is the row's."""
+    """A row under `HEADER` from the result of `mean_and_errors`, divided by `unit` (-1 flips the
+    sign)."""
     if entry["mean"] is None:
         return [label, "-", "-", "-", meaning]
     if entry.get("median") is not None:
@@ -83,15 +85,14 @@ def mean_row(
 
 
 def with_errors(value: float, entry: dict[str, Any], digits: int = 3) -> str:
-    """`value +- error over examples (seeds: error over seeds)`, the last where there are several
-    seeds."""
+    """`value +- error over examples`, and, for several seeds, `(seeds: error over seeds)`."""
     words = f"{value:.{digits}f} +- {format_error(entry['std_error_data'], digits)}"
     seeds = entry.get("std_error_seeds")
     return words if seeds is None else f"{words} (seeds: {format_error(seeds, digits)})"
 
 
 def listed(indices: list[int]) -> str:
-    """How many, and the first of them."""
+    """The number of examples and the first ten indices, in words."""
     if not indices:
         return "0"
     more = ", ..." if len(indices) > 10 else ""
@@ -99,7 +100,7 @@ def listed(indices: list[int]) -> str:
 
 
 def data_line(about: dict[str, Any]) -> str:
-    """Which data and which parameters."""
+    """A line with the data, the parameters and the precision."""
     p = about["protocol"]
     return (
         f"{p['data']} [{p['fingerprint']}], binarization {p['binarization']}; "
@@ -108,7 +109,7 @@ def data_line(about: dict[str, Any]) -> str:
 
 
 def is_image(x: np.ndarray) -> bool:
-    """Whether many x are images: (n, h, w), or these with 1 or 3 channels, first or last."""
+    """Whether x is a batch of images: (n, h, w), perhaps with 1 or 3 channels, first or last."""
     return image_axes(x.shape[1:]) is not None
 
 
@@ -118,7 +119,8 @@ def is_binary(x: np.ndarray) -> bool:
 
 
 def mosaic(images: np.ndarray, columns: int) -> np.ndarray:
-    """(n, h, w) or (n, h, w, 3) images side by side with a thin white gap, values in [0, 1]."""
+    """One image of (n, h, w) or (n, h, w, 3) images in a grid with thin white gaps, values in [0,
+    1]."""
     rows = -(-len(images) // columns)
     height, width = images.shape[1:3]
     gap = max(1, height // 14)
@@ -134,14 +136,14 @@ def mosaic(images: np.ndarray, columns: int) -> np.ndarray:
 def show(
     axes: Any, images: np.ndarray, columns: int, title: str, *, ink: bool = False, **font: Any
 ) -> None:
-    """Images in a mosaic: those for which `is_image` holds. With `ink` those of one channel are
-    drawn as on paper, 1 black; binary images are."""
+    """Draw images (for which `is_image` holds) as a mosaic. With `ink`, images of one channel are
+    drawn black on white, 1 is black: for binary images."""
     if image_axes(images.shape[1:]) == (1, 2):
         images = np.moveaxis(images, 1, -1)
     if images.ndim == 4 and images.shape[-1] == 1:
         images = images[..., 0]
     low, high = images.min(), images.max()
-    if low < 0 or high > 1:  # real values: their range is what is shown
+    if low < 0 or high > 1:  # real values: scale their range to [0, 1]
         images, title = (images - low) / (high - low), f"{title}, {low:.3g} to {high:.3g}"
     canvas = mosaic(1.0 - images if ink and images.ndim == 3 else images, columns)
     axes.imshow(canvas, cmap="gray", vmin=0, vmax=1, interpolation="nearest")

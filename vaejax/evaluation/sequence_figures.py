@@ -1,4 +1,4 @@
-"""Figures of an evaluation of sequences, from its arrays."""
+"""Figures of an evaluation of sequences, drawn from its arrays."""
 
 from typing import Any
 
@@ -27,8 +27,8 @@ def sequence_figures(about: dict[str, Any], arrays: dict[str, np.ndarray]) -> li
                 views.append(View("its mean E[x | z]", arrays["sample_means"][i, :length]))
             drawn.append(Views(views))
         of_drawn = (
-            "Samples of the model, each of the length (and under the actions, where there are any) "
-            f"of one of the {split} sequences above."
+            "Samples of the model, each with the length (and the actions, if there are any) of one "
+            f"of the {split} sequences above."
         )
         figures.append(Figure("samples", lambda: (draw(drawn, colours), of_drawn)))
     return figures
@@ -50,14 +50,14 @@ def _seen(arrays: dict[str, np.ndarray], split: str, categories: bool, band: boo
 
 
 def _seen_caption(sequences: list[Views], split: str, categories: bool) -> str:
-    what = "their mean over 32 draws of z given the whole sequence"
+    what = "their reconstructions: E[x | z], averaged over 32 draws of z given the whole sequence"
     if categories:
         what = "the most frequent values of 32 draws given the whole sequence"
     caption = f"The first {split} sequences, at most 200 frames of each, and {what}."
     if categories:
         caption += " A colour is a category."
     if any(view.band is not None for view in sequences[0].views):
-        caption += " The band holds 5 to 95 % of 32 draws x ~ p(x | z), each of its own z."
+        caption += " The band covers 5 to 95 % of 32 draws x ~ p(x | z), each with its own z."
     if any(len(one.gaps) for one in sequences):
-        caption += " Orange: missing frames; the line there is the model's guess."
+        caption += " Orange: missing frames; the line there is the prediction of the model."
     return caption

@@ -1,4 +1,4 @@
-"""Arrays that the report draws of sequences: x beside what q makes of it, and samples."""
+"""Arrays for the figures of sequences: x, its reconstructions, and samples."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ from vaejax.types import (
     rows_of,
 )
 
-_DRAWS = 32  # of z, and of x given each
+_DRAWS = 32  # of z, and one of x given each z
 _SHOWN = 200  # frames of each sequence, from the first
 
 
@@ -32,13 +32,13 @@ def sequence_pictures(
     *,
     count: int = 3,
 ) -> dict[str, np.ndarray]:
-    """Of the first sequences, each cut to its first 200 frames: `originals` (n, T, *frame), and
-    `exists` (n, T).
+    """Arrays of the first `count` sequences, cut to their first 200 frames: `originals` (n, T,
+    *frame) and `exists` (n, T).
 
-    With a latent variable `reconstructions`: the mean over 32 draws z ~ q(z | x) of E[x | z]; where
-    p(x | z) has no mean (categories), the most frequent value of 32 draws x ~ p(x | z). Of frames
-    that are numbers or vectors `low` and `high` too: the 5 and 95 % quantiles of such draws. Where
-    there is a p(x), `samples` x ~ p(x), of the same length and actions, and their `sample_means`
+    With a latent variable, `reconstructions`: E[x | z] averaged over 32 draws z ~ q(z | x), or, if
+    p(x | z) has no mean (categories), the most frequent value of 32 draws x ~ p(x | z). If frames
+    are numbers or vectors, also `low` and `high`: the 5 and 95 % quantiles of such draws. If there
+    is a p(x), `samples` x ~ p(x) with the same lengths and actions, and their `sample_means`
     E[x | z]."""
     examples = rows_of(examples, slice(count))
 
@@ -56,7 +56,7 @@ def sequence_pictures(
                 found["sample_means"] = p.mean()
         return found
 
-    # One after another: each has many draws.
+    # One sequence after another, since each has many draws.
     run = jax.jit(lambda params, keys, xs: jax.lax.map(lambda a: one(params, *a), (keys, xs)))
     keys = jax.random.split(key, num_rows(examples))
     exists = np.asarray(examples.given.exists)  # type: ignore[attr-defined]
@@ -84,6 +84,6 @@ def _seen_through_q(key: Key, joint: Any, q: Any, x: Array) -> dict[str, Array]:
 
 
 def _most_frequent(draws: Array) -> Array:
-    """Along the first axis, of whole numbers."""
+    """The most frequent whole number along the first axis."""
     counts = jnp.sum(draws[:, None] == draws[None], axis=1)
     return jnp.take_along_axis(draws, jnp.argmax(counts, axis=0)[None], axis=0)[0]

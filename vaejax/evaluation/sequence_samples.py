@@ -1,5 +1,4 @@
-"""Draws of whole sequences, and of what follows an example's first frames, under actions of one's
-own."""
+"""Draws of whole sequences, and of continuations of sequences, perhaps under chosen actions."""
 
 from typing import Any
 
@@ -14,15 +13,15 @@ from vaejax.evaluation.samples import prior_samples
 from vaejax.sharding import map_examples
 from vaejax.types import Conditions, Example, Key
 
-PARTICLES, DRAWS = 1000, 16  # of the filter; kept of what follows a sequence
+PARTICLES, DRAWS = 1000, 16  # particles of the filter, and draws that are kept of each
 _BATCH = 4
 
 
 def whole_sequences(
     key: Key, run: Run, exists: Bool[np.ndarray, "count time"], actions: np.ndarray | None
 ) -> dict[str, np.ndarray]:
-    """`samples` x ~ p(x) of the frames that exist, 0 behind them, their `means` E[x | z] where
-    these are known, their `lengths`, and the `actions` (count, time, a) that they are under."""
+    """Draw sequences: `samples` x ~ p(x), with 0 at frames that do not exist; their `means` E[x |
+    z], if known; their `lengths`; and the `actions` (count, time, action), if any."""
     own: Any = exists
     given: Any = () if actions is None else actions
     means, samples = prior_samples(
@@ -45,11 +44,12 @@ def continued_sequences(
     steps: int,
     actions: np.ndarray | None,
 ) -> np.ndarray:
-    """(n, 16, steps, *frame): draws of what follows the first `seen` (n,) frames of each, by a
-    filter of 1,000 particles, moved by q(z | those frames) where it is a Markov chain.
+    """Draw the frames that follow the first `seen` (n,) frames of each sequence: (n, 16, steps,
+    *frame), by a filter of 1,000 particles. q(z | frames seen) moves them if it is a Markov chain,
+    else the model.
 
     Args:
-      actions: (n, steps, a) of the frames that follow; the examples' own unless given.
+      actions: (n, steps, action) of the frames that follow; by default those of the examples.
     """
     given: Any = examples.given
     n, time = given.exists.shape

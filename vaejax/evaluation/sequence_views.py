@@ -1,5 +1,5 @@
-"""Pictures of sequences, time to the right: films of images, lines of real numbers, rolls of other
-vectors. What the views show (x, a mean, a draw) is for those who make them."""
+"""Pictures of sequences, with time to the right: strips of images, lines of real numbers, rolls of
+other vectors. The caller decides what each view shows: x, a mean, a draw."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -9,18 +9,18 @@ import numpy as np
 from vaejax.evaluation import pyplot as plt
 from vaejax.evaluation.section import BLUE, GREY, ORANGE, mosaic
 
-_LINES = 5  # elements of a real frame that are drawn
-_STILLS = 14  # of a film
-_BEFORE = 3  # frames of a film that are shown before its start
+_LINES = 5  # most elements of a real frame that are drawn
+_STILLS = 14  # most images in a strip
+_BEFORE = 3  # frames in a strip before the first that was not seen
 
 
 class View(NamedTuple):
     """One way to see a sequence.
 
     Attributes:
-      values: (time, *frame), the first of them at frame `begin`.
-      band: its lower and its upper end (time, *frame), and what it is; only lines have one.
-      dots: whether lines are dots.
+      values: (time, *frame), of which the first is frame `begin`.
+      band: (lower end, upper end, label) of a band; for lines only; ends are (time, *frame).
+      dots: whether to draw dots in place of lines.
     """
 
     title: str
@@ -32,12 +32,12 @@ class View(NamedTuple):
 
 
 class Views(NamedTuple):
-    """Of one sequence.
+    """All views of one sequence.
 
     Attributes:
-      views: the first is x, or what stands for it.
-      gaps: its missing frames, which are marked.
-      start: the first frame that was not seen, before which a line is drawn; None for no line.
+      views: the first is x, or what replaces it.
+      gaps: the missing frames, which are marked.
+      start: the first frame that was not seen; a line is drawn before it. None for no line.
     """
 
     views: list[View]
@@ -49,15 +49,15 @@ Draw = Callable[[list[Views], int | None], Any]
 
 
 def drawn_as(x: np.ndarray, real: bool) -> Draw:
-    """`films`, `lines` or `rolls`, by what x (n, time, *frame) is."""
+    """The function that draws x (n, time, *frame): `films`, `lines` or `rolls`."""
     if x.ndim > 3:
         return films
     return lines if real else rolls
 
 
 def rolls(sequences: list[Views], colours: int | None = None) -> Any:
-    """A row for each sequence, a column for each view; elements upwards, dark where a value is 1,
-    or coloured by which of `colours` categories it is."""
+    """A figure with a row for each sequence and a column for each view. Elements go upwards; a
+    value of 1 is dark, or one of `colours` categories has its colour."""
     first = np.concatenate([_flat(one.views[0].values) for one in sequences])
     used = np.arange(first.shape[1])
     ever = np.flatnonzero((np.nan_to_num(first) > 0).any(axis=0))
@@ -89,7 +89,7 @@ def rolls(sequences: list[Views], colours: int | None = None) -> Any:
 
 
 def lines(sequences: list[Views], colours: int | None = None) -> Any:
-    """A row for each element, a column for each sequence."""
+    """A figure with a row for each element and a column for each sequence."""
     del colours
     n, size = len(sequences), _flat(sequences[0].views[0].values).shape[1]
     rows = min(size, _LINES)
@@ -126,7 +126,8 @@ def _line(axis: Any, view: View, element: int) -> None:
 
 
 def films(sequences: list[Views], colours: int | None = None) -> Any:
-    """For each sequence a strip of stills at equal distances for each view, below each other."""
+    """A figure with strips of images, at equal distances in time: one for each view of a
+    sequence."""
     del colours
     x = [one.views[0].values for one in sequences]
     low, high = (f([f(v, initial=end) for v in x]) for f, end in ((np.nanmin, 0), (np.nanmax, 1)))
@@ -153,11 +154,11 @@ def _film(axis: Any, one: Views, low: float, high: float) -> None:
     for row, view in enumerate(one.views):
         for left, t in zip(lefts, shown, strict=True):
             index = t - view.begin
-            there = 0 <= index < len(view.values)
-            unit = (view.values[index] - low) / (high - low) if there else None
+            exists = 0 <= index < len(view.values)
+            unit = (view.values[index] - low) / (high - low) if exists else None
             paper = np.ones((height, width, *view.values.shape[3:]))
             stills.append(paper if unit is None else unit if colour else 1.0 - unit)
-            if there:
+            if exists:
                 style: dict[str, Any] = {"ec": "0.85", "lw": 0.5}
                 style = {"ec": ORANGE, "lw": 2} if t in one.gaps else style
                 corner = left, row * (height + gap) - 0.5

@@ -1,4 +1,4 @@
-"""Numbers of several seeds, and differences between models that share their examples."""
+"""Averages over seeds, and paired differences between models on the same examples."""
 
 import math
 from typing import Any
@@ -10,9 +10,9 @@ from vaejax.evaluation.summary import mean_and_errors
 
 
 def over_seeds(entries: list[dict[str, Any]], value: str = "mean") -> dict[str, Any]:
-    """The mean over seeds of one number, and its standard errors: `std_error_seeds`, None of one
-    seed; `std_error_data`, the mean of those that the numbers came with, since all seeds share the
-    test examples; and `std_error`, of both in squares."""
+    """The mean of one number over seeds, and its standard errors: `std_error_seeds`, None for one
+    seed; `std_error_data`, the mean of the errors of the seeds, since all share the test examples;
+    and `std_error`, the root of the sum of both squared."""
     values = np.array([entry[value] for entry in entries], np.float64)
     own = [entry.get("std_error", entry.get("std_error_data")) or 0.0 for entry in entries]
     seeds = float(values.std(ddof=1) / math.sqrt(len(values))) if len(values) > 1 else None
@@ -27,17 +27,17 @@ def over_seeds(entries: list[dict[str, Any]], value: str = "mean") -> dict[str, 
 
 
 def paired_difference(first: list[np.ndarray], second: list[np.ndarray]) -> dict[str, Any]:
-    """`paired_ratio` per example: the mean of log p under the first model minus under the second,
-    in nats."""
+    """`paired_ratio` per example: the mean of log p(x) under the first model minus log p(x) under
+    the second, in nats."""
     return paired_ratio(first, second, np.ones(len(first[0])))
 
 
 def ratio_over_seeds(
     seeds: list[np.ndarray], counts: np.ndarray, errors: list[np.ndarray] | None = None
 ) -> dict[str, Any]:
-    """sum(values) / sum(counts), as total nats over total frames, averaged over seeds: as
-    `mean_and_errors`, with the errors of estimation where they are known, and the error over seeds
-    where there are several."""
+    """sum(values) / sum(counts), such as total nats / total frames, averaged over seeds: the result
+    of `mean_and_errors`, with Monte Carlo errors if `errors` are given, and the error over seeds if
+    there are several."""
     squares = None if errors is None else np.sum(np.square(errors), axis=0)
     found = mean_and_errors(
         np.stack(seeds).mean(axis=0, dtype=np.float64),
@@ -53,11 +53,14 @@ def ratio_over_seeds(
 def paired_ratio(
     first: list[np.ndarray], second: list[np.ndarray], counts: np.ndarray
 ) -> dict[str, Any]:
-    """sum(first - second) / sum(counts) of the same examples under two models, an array for each
-    seed. `std_error_data` is over examples, which holds that of estimation; `std_error_seeds` over
-    seeds, None where one of the models has but one; `std_error` of both, as far as they are known,
-    in squares; `half_width` of the 95 % interval that `student_interval` gives. These are None
-    where there is but one example and one seed, or nothing counts. `trainings`: of both models."""
+    """sum(first - second) / sum(counts) over the same examples under two models; `first` and
+    `second` have an array for each seed.
+
+    `std_error_data`: over examples, which includes Monte Carlo errors. `std_error_seeds`: over
+    seeds; None if one of the models has only one seed. `std_error`: both errors combined, as far as
+    they are known. `half_width`: half the width of the 95 % interval by `student_interval`. These
+    are None for one example and one seed, or if nothing counts. `trainings`: the number of
+    trainings of both models."""
     found = ratio_over_seeds(
         [np.mean(first, axis=0, dtype=np.float64) - np.mean(second, axis=0)], counts
     )
@@ -81,9 +84,9 @@ def paired_ratio(
 
 
 def student_interval(parts: list[tuple[float, float]]) -> tuple[float, float]:
-    """(standard error, half the width of a 95 % interval) of a sum of independent parts, from the
-    (standard error, degrees of freedom) of each: Student's, with sum(s^2)^2 / sum(s^4 / freedom)
-    degrees of freedom (Satterthwaite 1946, Welch 1947)."""
+    """(standard error, half the width of a 95 % interval) of a sum of independent parts, each given
+    as (standard error s, degrees of freedom). The interval is Student's with sum(s^2)^2 / sum(s^4 /
+    freedom) degrees of freedom (Satterthwaite 1946, Welch 1947)."""
     error = math.hypot(*(error for error, _ in parts))
     if error == 0:
         return 0.0, 0.0
@@ -92,30 +95,31 @@ def student_interval(parts: list[tuple[float, float]]) -> tuple[float, float]:
 
 
 def ahead(pair: dict[str, Any], sign: int) -> str | None:
-    """Which model of a `paired_ratio` is ahead, where more (sign 1) or less (-1) is better; None
-    where the 95 % interval holds 0 or is not known."""
+    """The label of the better model of a `paired_ratio`, if more (sign 1) or less (-1) is better;
+    None if the 95 % interval contains 0 or is not known."""
     if pair["half_width"] is None or not abs(pair["mean"]) > pair["half_width"]:  # or NaN
         return None
     return pair["first"] if sign * pair["mean"] > 0 else pair["second"]
 
 
 def of_trainings(pair: dict[str, Any]) -> str:
-    """What a verdict on a `paired_ratio` ends with where its error over seeds is not known."""
+    """The end of a verdict on a `paired_ratio` whose error over seeds is not known; else ""."""
     if pair["std_error_seeds"] is not None:
         return ""
-    return f", of these {'two ' if pair['trainings'] == 2 else ''}trainings"
+    return f", for these {'two ' if pair['trainings'] == 2 else ''}trainings only"
 
 
 def verdict(pair: dict[str, Any], sign: int, words: str = "is ahead") -> str:
-    """Whether the models of a `paired_ratio` are told apart, and which is `ahead`."""
+    """Whether the two models of a `paired_ratio` can be told apart, and which is `ahead`, in
+    words."""
     best = ahead(pair, sign)
     return f"yes: {best} {words}{of_trainings(pair)}" if best else "no"
 
 
 def paired_by_seed(first: dict[str, Any], second: dict[str, Any]) -> tuple[float, float, float]:
-    """(difference, standard error, half the width of a 95 % interval) of two means `over_seeds`:
-    paired by seed where there are several, else from the errors of both. Of an error over examples
-    the degrees of freedom are taken to be many."""
+    """(difference, standard error, half the width of a 95 % interval) of two results of
+    `over_seeds`: paired by seed if both have several, else from the errors of both. An error over
+    examples is taken to have many degrees of freedom."""
     one, other = (np.array(found["each_seed"]) for found in (first, second))
     difference = first["mean"] - second["mean"]
     if len(one) == len(other) > 1:

@@ -1,4 +1,4 @@
-"""What the per-example arrays of an evaluation come to."""
+"""The summary of the arrays of an evaluation."""
 
 from typing import Any
 
@@ -24,9 +24,9 @@ _MEANS = (
 
 
 def summarize(arrays: dict[str, np.ndarray]) -> dict:
-    """Per-example arrays of `evaluate` and `latent_use`, in nats -> their means with both errors;
-    how many latent dimensions are used; how many examples have a k-hat above 0.7, and a q that
-    is no fixed point yet; of sequences, what `per_frame` gives."""
+    """Summarize the arrays of `evaluate` and `latent_use`: means in nats with both errors; the
+    number of latent dimensions in use; the numbers of examples with a k-hat above 0.7, and with a q
+    that has not converged; for sequences, also the results of `per_frame`."""
     summary: dict = {}
     for name in _MEANS:
         if name in arrays:
@@ -49,12 +49,13 @@ def summarize(arrays: dict[str, np.ndarray]) -> dict:
 
 
 def per_frame(arrays: dict[str, np.ndarray]) -> dict[str, Any]:
-    """Of n sequences of `frames` (n,) observed frames: `per_frame`, total nats / total frames, and
-    `mean_of_per_frame`, the mean over sequences of nats / frames (those with none left out), of
-    each name with both errors; `frames` and `missing_frames` in total.
+    """Averages per frame of n sequences with `frames` (n,) observed frames, for each name with both
+    errors: `per_frame`, total nats / total frames; and `mean_of_per_frame`, the mean over sequences
+    of nats / frames, without sequences that have no frames. Also the total `frames` and
+    `missing_frames`.
 
-    Where some sequences occur in training too (`repeats_training`, (n,) bool), `without_repeats`
-    has the same of the others."""
+    If some sequences are also in the training split (`repeats_training`, (n,) bool),
+    `without_repeats` has the same numbers for the others."""
     frames = arrays["frames"]
     some = frames > 0
     found: dict[str, Any] = {
@@ -78,14 +79,15 @@ def per_frame(arrays: dict[str, np.ndarray]) -> dict[str, Any]:
 
 
 def flat(values: Any) -> np.ndarray:
-    """(n, numbers) of a pytree of arrays that have n examples along their first axis."""
+    """Flatten a pytree of arrays, with n examples along their first axis, to one matrix (n,
+    numbers)."""
     leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(values)]
     return np.concatenate([leaf.reshape(len(leaf), -1) for leaf in leaves], axis=1)
 
 
 def active_units(code: np.ndarray, noise: np.ndarray | None = None) -> int:
-    """How many dimensions have Var_x E_q[z] > 0.01 (Burda et al. 2016); `noise`, the variance that
-    each element of `code` has from an estimate of E_q[z] by draws, is not counted."""
+    """The number of dimensions with Var_x E_q[z] > 0.01 (Burda et al. 2016). `code` is E_q[z]; if
+    it is estimated from draws, `noise` is the variance of the estimate, which is subtracted."""
     variance = code.var(axis=0, dtype=np.float64)
     if noise is not None:
         variance -= noise.mean(axis=0, dtype=np.float64)

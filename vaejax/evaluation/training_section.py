@@ -1,4 +1,4 @@
-"""What metrics.jsonl says: the objective and the latents along training."""
+"""The section on training, from metrics.jsonl: the objective and the latents by step."""
 
 from typing import Any
 
@@ -8,14 +8,14 @@ from vaejax.evaluation import pyplot as plt
 from vaejax.evaluation.section import BLUE, ORANGE, Figure, Section
 
 _OBJECTIVE = {
-    "latent variable": "one draw of the noise an example",
+    "latent variable": "one draw of z for each example",
     "point mass": "not a bound on log p(x)",
-    "no latent variable": "log p(x), or of an ensemble that of a member drawn for each example",
+    "no latent variable": "log p(x); of an ensemble, that of a random member for each example",
 }
 
 
 def training_section(metrics: list[dict[str, Any]], kind: str) -> Section:
-    """Of the lines of metrics.jsonl."""
+    """The section on training, from the lines of metrics.jsonl."""
     figures = []
     if any("value" in line for line in metrics):
         figures.append(Figure("training", lambda: _training(metrics, kind)))
@@ -47,7 +47,9 @@ def _training(metrics, kind):
     axes.set_title("training", fontsize=10)
     axes.grid(alpha=0.3)
     axes.legend()
-    caption = f"The objective along training: mean over an epoch's batches ({_OBJECTIVE[kind]})."
+    caption = (
+        f"Minus the objective by step: mean over the batches of an epoch ({_OBJECTIVE[kind]})."
+    )
     return figure, caption
 
 
@@ -61,14 +63,14 @@ def _latents(metrics):
         ("information", BLUE, "I(x; z)"),
         ("aggregate_kl", ORANGE, "KL(q(z) || p(z))"),
     ):
-        # Metrics of before these were kept have not all of them.
+        # Older metrics do not have all of these numbers.
         if all(f"{name}_upper" in line for line in lines):
             low, high = (
                 [max(line[f"{name}_{side}"], 0.0) for line in lines] for side in ("lower", "upper")
             )
             axes.fill_between(steps, low, high, color=colour, alpha=0.4, label=label)
     axes.set_xlabel("step")
-    axes.set_ylabel("nats, between its bounds")
+    axes.set_ylabel("nats; bands from lower to upper bound")
     axes.grid(alpha=0.3)
     axes.legend(fontsize=8)
     if both:
@@ -83,12 +85,12 @@ def _latents(metrics):
         axes.set_ylabel("KL(q(z_j | x) || p(z_j)), nats")
         axes.grid(alpha=0.3)
     if "active_units" in lines[-1]:
-        active = f"{lines[-1]['active_units']} active units at the end, of the watched examples"
+        active = f"{lines[-1]['active_units']} active units at the end, on these examples"
         axes.set_title(active, fontsize=10)
     figure.tight_layout()
     return figure, (
-        "The latents along training, of the first training examples: the mutual information of x "
-        "and z under q and the distance of the aggregate posterior from p(z), each between its "
-        "bounds in expectation (the lower bound on I is at most log n)"
-        + ("; and the mean KL of each dimension." if both else ".")
+        "The latents by step, on the first training examples: the mutual information I(x; z) under "
+        "q, and the KL of the aggregate posterior q(z) from p(z). Bands lie between a lower and an "
+        "upper bound in expectation; the lower bound on I(x; z) is at most log n"
+        + (". Right: the mean KL of each dimension of z." if both else ".")
     )

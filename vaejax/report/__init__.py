@@ -1,4 +1,4 @@
-"""Text and HTML, from the files of a run alone."""
+"""Text, HTML and Markdown, made from the files of a run only."""
 
 from vaejax.report.comparison import (
     comparison_tables,

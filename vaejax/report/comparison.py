@@ -1,4 +1,4 @@
-"""Trained models side by side: averages over seeds, tables, and sentences that the numbers bear."""
+"""A comparison of trained models: tables, and sentences that say what the numbers show."""
 
 import math
 from typing import Any
@@ -10,16 +10,25 @@ from vaejax.evaluation.statistics import of_trainings, paired_by_seed, paired_di
 from vaejax.text_table import text_table
 
 QUALITY = ("precision", "recall", "density", "coverage", "mmd")
-OWN = "prior", "in order"  # ways to draw x that a model was trained with
-LOOSE = 1.0  # nats between annealing and importance sampling, above which a line says so
+OWN = "prior", "in order"  # the ways to draw x that belong to a trained model
+LOOSE = 1.0  # nats: where importance sampling is looser by more, the row says so
 MODEL_HEADER = ["model", "p(x, z)", "p(z)", "p(x|z)", "q(z|x)", "how x is drawn"]
-LOG_P_HEADER = ["model", "-log p(x)", "+- MC", "+- data", "+- seeds", "bits/dim", "what it is"]
+LOG_P_HEADER = [
+    "model",
+    "-log p(x), nats",
+    "+- MC",
+    "+- data",
+    "+- seeds",
+    "bits/dim",
+    "what it is",
+]
 QUALITY_HEADER = ["model", *QUALITY, "drawn by"]
 CODE_HEADER = ["model", "||x - E[x|z]||^2", "-log p(x|z)", "probe", "parameters", "training"]
 
 
 def model_rows(models: list[dict[str, Any]]) -> list[list[str]]:
-    """What of p(x, z), p(z), p(x|z), q(z|x) each model has, and how x is drawn from it."""
+    """Rows under `MODEL_HEADER`: the p(x, z), p(z), p(x|z), q(z|x) of each model, and how x is
+    drawn."""
     rows = []
     for model in models:
         first = [model["label"], *model["parts"].values()]
@@ -30,8 +39,9 @@ def model_rows(models: list[dict[str, Any]]) -> list[list[str]]:
 
 
 def log_p_rows(models: list[dict[str, Any]], dimensions: int | None) -> list[list[str]]:
-    """-log p(x) of each model and of each density that it was given, or why there is none. Bits
-    per dimension where x has discrete values of so many dimensions."""
+    """Rows under `LOG_P_HEADER`: -log p(x) of each model, also with each density fitted to its
+    codes, or why there is none. `dimensions`: that of a discrete x, for bits/dim; None for other
+    x."""
     rows = []
     for model in models:
         for name, generator in model["generators"].items():
@@ -56,7 +66,7 @@ def log_p_rows(models: list[dict[str, Any]], dimensions: int | None) -> list[lis
 
 
 def log_p_notes(models: list[dict[str, Any]]) -> list[str]:
-    """What `log_p_rows` do not say in each row: what AIS is, and of which rows fits were cut."""
+    """Notes below `log_p_rows`: the meaning of AIS, and rows whose fits stopped early."""
     found = {
         label_of(model, name): generator["log_p"]
         for model in models
@@ -68,10 +78,10 @@ def log_p_notes(models: list[dict[str, Any]]) -> list[str]:
         label: sum(seed.get("not_converged", 0) for seed in entry.get("each_seed", []))
         for label, entry in found.items()
     }
-    notes = ["AIS: at least -log p(x) in expectation."]
+    notes = ["AIS (annealed importance sampling): an upper bound on -log p(x) in expectation."]
     if any(cut.values()):
         counts = ", ".join(f"{label} {count:,}" for label, count in cut.items() if count)
-        notes.append(f"Fits of q that stopped at max_steps, which AIS corrects for: {counts}.")
+        notes.append(f"Fits of q that stopped at max_steps (AIS corrects for this): {counts}.")
     return notes
 
 
@@ -79,24 +89,24 @@ def _doubts(found: dict[str, Any]) -> str:
     doubts = []
     if found.get("importance_looser_by", 0.0) < -3 * (found["std_error_monte_carlo"] or 0.0) - 0.01:
         doubts.append(
-            f"importance sampling from the same q is {-found['importance_looser_by']:.2f} tighter: "
-            "give annealing more temperatures"
+            f"importance sampling from the same q is {-found['importance_looser_by']:.2f} nats "
+            "tighter: give annealing more temperatures"
         )
     if found.get("importance_looser_by", 0.0) > LOOSE:
         doubts.append(
-            f"importance sampling from the same q is {found['importance_looser_by']:.1f} looser: "
-            "it is less reliable than the others; give it more temperatures"
+            f"importance sampling from the same q is {found['importance_looser_by']:.1f} nats "
+            "looser: this row is less reliable than others; give annealing more temperatures"
         )
     broken = sorted({i for seed in found.get("each_seed", []) for i in seed.get("not_finite", [])})
     if broken:
-        doubts.append(f"not finite for images {broken[:5]}, so there is no mean")
+        doubts.append(f"not finite for examples {broken[:5]}, so there is no mean")
     return "".join(f"; {doubt}" for doubt in doubts)
 
 
 def quality_rows(models: list[dict[str, Any]], reference: dict[str, Any]) -> list[list[str]]:
-    """Precision, recall, density, coverage and MMD^2 of what each model draws; first, of training
-    examples in its place."""
-    rows = [_quality_row("training images", reference, "no model: a classifier trained on them")]
+    """Rows under `QUALITY_HEADER`: precision, recall, density, coverage and MMD^2 of the draws of
+    each model; in the first row, of training examples in place of draws."""
+    rows = [_quality_row("training examples", reference, "not drawn; the classifier knows them")]
     for model in models:
         for name, generator in model["generators"].items():
             rows.append(_quality_row(label_of(model, name), generator["quality"], name))
@@ -115,7 +125,7 @@ def _quality_row(label: str, quality: dict[str, Any], name: str) -> list[str]:
 
 
 def code_rows(models: list[dict[str, Any]]) -> list[list[str]]:
-    """What the code keeps of x, what it is worth to a linear classifier, and what it cost."""
+    """Rows under `CODE_HEADER`: reconstruction, accuracy of a linear probe, size, training cost."""
     rows = []
     for model in models:
         cells = [
@@ -143,7 +153,7 @@ def _percent(probe: dict[str, Any]) -> str:
 
 
 def training_cost(training: dict[str, Any]) -> str:
-    """Steps and seconds of training, of all seeds that were trained in one program."""
+    """Steps of training, and seconds for all seeds that were trained in one program."""
     if training["seconds"] is None:
         return f"{training['steps']:,} steps"
     seeds = f" for {training['seeds']} seeds" if training["seeds"] > 1 else ""
@@ -151,14 +161,15 @@ def training_cost(training: dict[str, Any]) -> str:
 
 
 def label_of(model: dict[str, Any], generator: str) -> str:
-    """What a row is called: the model, and its way of drawing where it has several."""
+    """The label of a row: the model, and its way to draw x if it has several."""
     return model["label"] if len(model["generators"]) == 1 else f"{model['label']}, {generator}"
 
 
 def findings(models: list[dict[str, Any]], log_p: dict[tuple[str, str], list]) -> list[str]:
-    """Sentences in plain words, each with its number, its error, and its "cannot be told".
+    """The findings as sentences, each with a difference and its error, or "cannot be told apart".
 
-    `log_p`: (label, generator) -> log p(x) of the same examples, an array for each seed.
+    Args:
+      log_p: (label, generator) -> log p(x) of the same examples in nats, an array for each seed.
     """
     ranked = sorted(log_p, key=lambda name: -float(np.mean(log_p[name])))
     sentences = []
@@ -174,26 +185,26 @@ def findings(models: list[dict[str, Any]], log_p: dict[tuple[str, str], list]) -
     others = [name for name in fitted if name[0] != fitted[0][0]]
     if others and not own:
         of = (
-            "An autoencoder with a density fitted to its codes is a p(x, z): of the autoencoders, "
+            "An autoencoder with a density fitted to its codes has a p(x, z). Of the autoencoders, "
             "each with the density that is best for it, the two best on these examples"
         )
         sentences.append(_likelihood(of, fitted[0], others[0], log_p))
     if own and fitted:
         of = (
-            "An autoencoder with a density fitted to its codes is a p(x, z) too: of the best of "
-            "these, and the best model trained as one, on these examples"
+            "An autoencoder with a density fitted to its codes has a p(x, z) too. Of the best of "
+            "these and the best model that was trained with a p(x), on these examples"
         )
         sentences.append(_likelihood(of, own[0], fitted[0], log_p))
     for label, way in [name for name in ex_post if name[0] not in points][:1]:
         of = (
-            "The control, a density fitted to the codes of a model that has a p(z): of the best of "
-            "these, and the same model with its own p(z), on these examples"
+            "The control is a density fitted to the codes of a model that has a p(z). Of the best "
+            "control and the same model with its own p(z), on these examples"
         )
         sentences.append(_likelihood(of, (label, way), (label, "prior"), log_p))
-        alike = [name for name in fitted if name[1] == way]
-        if alike:
+        same_density = [name for name in fitted if name[1] == way]
+        if same_density:
             of = "Of that control and the best autoencoder with the same density, on these examples"
-            sentences.append(_likelihood(of, (label, way), alike[0], log_p))
+            sentences.append(_likelihood(of, (label, way), same_density[0], log_p))
     for model in models:
         ways = model["generators"]
         if "chain" in ways and "N(0, I)" in ways:
@@ -203,9 +214,13 @@ def findings(models: list[dict[str, Any]], log_p: dict[tuple[str, str], list]) -
 
 
 def differences(log_p: dict[tuple[str, str], list], against: str) -> dict[str, Any] | None:
-    """log p(x) of every model, and of each density that it was given, minus that of the model
-    `against`, or else of the first one that has a log p(x), paired over the same examples: first
-    the models as they were trained. None where no two have one. `log_p` is as in `findings`."""
+    """Differences of log p(x), in nats, paired over the same examples: each model, also with each
+    density fitted to its codes, minus the model with the label `against`, or else the first one.
+    Models as they were trained come first. None unless at least two have a log p(x).
+
+    Args:
+      log_p: as in `findings`.
+    """
     names = sorted(log_p, key=lambda name: name[1] not in OWN)
     base = next((name for name in names if name[0] == against), next(iter(names), None))
     if base is None or len(names) < 2:
@@ -237,8 +252,8 @@ def _likelihood(of: str, first, second, log_p) -> str:
     better, worse = (first, second) if mean > 0 else (second, first)
     return (
         f"{of}, {_name(better)} is ahead of {_name(worse)} by {abs(mean):.2f} +- {error:.2f} nats "
-        f"per example, on the same examples{trainings}; what is estimated is a lower bound on its "
-        "log p(x), tight where importance sampling agrees."
+        f"per example, on the same examples{trainings}; an estimated log p(x) is a lower bound in "
+        "expectation, which is tight where importance sampling agrees."
     )
 
 
@@ -248,15 +263,15 @@ def _chain(model: dict[str, Any]) -> str:
     for measure, sign in (("coverage", 1), ("mmd", -1)):
         digits = 4 if measure == "mmd" else 3
         difference, error, half = paired_by_seed(chain[measure], normal[measure])
-        verdict = "cannot be told from it"
+        verdict = "cannot be told apart from it"
         if abs(difference) > half:
-            verdict = "beats it" if sign * difference > 0 else "is worse"
+            verdict = "is better" if sign * difference > 0 else "is worse"
         verdicts.append(
             f"{verdict} in {measure} ({chain[measure]['mean']:.{digits}f} against "
             f"{normal[measure]['mean']:.{digits}f}, +- {error:.{digits}f})"
         )
     mixing = model["generators"]["chain"].get("mixing", {"reliable": True})
-    late = "" if mixing["reliable"] else f" Its mixing is not known: {mixing['reason']}."
+    late = "" if mixing["reliable"] else f" How fast it mixes is not known: {mixing['reason']}."
     return (
         f"{model['label']}: its chain, compared with N(0, I) through the same decoder, "
         f"{' and '.join(verdicts)}.{late}"
@@ -272,52 +287,61 @@ def _reconstruction(models: list[dict[str, Any]]) -> list[str]:
     best = [min(group, key=lambda m: m["squared_error"]["mean"]) for group in (points, latent)]
     first, second = (m["squared_error"] for m in best)
     difference, error, half = paired_by_seed(first, second)
-    words = "and cannot be told from"
+    names = f"{best[0]['label']}, the best of the autoencoders,", best[1]["label"]
+    errors = f"{first['mean']:.3f} against {second['mean']:.3f}, +- {error:.3f}"
     if abs(difference) > half:
-        words = "better than" if difference < 0 else "worse than"
-    return [
-        f"{best[0]['label']}, the best of the autoencoders, reconstructs {words} "
-        f"{best[1]['label']}, the best with a q that has a density: a squared error of "
-        f"{first['mean']:.3f} against {second['mean']:.3f}, +- {error:.3f}."
-    ]
+        verdict = "better" if difference < 0 else "worse"
+        sentence = (
+            f"{names[0]} reconstructs {verdict} than {names[1]}, the best of those whose q has a "
+            "density"
+        )
+    else:
+        sentence = (
+            f"{names[0]} and {names[1]}, the best of those whose q has a density, cannot be told "
+            "apart by their reconstructions"
+        )
+    return [f"{sentence}: a squared error of {errors}."]
 
 
 def protocol_lines(about: dict[str, Any]) -> list[str]:
-    """What the numbers rest on: data, estimators, features, seeds."""
+    """How the numbers were made: data, estimators, features, seeds."""
     p, settings = about["protocol"], about["settings"]
     return [
         f"{p['data']} [{p['fingerprint']}], binarization {p['binarization']} (train "
         f"{p['train']:,}, validation {p['validation']:,}, test {p['test']:,}); seeds "
         f"{', '.join(map(str, about['seeds']))}",
-        f"-log p(x): {about['examples']} test images, the same for all; with a z: AIS "
-        f"({settings['num_chains']} chains, {settings['num_temperatures']} temperatures) from a "
-        "Gaussian q fitted to each x, for every model; +- MC: of the estimate; "
-        "+- data: over images; +- seeds: over trainings; differences are paired over the same "
-        "images, and told apart by Student's 95 % interval with both errors, as far as known",
+        f"-log p(x), in nats: {about['examples']} test examples, the same for all models; for a "
+        f"model with a z, AIS ({settings['num_chains']} chains, {settings['num_temperatures']} "
+        "temperatures) from a Gaussian q fitted to each x; +- MC: standard error of the estimate; "
+        "+- data: over examples; +- seeds: over trainings; differences are paired over the same "
+        "examples; two models are told apart if Student's 95 % interval, from both errors as far "
+        "as they are known, excludes 0",
         f"sample quality: {about['samples']:,} draws of x (not of E[x|z]) against as many test "
-        f"images, 5 nearest neighbours, in this space: {about['features']}; errors: of drawing "
-        "both anew, then over seeds; mmd: unbiased MMD^2, may be negative",
-        "codes: the mean of q, for ||x - E[x|z]||^2, -log p(x|z) and the probe (logistic "
-        "regression, accuracy on the test split); errors: over images, then over seeds",
+        f"examples, 5 nearest neighbours, in this feature space: {about['features']}; +-: standard "
+        "error from the choice of draws and test examples, then over seeds; mmd: unbiased estimate "
+        "of MMD^2, which may be negative",
+        "codes: the mean of q is the code, for ||x - E[x|z]||^2, -log p(x|z) in nats, and the "
+        "probe (accuracy of logistic regression on the test split); +-: standard error over "
+        "examples, then over seeds",
     ]
 
 
 def comparison_tables(about: dict[str, Any]) -> dict[str, Table]:
-    """What each model is, log p(x) and its differences, sample quality, codes."""
+    """The tables: models, log p(x) and its differences, sample quality, codes."""
     models, found = about["models"], about["differences"]
-    apart = {} if found is None else {"differences": difference_table(found)}
+    optional = {} if found is None else {"differences": difference_table(found)}
     return {
         "models": Table(MODEL_HEADER, model_rows(models)),
         "log_p": Table(LOG_P_HEADER, log_p_rows(models, about["dimensions"])),
-        **apart,
+        **optional,
         "quality": Table(QUALITY_HEADER, quality_rows(models, about["reference"])),
         "codes": Table(CODE_HEADER, code_rows(models)),
     }
 
 
 def difference_table(found: dict[str, Any]) -> Table:
-    """What `differences` found, in -log p(x): below 0 the model of the row is the better one."""
-    header = ["difference of -log p(x)", "mean", "+- data", "+- seeds", "told apart?"]
+    """The result of `differences` as a table of -log p(x): below 0, the first model is better."""
+    header = ["difference of -log p(x), nats", "mean", "+- data", "+- seeds", "told apart?"]
     rows = [
         [
             f"{pair['first']} minus {pair['second']}",
@@ -331,7 +355,7 @@ def difference_table(found: dict[str, Any]) -> Table:
 
 
 def print_comparison(about: dict[str, Any]) -> None:
-    """The tables, the findings and the protocol."""
+    """Print the tables, the findings and how the numbers were made."""
     for name, table in comparison_tables(about).items():
         print(f"\n{text_table(*table)}")
         if name == "log_p":

@@ -1,4 +1,4 @@
-"""One self-contained page that puts models side by side, to be read from top to bottom."""
+"""One self-contained HTML page that compares models, to be read from top to bottom."""
 
 from functools import partial
 from typing import Any
@@ -16,7 +16,7 @@ Pictures = dict[str, dict[str, np.ndarray]]  # label -> arrays of `measure_model
 
 
 def comparison_page(about: dict[str, Any], pictures: Pictures) -> str:
-    """The page. `about` is what comparison.json holds."""
+    """The page as HTML. `about` is the content of comparison.json."""
     models = about["models"]
     figures: dict[str, list[Figure]] = {"log_p": [], "samples": [], "modes": []}
     if any(g["log_p"]["kind"] != "not defined" for m in models for g in m["generators"].values()):
@@ -46,8 +46,8 @@ def _log_p_figure(models: list[dict[str, Any]]):
     ]
     bars.sort(key=lambda bar: -bar.found["mean"])
     return log_p_figure(bars, "nats", "AIS, an upper bound in expectation"), (
-        "-log p(x) of the models that define it, in nats. The models share their examples: a "
-        "difference between two is known better than the bars say; the table above has it."
+        "-log p(x) of the models that have one, in nats. The models share their examples, so a "
+        "difference between two is known better than the bars suggest; see the table above."
     )
 
 
@@ -56,7 +56,7 @@ def _strip(axes, images: np.ndarray, title: str, ink: bool, columns: int = _COLU
 
 
 def _binary(pictures: Pictures) -> bool:
-    """Whether the data are: images are then drawn as ink."""
+    """Whether the data are binary: such images are drawn black on white."""
     return all(is_binary(arrays["predictive/originals"]) for arrays in pictures.values())
 
 
@@ -77,19 +77,19 @@ def _samples_figure(pictures: Pictures):
         means = arrays.get(f"{way}/means")
         if means is None:
             left.axis("off")
-            left.set_title(f"{label}, {way}: no z, so no mean given z", fontsize=8, loc="left")
+            left.set_title(f"{label}, {way}: no z, so no E[x | z]", fontsize=8, loc="left")
         else:
             _strip(left, means[: 2 * _COLUMNS], f"{label}, {way}: E[x | z]", ink)
         _strip(right, arrays[f"{way}/samples"][: 2 * _COLUMNS], "x", ink)
     figure.tight_layout()
     return figure, (
-        "Left: the mean of p(x | z); right: x itself, of the same z. Each model's first seed, not "
-        "chosen."
+        "Left: E[x | z]; right: x drawn from p(x | z) with the same z. Of each model the first "
+        "seed; nothing is selected."
     )
 
 
 def _mode_figures(pictures: Pictures) -> list[Figure]:
-    """Of each mode that some model has, all models in the same layout."""
+    """A figure for each mode of generation, with all models that have it, in one layout."""
     drawn, coded, chains = {}, {}, {}
     for label, arrays in pictures.items():
         if "predictive/draws" in arrays:
@@ -100,9 +100,14 @@ def _mode_figures(pictures: Pictures) -> list[Figure]:
         if "chain/along" in arrays:
             chains[label] = arrays["chain/along"].swapaxes(0, 1)
     modes = (
-        (drawn, 2.1, 2.4, "In each row: x, then five x' drawn for it."),
-        (coded, 2.6, 1.5, "E[x | z] from the code of one test image to that of another."),
-        (chains, 5, 2.6, "Chains, one a row: a training image, then x after each of 15 steps."),
+        (drawn, 2.1, 2.4, "In each row: a test example x, then five draws x' given x."),
+        (
+            coded,
+            2.6,
+            1.5,
+            "E[x | z] along the line from the code of one test image to the code of another.",
+        ),
+        (chains, 5, 2.6, "Each row is a chain: a training image, then x after each of 15 steps."),
     )
     ink = _binary(pictures)
     return [Figure("modes", partial(_rows_figure, ink, *mode)) for mode in modes if mode[0]]
@@ -111,7 +116,7 @@ def _mode_figures(pictures: Pictures) -> list[Figure]:
 def _rows_figure(
     ink: bool, found: dict[str, np.ndarray], width: float, height: float, caption: str
 ):
-    """(rows, columns, *shape) of each model, side by side."""
+    """The images of each model, (rows, columns, *shape), next to each other."""
     figure, grid = _grid(1, len(found), width * len(found), height)
     for axes, (label, rows) in zip(grid[0], found.items(), strict=True):
         _strip(axes, rows.reshape(-1, *rows.shape[2:]), label, ink, rows.shape[1])
@@ -124,15 +129,15 @@ def _mixing_lines(models: list[dict[str, Any]]) -> list[str]:
         found = model["generators"].get("chain", {}).get("mixing")
         if found:
             time, error = found["time"], format_error(found["time_std_error"], 1)
-            told = "no autocorrelation time" if time is None else f"{time:.1f} +- {error} steps"
-            doubt = "" if found["reliable"] else f"; not to be believed: {found['reason']}"
+            told = "not known" if time is None else f"{time:.1f} +- {error} steps"
+            doubt = "" if found["reliable"] else f"; not reliable: {found['reason']}"
             changes = (
-                f"; the classifier sees another class after {100 * found['label_changes']:.1f} % "
-                f"of the steps ({100 * found['label_changes_independent']:.1f} % if independent)"
+                f"; the predicted class changes at {100 * found['label_changes']:.1f} % of the "
+                f"steps ({100 * found['label_changes_independent']:.1f} % for independent draws)"
             )
             seen = changes if found["label_changes_independent"] > 0 else ""
             lines.append(
-                f"{model['label']}, first seed: {told} of integrated autocorrelation in the "
-                f"features{doubt}{seen}"
+                f"{model['label']}, first seed: integrated autocorrelation time of the features "
+                f"{told}{doubt}{seen}"
             )
     return lines

@@ -1,4 +1,4 @@
-"""The README.md of an exported run: a model card, from the folder's files alone."""
+"""The model card of an exported run, README.md, made from the files of its folder."""
 
 import json
 from typing import Any
@@ -12,7 +12,7 @@ from vaejax.run_directory import EXPORT, RunDirectory, made_by_other_version
 
 
 def write_model_card(directory: RunDirectory) -> None:
-    """What was trained on what, the numbers with their protocol and errors, how to load it."""
+    """Write README.md: the model and its data, how to load it, results with protocol and errors."""
     about = directory.read_json(EXPORT, "vaejax", "parameters")
     saved = directory.read_json("config.json", "experiment", "seed", "config")
     data = load_summary(directory.file("data.json"))
@@ -44,7 +44,7 @@ def write_model_card(directory: RunDirectory) -> None:
 
 
 def _trained(about: dict, protocol: dict) -> str:
-    """On which data, for how long, which parameters."""
+    """A sentence on the data, the training and the parameters."""
     sizes = about["parameters"]
     return (
         f"Trained on {protocol['data']} [{protocol['fingerprint']}]: {protocol['train']:,} "
@@ -59,15 +59,15 @@ def _trained(about: dict, protocol: dict) -> str:
 def _warnings(directory: RunDirectory, about: dict) -> list[str]:
     lines = []
     if about["trained_steps"] < about["total_steps"]:
-        lines.append("**Its training was stopped before its end.**")
+        lines.append("**The training was stopped early.**")
     if not directory.is_evaluated():
-        lines.append("**It was not evaluated.**")
+        lines.append("**The run was not evaluated.**")
     sentence = made_by_other_version(directory)
     return lines + ([f"The run was {sentence}."] if sentence else [])
 
 
 def _what(directory: RunDirectory, config: dict[str, Any], manifest: dict[str, Any]) -> str:
-    """The experiment file's first sentence, where the run is on the data that it speaks of."""
+    """The title of the experiment file; "" if the run was trained on other data."""
     if is_on_other_data(changed_settings(config, manifest.get("experiment_settings"))):
         return ""
     return said_in(directory.file("experiment.py").read_text()).title
@@ -79,12 +79,12 @@ def _made(commits: dict[str, str]) -> str:
 
 
 def _to_install(directory: RunDirectory, commit: str) -> str:
-    """The commit of the version that exported; "" where another one trained."""
+    """The commit to install; "" if another version of vaejax trained the run."""
     return "" if made_by_other_version(directory) else commit.removesuffix("-dirty")
 
 
 def _commits(manifest: dict[str, Any]) -> dict[str, str]:
-    """Those of the code, where they are known."""
+    """The commits of the code, if known."""
     commits = manifest.get("git")
     known = commits if isinstance(commits, dict) else {"experiment": commits}
     return {name: commit for name, commit in known.items() if commit}

@@ -1,5 +1,5 @@
-"""The first sentences of a run's page: what was trained on what, and how it compares with what the
-experiment file expects; and what one can do with the run next."""
+"""The first sentences of a run's page: the model, its data, its result and the expected result; and
+the commands to run next."""
 
 from typing import Any
 
@@ -7,14 +7,20 @@ from vaejax.evaluation.expected import Said, is_reached
 from vaejax.evaluation.section import format_error
 from vaejax.run_directory import differences
 
-_MOST_NAMED = 5  # of the settings that were changed
+_MOST_NAMED = 5  # changed settings that are named
 
 
 def opening(
     said: Said, config: dict[str, Any], evaluation: dict[str, Any], own: dict[str, Any] | None
 ) -> list[str]:
-    """Paragraphs. `said`: in the experiment file; `config`, `evaluation`: of the run's files;
-    `own`: the settings in the experiment file, None where they are not known."""
+    """The paragraphs at the top of a run's page.
+
+    Args:
+      said: the docstring of the experiment file.
+      config: the content of config.json.
+      evaluation: the content of evaluation.json.
+      own: the settings in the experiment file; None if not known.
+    """
     protocol, step = evaluation["protocol"], evaluation["step"]
     what = "sequences" if "frames" in protocol else "examples"
     trained = (
@@ -33,19 +39,19 @@ def opening(
 
 
 def changed_settings(config: dict[str, Any], own: dict[str, Any] | None) -> dict[str, Any]:
-    """By their names, the settings that are not the experiment file's own."""
+    """{name: value} of the settings that differ from those in the experiment file."""
     return (
         {} if own is None else {name: here for name, (here, _) in differences(config, own).items()}
     )
 
 
 def is_on_other_data(changed: dict[str, Any]) -> bool:
-    """Whether what the experiment file says is of other data."""
+    """Whether the run was trained on other data than the experiment file names."""
     return "data.name" in changed
 
 
 def _result(evaluation: dict[str, Any], what: str) -> str:
-    """The first number that there is, with its errors."""
+    """A sentence with the main result and its errors."""
     summary, settings = evaluation["summary"], evaluation["settings"]
     per_frame = "per_frame" in summary
     found = summary["per_frame"] if per_frame else summary
@@ -69,19 +75,20 @@ def _result(evaluation: dict[str, Any], what: str) -> str:
     doubtful = summary.get("khat_above_0.7", 0)
     doubt = ""
     if doubtful:
-        doubt = (
-            f" For {doubtful:,} of them its sampling error is not to be trusted (k-hat above 0.7)."
-        )
+        doubt = f" For {doubtful:,} of them the Monte Carlo error is unreliable (k-hat above 0.7)."
     return (
-        f"-log p(x) of {of} is at most {value} {unit} in expectation, by "
+        f"-log p(x) of {of} is at most {value} {unit} in expectation: a bound from "
         f"{settings['num_samples']:,} draws of q for each.{doubt}"
     )
 
 
 def _expected(said: Said, evaluation: dict[str, Any], changed: dict[str, Any]) -> str:
-    """What the experiment file expects; whether it is reached, where its own settings were used."""
+    """The expected result; and, if the settings are those of the experiment file, whether it is
+    reached."""
     if not said.expected or changed:
-        expected = f" With its own settings it expects: {said.expected}." if said.expected else ""
+        expected = (
+            f" Expected with the settings of the file: {said.expected}." if said.expected else ""
+        )
         return f"{_changes(changed)}{expected}".strip()
     summary = evaluation["summary"]
     entry = summary.get("log_p") or summary.get("iwae")
@@ -97,20 +104,24 @@ def _changes(changed: dict[str, Any]) -> str:
         return ""
     named = ", ".join(f"{name} {value}" for name, value in list(changed.items())[:_MOST_NAMED])
     more = len(changed) - _MOST_NAMED
-    return f"Not as in the experiment file: {named}{f' and {more} more' if more > 0 else ''}."
+    others = f" and {more} more" if more > 0 else ""
+    return f"Settings that differ from the experiment file: {named}{others}."
 
 
 def commands_next(run: str, kind: str, is_sequence: bool) -> list[tuple[str, str]]:
-    """(command, what it does) of what one may do with the run."""
+    """(command, purpose) of the commands that one can run next."""
     if kind == "point mass":
-        return [(f"vaejax compare {run} RUN", "beside a model that has a p(x)")]
+        return [(f"vaejax compare {run} RUN", "compare it with a model that has a p(x)")]
     found = []
     if kind == "latent variable":
         filters = " --estimator filter" if is_sequence else ""
         found = [
-            (f"vaejax log-likelihood {run}{filters}", "log p(x), better than this bound"),
-            (f"vaejax gaps {run}", "what amortized inference costs"),
+            (
+                f"vaejax log-likelihood {run}{filters}",
+                "estimate log p(x), more tightly than this bound",
+            ),
+            (f"vaejax gaps {run}", "measure what amortized inference costs"),
         ]
     if is_sequence:
-        found.append((f"vaejax forecast {run}", "what follows the first frames"))
-    return [*found, (f"vaejax sample {run} --count 100", "draws of x")]
+        found.append((f"vaejax forecast {run}", "forecast the frames that follow the first ones"))
+    return [*found, (f"vaejax sample {run} --count 100", "draw x from the model")]

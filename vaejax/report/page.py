@@ -1,4 +1,4 @@
-"""The page of one run, from its files."""
+"""The page of one run, made from its files."""
 
 import json
 from pathlib import Path
@@ -13,8 +13,8 @@ from vaejax.run_directory import RunDirectory, made_by_other_version
 
 
 def sections_of(directory: RunDirectory) -> list[Section]:
-    """Every measurement of a run that this version made, in the order of the table; the oldest of
-    each first."""
+    """A section for every measurement of a run that this version can read, in the order of
+    `MEASUREMENTS`; of one kind the oldest first."""
     sections = []
     for measurement in MEASUREMENTS.values():
         folder = directory.file(measurement.name)
@@ -30,18 +30,18 @@ def sections_of(directory: RunDirectory) -> list[Section]:
 
 
 def write_page(directory: RunDirectory) -> Path:
-    """Write figures/ and report.html, which has its pictures inside; returns its path."""
+    """Write figures/ and report.html, which contains its pictures; returns the path of the page."""
     sections = sections_of(directory)
     evaluation = directory.read_json("evaluation.json", "kind", "protocol")
     kind, is_sequence = evaluation["kind"], "frames" in evaluation["protocol"]
     sections.insert(1, training_section(directory.metrics(), kind))
     manifest = directory.read_json("manifest.json")
     config = directory.read_json("config.json", "experiment", "seed", "config")
-    # How it was measured is in each section: a run may be measured in several ways.
+    # Evaluation settings are in each section: a run may be measured with several.
     trained = {name: value for name, value in config["config"].items() if name != "evaluate"}
     save_figures(directory, sections)
     name = [directory.given_name] if directory.given_name else []
-    # An exported folder is read elsewhere than where it was written.
+    # An exported folder may have moved: its path here means nothing to its reader.
     place = directory.path.name if directory.is_exported() else str(directory.path)
     page = html(
         "run",
@@ -64,7 +64,7 @@ def _said(directory: RunDirectory) -> Said:
 
 
 def save_figures(directory: RunDirectory, sections: list[Section]) -> None:
-    """figures/<name>.png of each; what is not among them is of an earlier drawing, and removed."""
+    """Write figures/<name>.png for each figure, and remove older ones."""
     folder = directory.file("figures")
     folder.mkdir(exist_ok=True)
     names = set()

@@ -1,4 +1,4 @@
-"""Sections as text, and as HTML or Markdown by a template."""
+"""Sections as text, and templates as HTML or Markdown."""
 
 import base64
 from typing import Any
@@ -17,12 +17,12 @@ _TEMPLATES.filters["b64"] = lambda png: base64.b64encode(png).decode()
 
 
 def html(template: str, **values: Any) -> str:
-    """A page of the named template; a value that it lacks is an error."""
+    """Render the named template as an HTML page; a missing value is an error."""
     return _TEMPLATES.get_template(f"{template}.html.j2").render(**values)
 
 
 def markdown(template: str, **values: Any) -> str:
-    """A text of the named template; a value that it lacks is an error."""
+    """Render the named template as Markdown; a missing value is an error."""
     return _TEMPLATES.get_template(f"{template}.md.j2").render(**values) + "\n"
 
 
@@ -30,7 +30,7 @@ _TEMPLATES.filters["text_table"] = lambda table: text_table(table.header, table.
 
 
 def print_section(section: Section, *, notes: bool = True) -> None:
-    """The protocol, the tables, and what they mean."""
+    """Print the protocol, the tables and, if `notes`, the notes of a section."""
     print(section.protocol)
     for table in section.tables:
         print(text_table(*table))
