@@ -30,7 +30,7 @@ def check_examples(function: str, examples: Example) -> None:
             i = int(np.argmax(odd))
             raise UserError(
                 f"{function}: sequence {i} has {exists[i].sum()} steps that exist, which are not "
-                "its first ones: leave it out, or close the gap (a missing frame exists, and is NaN)"
+                "its first ones: leave it out, or close the gap (a missing frame exists and is NaN)"
             )
 
 
