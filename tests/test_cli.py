@@ -462,7 +462,11 @@ def test_log_likelihoods_that_make_no_sense(measured, runs, capsys):
     run = str(measured[0])
     ask = ["log-likelihood", run]
     refused(capsys, [*ask, "--estimator", "bidirectional", "--split", "test"], "not be a bound")
-    refused(capsys, [*ask, "--estimator", "smc", "--start", "both"], "smc starts at one place")
+    refused(
+        capsys,
+        [*ask, "--estimator", "smc", "--start", "both"],
+        "--start both is for estimator annealed; got smc",
+    )
     refused(capsys, [*ask, "--examples", "100000"], "100000", "297")
     refused(capsys, [*ask, "--num-chains", "0"], "--num-chains must be at least 1; got 0")
     refused(capsys, [*ask, "--defensive", "1"], "--defensive", "below 1")

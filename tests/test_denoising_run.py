@@ -23,7 +23,7 @@ def test_it_is_sampled_by_its_chain_and_says_so(run, capsys):
     capsys.readouterr()
     assert main(["sample", str(run), "--count", "9", "--chain-steps", "7"]) == 0
     printed = capsys.readouterr().out
-    assert "a chain of corrupt, denoise, sample; 7 steps from a training image" in printed
+    assert "repeats corrupt, encode, draw x, 7 times" in printed
     drawn = dict(np.load(run / "samples.npz"))
     assert drawn["means"].shape == drawn["samples"].shape == (9, 8, 8)
     assert set(np.unique(drawn["samples"])) == {0, 1}
