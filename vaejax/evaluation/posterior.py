@@ -70,8 +70,8 @@ def _undefined(run: Run, settings: Posterior) -> str | None:
         if not has_real_latent(run):
             other = "log-likelihood by importance sampling or filters bounds the gap of its ELBO"
         return (
-            "the picture shows one two-dimensional z, but its z has a state for every frame: vaejax "
-            f"{other}"
+            "the picture shows one two-dimensional z, but its z has a state for every frame: "
+            f"vaejax {other}"
         )
     present = len(getattr(run.dataset, settings.split))
     if settings.example >= present:

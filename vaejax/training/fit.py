@@ -44,7 +44,7 @@ def fit(
       The parameters, and the objective at each step (mean over the batch, in nats).
 
     Raises:
-      NonFiniteLoss: the loss became NaN or infinite. It names the example, if only one is the cause.
+      NonFiniteLoss: the loss became NaN or infinite. If one example is the cause, it is named.
       ValueError: num_steps or batch_size is out of range; shapes of p, q, x and the objective do
         not fit together; arrays differ in their number of examples; the steps of a sequence that
         exist are not its first ones; x is outside the support of p(x | z).
