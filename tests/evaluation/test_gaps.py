@@ -108,7 +108,7 @@ def test_where_log_p_is_exact_gaps_are_from_it():
         "stopped_by": None,
     }
     assert gap_rows(about)[0][-1] == "nats; exact"
-    assert gap_lines(about)[0].startswith("log p(x): exact; best q: Adam")
+    assert gap_lines(about)[0].startswith("log p(x): exact; best q: by Adam")
 
 
 def test_gaps_are_those_of_the_closed_form(measured):

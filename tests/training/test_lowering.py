@@ -34,6 +34,8 @@ def tiny(config):
     changed = {"model": model, "train": train}
     if hasattr(config, "encoder_hidden") and config.encoder_hidden is not None:
         changed["encoder_hidden"] = (6,)
+    if hasattr(config, "learning"):  # of a mixture
+        changed["learning"] = dataclasses.replace(config.learning, warmup_epochs=2)
     if getattr(config.model, "likelihood", "") == "gaussian":
         x = np.random.RandomState(0).randn(48, 2).astype(np.float32)
         real = Dataset("tiny", x[:32], x[32:40], x[40:], None, "none")
