@@ -1,6 +1,9 @@
 """The README's Python and the notebook run as they are printed; what they name exists."""
 
+import ast
 import contextlib
+import dataclasses
+import importlib
 import json
 import re
 from pathlib import Path
@@ -92,6 +95,53 @@ def test_an_experiment_says_what_to_expect(path):
         assert word in text
     (measured,) = re.findall(r"Measured: .*?(\w+\.json)", text)
     assert (path.parent / measured).is_file()
+
+
+BENCHMARKS = sorted(ROOT.glob("experiments/benchmarks/*.py"))
+
+
+@pytest.mark.parametrize(
+    "path", [*ROOT.glob("experiments/*.py"), *BENCHMARKS], ids=lambda path: path.stem
+)
+def test_what_an_experiment_or_benchmark_imports_exists(path):
+    """Nothing of the file is executed, so packages that only it needs may be absent."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "vaejax":
+            module = importlib.import_module(node.module)
+            for name in node.names:
+                assert hasattr(module, name.name), f"from {node.module} import {name.name}"
+        elif isinstance(node, ast.Import):
+            for name in node.names:
+                if name.name.split(".")[0] == "vaejax":
+                    importlib.import_module(name.name)
+
+
+def options_of(config, section=""):
+    """The options of an experiment's settings, as the command line writes them."""
+    for field in dataclasses.fields(config):
+        value, name = getattr(config, field.name), section + field.name.replace("_", "-")
+        if dataclasses.is_dataclass(value):
+            yield from options_of(value, f"{name}.")
+        else:
+            yield f"--{name}"
+            if isinstance(value, bool):
+                yield f"--{section}no-{field.name.replace('_', '-')}"
+
+
+@pytest.mark.parametrize("path", BENCHMARKS, ids=lambda path: path.stem)
+def test_the_options_that_a_benchmark_gives_are_an_experiments(path):
+    """Each is an option of some experiment that the benchmark names."""
+    strings = [
+        node.value
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    ]
+    names = {word for text in strings for word in re.findall(r"\w+", text)}
+    files = [file for file in ROOT.glob("experiments/*.py") if file.stem in names]
+    configs = [load(file).config for file in files]
+    known = {option for config in configs if config is not None for option in options_of(config)}
+    given = {word for text in strings for word in re.findall(r"--[a-z]+\.[a-z-]+", text)}
+    assert given <= known, given - known
 
 
 def test_files_that_the_readme_names_exist():

@@ -23,8 +23,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+import vaejax
 from vaejax import marginal_likelihood as ml
-from vaejax.commands.common import load_run
 from vaejax.marginal_likelihood.schedule import evaluations
 from vaejax.sharding import over_examples
 
@@ -87,7 +87,7 @@ def programs(generative, inference, temperatures: int):
 
     def ours(params, index, _):
         joint, z, x, key = simulated(params, index)
-        q = inference.posterior(params.inference, x, joint.prior)
+        q = inference.posterior(params.inference, x, joint)
         settings = {"num_chains": CHAINS, "num_leapfrog": LEAPFROG}
         return ml.sandwich(key, joint, z, x, q, num_temperatures=temperatures, **settings)
 
@@ -152,9 +152,8 @@ def main() -> None:
     if len(sys.argv) != 2:
         print("usage: python experiments/benchmarks/annealing.py RUN", file=sys.stderr)
         sys.exit(2)
-    loaded, _ = load_run(sys.argv[1:], "annealing")
-    params, _, _ = loaded.params()
-    generative, inference = loaded.experiment[:2]
+    trained = vaejax.load(sys.argv[1])
+    params, generative, inference = trained.params, trained.generative, trained.inference
 
     timed = {}
     work = BATCH * cost(TIMED_TEMPERATURES)
@@ -191,7 +190,7 @@ def main() -> None:
         "seconds": {"vaejax": round(seconds), "plain": round(plain_seconds)},
         "timed": {"unit": "gradient evaluations/s", **summary},
     }
-    common.write("annealing", f"simulated from {loaded.directory.name}", results)
+    common.write("annealing", f"simulated from {trained.directory.name}", results)
 
 
 if __name__ == "__main__":

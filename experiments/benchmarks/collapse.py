@@ -2,8 +2,8 @@
 
 Each is what `vaejax run digits_collapse --seeds 0 1 2 <arguments>` trains and evaluates (the best
 parameters by validation of the option's own objective, the encoder's own q, test split, IWAE-K;
-of MNIST the first 1,000 images). Options that are named are measured again, or all if none is
-named; the rows of the others stay.
+of MNIST the first 1,000 images). Options that are named are measured, or all if none is named; the
+rows of the others stay. The runs go to runs/, and are not trained again.
 
 Command:  python experiments/benchmarks/collapse.py digits|mnist [OPTION ...]
 Measured: see ../digits_collapse.json, ../mnist_collapse.json
@@ -16,8 +16,8 @@ import numpy as np
 from common import HERE, mean_and_error, train_seeds
 
 from vaejax import data, experiment
-from vaejax.commands.common import EVALUATE, stream, use_compilation_cache
-from vaejax.evaluation import evaluate, summarize
+from vaejax.evaluation import Evaluate, carry_out
+from vaejax.evaluation.evaluate import EVALUATION
 
 SEEDS = (0, 1, 2)
 EXAMPLES = 1000  # of the test split, or all where there are fewer
@@ -25,37 +25,31 @@ NUM_SAMPLES = 1000
 USED = 0.1  # nats of mean KL above which a dimension is counted as used
 DIGITS = {
     "plain": "",
-    "aggressive": "--train.encoder-steps 5 --train.aggressive-epochs 10",
+    "aggressive": "--update.encoder-steps 5 --update.epochs 10",
     "semi-amortized, stopped": "--objective.refine-steps 5 --objective.no-through",
     "free bits": "--objective.free-bits 0.2",
     "warm-up": "--objective.warmup-steps 130",
     "larger encoder": "--encoder-hidden 400 400",
     "noise": "--noise 0.3",
-    "noise, aggressive": "--noise 0.3 --train.encoder-steps 5 --train.aggressive-epochs 10",
+    "noise, aggressive": "--noise 0.3 --update.encoder-steps 5 --update.epochs 10",
     "semi-amortized, through": "--objective.refine-steps 5",
 }
 MNIST = {
     "plain": "",
-    "aggressive": "--train.encoder-steps 10 --train.aggressive-epochs 10",
+    "aggressive": "--update.encoder-steps 10 --update.epochs 10",
     "free bits": "--objective.free-bits 0.2",
     "warm-up": "--objective.warmup-steps 5000",
 }
 
 
-def measure(file, arguments):
+def measure(name: str, arguments: str) -> tuple[dict[str, list], float]:
     """{measurement: [of each seed]}, and the seconds that training took."""
-    trained = train_seeds(file, arguments, SEEDS)
+    trained = train_seeds(name, arguments, SEEDS)
     rows: dict[str, list] = {}
-    for seed, params, best_step in zip(SEEDS, trained.params, trained.best_steps, strict=True):
-        arrays = evaluate(
-            stream(seed, EVALUATE),
-            trained.made.generative,
-            trained.made.inference,
-            params,
-            trained.dataset.split("test")[:EXAMPLES],
-            num_samples=NUM_SAMPLES,
-        )
-        summary = summarize(arrays)
+    for run in trained.runs:
+        examples = min(EXAMPLES, len(run.dataset.test))
+        settings = Evaluate(examples=examples, num_samples=NUM_SAMPLES)
+        summary = carry_out(run, EVALUATION, settings).about["summary"]
         row = {
             "active_units": summary["active_units"],
             "units_above_0.1_nat": int(np.sum(np.asarray(summary["kl_per_dimension"]) > USED)),
@@ -65,10 +59,10 @@ def measure(file, arguments):
             "iwae_std_error_monte_carlo": summary["iwae"]["std_error_monte_carlo"],
             "iwae_std_error_data": summary["iwae"]["std_error_data"],
             "khat_above_0.7": summary["khat_above_0.7"],
-            "best_step": best_step,
+            "best_step": run.step,
         }
-        for name, value in row.items():
-            rows.setdefault(name, []).append(value)
+        for field, value in row.items():
+            rows.setdefault(field, []).append(value)
     return rows, trained.seconds
 
 
@@ -78,7 +72,6 @@ def against(rows, plain):
 
 
 def main() -> None:
-    use_compilation_cache()
     name, *chosen = sys.argv[1:]
     all_options = {"digits": DIGITS, "mnist": MNIST}[name]
     path = HERE.parent / f"{name}_collapse.py"
@@ -97,7 +90,7 @@ def main() -> None:
     }
     options = json.loads(result.read_text())["options"] if result.exists() else {}
     for option in chosen or all_options:
-        rows, seconds = measure(file, all_options[option])
+        rows, seconds = measure(path.stem, all_options[option])
         options[option] = {
             "arguments": all_options[option],
             "mean_and_std_error_over_seeds": {
@@ -105,7 +98,7 @@ def main() -> None:
                 for key in ("active_units", "units_above_0.1_nat", "kl", "elbo", "iwae")
             },
             "by_seed": rows,
-            "training_seconds": round(seconds, 1),
+            "training_seconds": seconds,
         }
         if option != "plain":
             plain = options["plain"]["by_seed"]

@@ -13,16 +13,15 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-import tyro
 
 import vaejax
 from vaejax import experiment
+from vaejax.commands.train import set_up, train
 from vaejax.data import Dataset
 from vaejax.errors import UserError
-from vaejax.evaluation.run import stream
-from vaejax.evaluation.streams import TRAIN
+from vaejax.evaluation import Run
+from vaejax.evaluation.compared import training_of
 from vaejax.training import Train, Trainer
-from vaejax.types import Params
 
 jax.config.update("jax_platforms", "cpu")  # before anything asks for a device
 
@@ -44,8 +43,9 @@ def load_data() -> Dataset:
 def build(name: str, dataset: Dataset, **objective):
     """(p(x, z), q(z | x), objective) of an experiment file."""
     file = experiment.load(HERE.parent / f"{name}.py")
-    changed = dataclasses.replace(file.config.objective, **objective)
-    return file.build(dataclasses.replace(file.config, objective=changed), dataset)
+    config: Any = file.config
+    changed = dataclasses.replace(config.objective, **objective)
+    return file.build(dataclasses.replace(config, objective=changed), dataset)
 
 
 def trainer(pair: experiment.Experiment, dataset: Dataset) -> Trainer:
@@ -55,27 +55,28 @@ def trainer(pair: experiment.Experiment, dataset: Dataset) -> Trainer:
 
 
 class Trained(NamedTuple):
-    """Several seeds of one experiment file, trained together."""
+    """The runs of several seeds of one experiment, and the seconds that their training took."""
 
-    config: Any
-    dataset: Dataset
-    made: experiment.Experiment
-    params: list[Params]  # of each seed, the best by validation
-    best_steps: list[int]
+    runs: list[Run]
     seconds: float
 
 
-def train_seeds(file: experiment.ExperimentFile, arguments: str, seeds: tuple[int, ...]) -> Trained:
-    """What `vaejax train FILE --seeds <seeds> <arguments>` trains, without its files."""
-    config: Any = tyro.cli(type(file.config), args=shlex.split(arguments), default=file.config)
-    dataset = vaejax.data.load(config.data.name)
-    made = file.build(config, dataset)
-    trainer = made.trainer(dataset, config.train)
-    started = time.perf_counter()
-    *_, last = trainer.run(*trainer.start([stream(seed, TRAIN) for seed in seeds]))
-    seconds = time.perf_counter() - started
-    params = [jax.tree.map(lambda leaf, i=i: leaf[i], last.best.params) for i in range(len(seeds))]
-    return Trained(config, dataset, made, params, last.best.step.tolist(), seconds)
+def train_seeds(
+    name: str, arguments: str, seeds: tuple[int, ...], out: Path = Path("runs")
+) -> Trained:
+    """What `vaejax train NAME --seeds <seeds> --out <out> <arguments>` trains, or has trained.
+
+    Raises:
+      UserError: the arguments are wrong, or the loss is not finite.
+    """
+    words = [*shlex.split(arguments), "--seeds", *map(str, seeds), "--out", str(out)]
+    path = HERE.parent / f"{name}.py"
+    code = train([str(path), *words])
+    if code:
+        sys.exit(code)
+    folders = [directory.path for directory in set_up("train", experiment.load(path), words)[-1]]
+    runs = [vaejax.load(folder) for folder in folders]
+    return Trained(runs, training_of(runs)["seconds"])
 
 
 def mean_and_error(values) -> list[float]:

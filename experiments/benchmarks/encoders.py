@@ -2,8 +2,8 @@
 
 Each is what `vaejax run digits_encoders --seeds 0 1 2 <arguments>` trains and `vaejax gaps RUN
 --families <its own> --examples 100 --num-temperatures 50` measures, of the best parameters by
-validation. Options that are named are measured again, or all if none is named; the rows of the
-others stay.
+validation. Options that are named are measured, or all if none is named; the rows of the others
+stay. The runs go to runs/, and what is there is not done again.
 
 Command:  python experiments/benchmarks/encoders.py [OPTION ...]
 Measured: see ../digits_encoders.json
@@ -16,9 +16,8 @@ import sys
 from common import HERE, mean_and_error, train_seeds
 
 from vaejax import experiment
-from vaejax.commands.common import GAPS, stream, use_compilation_cache
-from vaejax.evaluation import Gaps
-from vaejax.evaluation.gaps import gap_blocks, summarize_gaps
+from vaejax.evaluation import Gaps, carry_out
+from vaejax.evaluation.gaps import GAPS_MEASUREMENT
 
 FILE = HERE.parent / "digits_encoders.py"
 RESULT = FILE.with_suffix(".json")
@@ -37,29 +36,17 @@ OPTIONS = {
 SETTINGS = Gaps(num_temperatures=50)
 
 
-def measure(made, dataset, params, settings):
-    """`summarize_gaps` of one seed."""
-    splits = {}
-    for place, split in enumerate(("train", "test")):
-        key = stream(settings.seed, GAPS + place)
-        xs = dataset.split(split)[: settings.examples]
-        blocks = gap_blocks(key, made.generative, made.inference, params, xs, settings)
-        *_, splits[split] = blocks
-    return summarize_gaps(splits, settings.families)
-
-
 def main() -> None:
-    use_compilation_cache()
     file = experiment.load(FILE)
     options = json.loads(RESULT.read_text())["options"] if RESULT.exists() else {}
     for option in sys.argv[1:] or OPTIONS:
-        trained = train_seeds(file, OPTIONS[option], SEEDS)
-        name = trained.config.family
+        trained = train_seeds("digits_encoders", OPTIONS[option], SEEDS)
+        name = trained.runs[0].config.family
         settings = dataclasses.replace(SETTINGS, families=(name,))
         rows: dict[str, list[float]] = {}
         fits = []
-        for params in trained.params:
-            summary = measure(trained.made, trained.dataset, params, settings)
+        for run in trained.runs:
+            summary = carry_out(run, GAPS_MEASUREMENT, settings).about["summary"]
             for split in ("train", "test"):
                 found = summary[split]
                 fits.append({k: len(found[name][k]) for k in ("diverged", "not_converged")})
@@ -77,8 +64,8 @@ def main() -> None:
             },
             "by_seed": rows,
             "fits": fits,
-            "best_step": trained.best_steps,
-            "training_seconds": round(trained.seconds, 1),
+            "best_step": [run.step for run in trained.runs],
+            "training_seconds": trained.seconds,
         }
         print(option, options[option]["mean_and_std_error_over_seeds"], flush=True)
         head = {
@@ -86,7 +73,7 @@ def main() -> None:
             "seeds": SEEDS,
             "settings": dataclasses.asdict(SETTINGS) | {"families": "the encoder's own"},
             "parameters": "best by validation",
-            "protocol": trained.dataset.protocol(),
+            "protocol": trained.runs[0].data.protocol(),
             "config": experiment.to_json(file.config),
         }
         RESULT.write_text(json.dumps({**head, "options": options}, indent=1) + "\n")

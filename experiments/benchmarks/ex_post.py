@@ -28,8 +28,9 @@ import common
 import jax
 import numpy as np
 
-from vaejax.commands.common import load_run
+import vaejax
 from vaejax.evaluation import (
+    Run,
     ex_post_model,
     fit_code_density,
     fit_posterior,
@@ -37,7 +38,6 @@ from vaejax.evaluation import (
     mean_and_errors,
 )
 from vaejax.marginal_likelihood import bidirectional_monte_carlo
-from vaejax.sharding import map_examples
 
 IMAGES, SIMULATED = 100, 16
 ESTIMATOR = {"num_chains": 16, "num_temperatures": 200}
@@ -47,61 +47,51 @@ MODELS = ("VAE", "AE, gaussian", "AE, mixture", "AE, flow")
 KEY = jax.random.key(0, impl="threefry2x32")
 
 
-class Run:
-    """A trained run, and what is asked of it here."""
-
-    def __init__(self, path: str):
-        self.loaded, _ = load_run([path], "ex_post")
-        self.params, self.step, self.which = self.loaded.params()
-        self.generative, self.inference, *_ = self.loaded.experiment
-        self.folder = self.loaded.directory.file("ex_post")
-        self.folder.mkdir(exist_ok=True)
-
-    def code(self, params, x):
-        prior = self.generative.joint(params.generative).prior
-        return self.inference.posterior(params.inference, x, prior).mean()
-
-    def codes(self, xs):
-        return map_examples(lambda params, _, x: self.code(params, x), self.params, xs, 1000)
-
-    def training_codes(self):
-        """(for the fit, for choosing)."""
-        dataset = self.loaded.dataset
-        codes = self.codes(dataset.split("train"))
-        if len(dataset.validation):
-            return codes, self.codes(dataset.split("validation"))
-        cut = len(codes) * 5 // 6
-        return codes[:cut], codes[cut:]
+def training_codes(run: Run) -> tuple[np.ndarray, np.ndarray]:
+    """(for the fit, for choosing)."""
+    codes = run.encode(run.examples("train").x).mean
+    if len(run.dataset.validation):
+        return codes, run.encode(run.examples("validation").x).mean
+    cut = len(codes) * 5 // 6
+    return codes[:cut], codes[cut:]
 
 
 def measured(run: Run, name: str) -> dict[str, np.ndarray]:
     """log p(x) of the test images, and both bounds of simulated ones."""
-    path = run.folder / f"{name.split()[-1]}.npz"
+    path = run.directory.file("ex_post") / f"{name.split()[-1]}.npz"
     if path.exists():
         return dict(np.load(path))
-    xs = run.loaded.dataset.split("test")[:IMAGES]
+    path.parent.mkdir(exist_ok=True)
+    examples = run.examples("test", IMAGES)
     generative, theta, about = run.generative, run.params.generative, {}
     if name != "VAE":
         started = time.perf_counter()
-        codes, held_out = run.training_codes()
+        codes, held_out = training_codes(run)
         density = fit_code_density(KEY, name.split()[-1], codes, held_out)
         about["fit_seconds"] = time.perf_counter() - started
         about["held_out"] = np.asarray(jax.jit(density.distribution.log_prob)(held_out))
         about["components"] = len(getattr(density.distribution, "logits", [0]))
-        generative = ex_post_model(generative, density.family)
-        theta = theta, density.variational
+        generative = ex_post_model(generative, density.density)
+        theta = theta, density.parameters
         print(name, {k: float(np.mean(v)) for k, v in about.items()}, flush=True)
     joint = generative.joint(theta)
     started = time.perf_counter()
     arrays = fitted_log_likelihood(
-        KEY, generative, theta, run.codes(xs), xs, num_samples=NUM_SAMPLES, **ESTIMATOR, **FIT
+        KEY,
+        generative,
+        theta,
+        run.encode(examples.x).mean,
+        examples,
+        num_samples=NUM_SAMPLES,
+        **ESTIMATOR,
+        **FIT,
     )
     about["seconds"] = time.perf_counter() - started
     np.savez(path, **arrays, **about)
     print(name, float(arrays["log_p"].mean()), f"{about['seconds']:.0f} s", flush=True)
 
     def posterior(x):
-        return fit_posterior(KEY, joint, run.code(run.params, x), x, **FIT)[0]
+        return fit_posterior(KEY, joint, run.posterior(x).mean(), x, **FIT)[0]
 
     both = jax.jit(
         lambda key: bidirectional_monte_carlo(
@@ -141,8 +131,8 @@ def main() -> None:
     if len(sys.argv) < 3 or set(sys.argv[3:]) - set(MODELS):
         print(__doc__.split("Command:")[1].split("Expected:")[0], file=sys.stderr)
         sys.exit(2)
-    runs = {"AE": Run(sys.argv[1]), "VAE": Run(sys.argv[2])}
-    if runs["AE"].loaded.dataset.protocol() != runs["VAE"].loaded.dataset.protocol():
+    runs = {"AE": vaejax.load(sys.argv[1]), "VAE": vaejax.load(sys.argv[2])}
+    if runs["AE"].data.protocol() != runs["VAE"].data.protocol():
         print("the two runs are of different data, splits or binarization", file=sys.stderr)
         sys.exit(2)
     arrays = {}
@@ -153,16 +143,16 @@ def main() -> None:
         content = {
             "images": IMAGES,
             "split": "test",
-            "protocol": runs["AE"].loaded.dataset.protocol(),
+            "protocol": runs["AE"].data.protocol(),
             "estimator": {"start": "diagonal Gaussian fitted to each image", **ESTIMATOR, **FIT},
             "importance_samples": NUM_SAMPLES,
             "simulated_images": SIMULATED,
             "runs": {
                 kind: {
-                    "experiment": run.loaded.file.name,
-                    "epochs": run.loaded.config.train.epochs,
+                    "experiment": run.name,
+                    "epochs": run.config.train.epochs,
                     "step": run.step,
-                    "parameters": run.which,
+                    "parameters": run.chosen,
                 }
                 for kind, run in runs.items()
             },

@@ -18,9 +18,8 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from common import HERE, train_seeds, write
+from common import train_seeds, write
 
-from vaejax import experiment
 from vaejax.types import Conditions
 
 SIZES, SYSTEMS, LENGTH = ((3, 5), (5, 10)), (0, 1), 200
@@ -87,12 +86,10 @@ def kalman(s: System, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return error, log_p
 
 
-def learned(trained) -> System:
+def learned(run) -> System:
     """The parameters that a run ended with."""
-    joint = trained.made.generative.joint(
-        trained.params[0].generative, Conditions(jnp.ones(2, bool))
-    )
-    steps, d = joint.prior.steps, trained.config.model.latent_dim
+    joint = run.joint(Conditions(jnp.ones(2, bool)))
+    steps, d = joint.prior.steps, run.config.model.latent_dim
 
     def emitted(z):
         frame = joint.likelihood(jnp.stack([z, z])).at(0)
@@ -126,9 +123,10 @@ def recovery(d: int, p: int, seed: int) -> dict:
         lengths = {f"{split}_length": np.full(len(x[split]), LENGTH) for split in x}
         np.savez(file, **x, **lengths)
         arguments = f"--data.name {file} --model.latent-dim {d} {TRAINING}"
-        trained = train_seeds(experiment.load(HERE.parent / "svae_lds.py"), arguments, (seed,))
+        trained = train_seeds("svae_lds", arguments, (seed,), Path(folder))
+        system = learned(trained.runs[0])
     test = x["test"].astype(np.float64)
-    (true_error, true_log_p), (error, log_p) = kalman(truth, test), kalman(learned(trained), test)
+    (true_error, true_log_p), (error, log_p) = kalman(truth, test), kalman(system, test)
     frames, n = LENGTH, len(test)
     below = true_log_p - log_p
     return {
@@ -140,7 +138,7 @@ def recovery(d: int, p: int, seed: int) -> dict:
             below.mean() / frames,
             below.std(ddof=1) / n**0.5 / frames,
         ],
-        "seconds": round(trained.seconds, 1),
+        "seconds": trained.seconds,
     }
 
 

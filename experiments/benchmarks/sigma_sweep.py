@@ -11,42 +11,40 @@ validation of its own objective). On the test split, in nats except the squared 
                    -d log sigma
   codes' KL        KL(N(m, C) || p(z)), m and C the mean and covariance of a draw of q(z): the
                    departure that two moments show, whatever sigma
-Differences between neighbours are paired by seed.
+Differences between neighbours are paired by seed. The runs go to runs/, and are not trained again.
 
 Command:  python experiments/benchmarks/sigma_sweep.py
 Measured: see ../digits_sigma.json and ../digits_sigma.png
 """
 
-import dataclasses
 import itertools
 import json
-import time
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
+from common import HERE, mean_and_error, train_seeds
 
 from vaejax import data, experiment
-from vaejax.commands.common import EVALUATE, LATENT_USE, TRAIN, stream, use_compilation_cache
-from vaejax.evaluation import latent_use
+from vaejax.evaluation import Run, latent_use
+from vaejax.evaluation.streams import EVALUATE, LATENT_USE
 from vaejax.sharding import map_examples
+from vaejax.types import bind
 
-FILE = Path(__file__).resolve().parent.parent / "digits_sigma.py"
+FILE = HERE.parent / "digits_sigma.py"
 RESULT = FILE.with_suffix(".json")
 SEEDS = (0, 1, 2)
 SIGMAS = (1.0, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001, 0.0)
 DRAWS = 100
 
 
-def measure(made, params, dataset, sigma, seed) -> dict[str, float]:
+def measure(run: Run, sigma: float) -> dict[str, float]:
     """Of one trained seed."""
-    key = stream(seed, EVALUATE)
+    key = run.stream(EVALUATE)
 
-    def one(params, index, x):
-        joint = made.generative.joint(params.generative)
-        q = made.inference.posterior(params.inference, x, joint.prior)
+    def one(params, index, example):
+        joint, q, x = bind(run.generative, run.inference, params, example)
         z = q.sample(seed=jax.random.fold_in(key, index), sample_shape=(DRAWS,))
         at_mean = joint.likelihood(q.mean())
         row = {
@@ -54,19 +52,17 @@ def measure(made, params, dataset, sigma, seed) -> dict[str, float]:
             "reconstruction_at_mean": at_mean.log_prob(x),
             "squared_error": jnp.sum((x - at_mean.mean()) ** 2),
             "map": joint.log_prob(x, q.mean()),
-            "code": q.mean(),
         }
         if sigma > 0:
             row["bound"] = row["reconstruction"] - q.kl_divergence(joint.prior)
         return row
 
-    test = map_examples(one, params, dataset.split("test"))
-    codes = map_examples(one, params, dataset.split("train"))["code"].astype(np.float64)
-    del test["code"]
+    test = map_examples(one, run.params, run.examples("test"))
+    codes = run.encode(run.examples("train").x).mean.astype(np.float64)
     found = {name: float(values.mean(dtype=np.float64)) for name, values in test.items()}
     if sigma > 0:
-        use = latent_use(made.generative, made.inference)
-        use = use(stream(seed, LATENT_USE), params, dataset.split("train"))
+        measured = latent_use(run.generative, run.inference)
+        use = measured(run.stream(LATENT_USE), run.params, run.examples("train"))
         found["aggregate_kl"] = float(use["aggregate_kl_upper"].mean(dtype=np.float64))
     covariance = np.cov(codes.T) + sigma**2 * np.eye(codes.shape[1])
     _, log_det = np.linalg.slogdet(covariance)
@@ -76,32 +72,22 @@ def measure(made, params, dataset, sigma, seed) -> dict[str, float]:
     return found
 
 
-def mean_and_error(values) -> list[float]:
-    return [float(np.mean(values)), float(np.std(values, ddof=1) / np.sqrt(len(values)))]
-
-
-def sweep(file, dataset) -> dict[str, dict]:
+def sweep() -> dict[str, dict]:
     rows = {}
     for sigma in SIGMAS:
-        config = dataclasses.replace(file.config, sigma=sigma)
-        made = file.build(config, dataset)
-        trainer = made.trainer(dataset, config.train)
-        started = time.perf_counter()
-        *_, last = trainer.run(*trainer.start([stream(seed, TRAIN) for seed in SEEDS]))
-        seconds = time.perf_counter() - started
+        trained = train_seeds(FILE.stem, f"--sigma {sigma}", SEEDS)
         by_seed: dict[str, list] = {}
-        for i, seed in enumerate(SEEDS):
-            params = jax.tree.map(lambda leaf, i=i: leaf[i], last.best.params)
-            for name, value in measure(made, params, dataset, sigma, seed).items():
+        for run in trained.runs:
+            for name, value in measure(run, sigma).items():
                 by_seed.setdefault(name, []).append(value)
-        by_seed["best_step"] = last.best.step.tolist()
+        by_seed["best_step"] = [run.step for run in trained.runs]
         summary = {name: mean_and_error(values) for name, values in by_seed.items()}
         rows[str(sigma)] = {
             "mean_and_std_error_over_seeds": summary,
             "by_seed": by_seed,
-            "training_seconds": round(seconds, 1),
+            "training_seconds": trained.seconds,
         }
-        print(sigma, summary, f"{seconds:.0f} s", flush=True)
+        print(sigma, summary, f"{trained.seconds:.0f} s", flush=True)
     return rows
 
 
@@ -157,10 +143,9 @@ def draw(rows) -> None:
 
 
 def main() -> None:
-    use_compilation_cache()
     file = experiment.load(FILE)
     dataset = data.load(file.config.data.name)
-    rows = sweep(file, dataset)
+    rows = sweep()
     content = {
         "command": "python experiments/benchmarks/sigma_sweep.py",
         "seeds": SEEDS,

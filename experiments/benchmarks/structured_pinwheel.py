@@ -8,16 +8,17 @@ log p(x) is estimated by importance sampling with K = 1,000 draws of q: a lower 
 expectation, in nats, for a z of two dimensions.
 """
 
+from functools import partial
+
 import jax
-import jax.numpy as jnp
 import numpy as np
-from common import HERE, train_seeds, write
+from common import train_seeds, write
 from sklearn.mixture import GaussianMixture
 
 import vaejax
-from vaejax import experiment
+from vaejax.errors import UserError
+from vaejax.evaluation import Run
 from vaejax.marginal_likelihood import importance_sampling
-from vaejax.types import bind, num_rows
 
 SEEDS, DRAWS, COMPONENTS = (0, 1, 2, 3, 4), 1000, 15
 VAE = (
@@ -41,21 +42,12 @@ MODELS = {
 }
 
 
-def log_p(trained) -> np.ndarray:
+def log_p(runs: list[Run]) -> np.ndarray:
     """(seeds, test points)."""
-
-    @jax.jit
-    def of_all(params, examples):
-        def one(inputs):
-            index, example = inputs
-            joint, q, x = bind(*trained.made[:2], params, example)
-            key = jax.random.fold_in(jax.random.key(0), index)
-            return importance_sampling(key, joint, x, q, num_samples=DRAWS).value
-
-        return jax.lax.map(one, (jnp.arange(num_rows(examples)), examples), batch_size=50)
-
-    examples = trained.dataset.examples("test")
-    return np.array([of_all(params, examples) for params in trained.params], np.float64)
+    estimator = partial(importance_sampling, num_samples=DRAWS)
+    key = jax.random.key(0)
+    estimates = [r.log_likelihood(key, r.examples("test").x, estimator=estimator) for r in runs]
+    return np.array([estimate.value for estimate in estimates], np.float64)
 
 
 def row(values: np.ndarray, first: np.ndarray | None) -> dict:
@@ -80,20 +72,21 @@ def row(values: np.ndarray, first: np.ndarray | None) -> dict:
 
 if __name__ == "__main__":
     data = vaejax.data.load("pinwheel")
-    rows, first = {}, None
+    rows: dict[str, dict] = {}
+    first = None
     for name, (file, arguments) in MODELS.items():
         try:
-            trained = train_seeds(experiment.load(HERE.parent / f"{file}.py"), arguments, SEEDS)
-        except vaejax.training.NonFiniteLoss as error:
+            trained = train_seeds(file, arguments, SEEDS)
+        except UserError as error:
             rows[name] = {"failed": str(error)}
         else:
-            values = log_p(trained)
+            values = log_p(trained.runs)
             first = values if first is None else first
             rows[name] = row(values, None if values is first else first)
-            rows[name]["seconds"] = round(trained.seconds, 1)
-            prior = trained.params[0].generative["prior"]
-            if isinstance(prior, dict) and "logits" in prior:
-                weights = [jax.nn.softmax(p.generative["prior"]["logits"]) for p in trained.params]
+            rows[name]["seconds"] = trained.seconds
+            priors = [run.params.generative["prior"] for run in trained.runs]
+            if isinstance(priors[0], dict) and "logits" in priors[0]:
+                weights = [jax.nn.softmax(prior["logits"]) for prior in priors]
                 rows[name]["components_above_0.01"] = [int((w > 0.01).sum()) for w in weights]
         if len(rows) == 1:
             mixtures = [
