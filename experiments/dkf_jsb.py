@@ -13,8 +13,9 @@ filters; published, with z of 100, bound and importance sampling: DKS 7.03, 6.61
 Measured: see dkf_jsb.json. 3 seeds, 77 test pieces, total nats / total frames: -ELBO 6.985 +-
 0.015 (seeds) +- 0.094 (data), IWAE-100 6.749 +- 0.015; by particle filters, 10 of 1,000 particles
 guided by q, 6.507 +- 0.016 (an upper bound in expectation; 57 of 77 pieces flagged one by one for a
-standard error above half a nat). Other music, short trainings, see dkf_music.json: -ELBO 3.797 +- 0.072 (Nottingham, 4,000 updates),
-8.492 +- 0.263 (Piano-midi, 600), 8.070 +- 0.367 (MuseData, 2,000)
+standard error above half a nat). Other music, short trainings, see dkf_music.json: -ELBO 3.797 +-
+0.072 (Nottingham, 4,000 updates), 8.492 +- 0.263 (Piano-midi, 600), 8.070 +- 0.367 (MuseData,
+2,000)
 """
 
 from vaejax.evaluation import Evaluate
