@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from vaejax.cli import main
 from vaejax.errors import UserError
 from vaejax.run_directory import RunDirectory
 from vaejax.run_records import differing, find_run, find_runs, records, seed_means
@@ -108,3 +109,11 @@ def test_a_folder_without_a_run_hides_no_run_of_its_name(tmp_path, monkeypatch):
     (tmp_path / "mine").mkdir()
     monkeypatch.chdir(tmp_path)
     assert find_run("mine").resolve() == one
+
+
+def test_a_name_of_two_configurations_is_no_member_of_a_comparison(tmp_path, monkeypatch, capsys):
+    for digits in ("aaaa1111", "bbbb2222"):
+        make(tmp_path / "runs", digits, name="mine")
+    monkeypatch.chdir(tmp_path)
+    assert main(["compare", "mine", "mine"]) == 2
+    assert "mine means 2 runs: give one of" in capsys.readouterr().err

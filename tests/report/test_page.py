@@ -93,20 +93,20 @@ def test_its_first_sentences_say_what_was_trained_and_how_it_compares(directory)
         return opening(said, config, evaluation, own), expected
 
     for above, verdict in ((1.0, "Reached"), (-1.0, "Not reached")):
-        (title, trained, compared), expected = opened(above, own)
-        assert title == "A toy." and compared == f"Expected: {expected}. {verdict}."
-        assert "trained on given (6 examples)" in trained
-        assert f"6 test examples is {value:.3f} +- " in trained
+        (title, first, details), expected = opened(above, own)
+        trained, result = first.split(" -log p(x) of ", 1)
+        assert title == "A toy." and trained.endswith("trained on given (6 examples).")
+        assert result.startswith(f"6 test examples is {value:.3f} +- ")
+        assert result.endswith(f"Expected: {expected}. {verdict}.")
+        assert details.startswith("The parameters are those of step")
     # No verdict on what was trained or measured otherwise; other data are not what the file says.
-    (*_, changed), _ = opened(1.0, own | {"train": {"steps": 7}})
+    (_, changed, _), _ = opened(1.0, own | {"train": {"steps": 7}})
     assert "Reached" not in changed and "Expected with the settings of the file" in changed
     few = evaluation | {"settings": evaluation["settings"] | {"num_samples": 3}}
-    (*_, changed), _ = opened(1.0, own, few)
-    assert changed.startswith(
-        "Settings that differ from the experiment file: evaluate.num_samples 3."
-    )
+    (_, changed, _), _ = opened(1.0, own, few)
+    assert "Settings that differ from the experiment file: evaluate.num_samples 3." in changed
     paragraphs, _ = opened(1.0, own | {"data": {"name": "others"}})
-    assert len(paragraphs) == 1 and "toy" in paragraphs[0] and "A toy." not in paragraphs[0]
+    assert len(paragraphs) == 2 and "toy" in paragraphs[0] and "A toy." not in paragraphs[0]
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no chromium: pages are not looked at in a browser")

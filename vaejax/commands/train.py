@@ -39,6 +39,7 @@ from vaejax.evaluation.streams import LATENT_USE, TRAIN
 from vaejax.experiment import Config, Experiment, ExperimentFile
 from vaejax.experiment.loading import check_fingerprint, run_of
 from vaejax.run_directory import RunDirectory, manifest
+from vaejax.run_records import records
 from vaejax.text_table import text_table
 from vaejax.tracking import Track, Tracker, check_installed
 from vaejax.training import NonFiniteLoss, Trainer
@@ -151,6 +152,16 @@ def set_up(command: str, file: ExperimentFile, arguments: list[str]) -> Setup:
             check_fingerprint(directory, dataset)
         else:
             directory.write_json("data.json", dataset.summary.to_json())
+    others = {
+        record.folder.parent for record in records(options.out) if record.name == options.name
+    }
+    others -= {base}
+    if options.name and others:
+        print(
+            f"{options.name} is also the name of {', '.join(map(str, sorted(others)))}: commands that "
+            "are given this name ask which one is meant",
+            file=sys.stderr,
+        )
     if options.name and earlier:
         print(
             f"{base}: renamed from {', '.join(sorted(earlier))} to {options.name}", file=sys.stderr

@@ -21,21 +21,23 @@ def opening(
       evaluation: the content of evaluation.json.
       own: the settings in the experiment file; None if not known.
     """
-    protocol, step = evaluation["protocol"], evaluation["step"]
+    protocol = evaluation["protocol"]
     what = "sequences" if "frames" in protocol else "examples"
+    named = f" ({config['name']})" if config.get("name") else ""
     trained = (
-        f"{config['experiment']}, seed {config['seed']}, was trained on {protocol['data']} "
-        f"({protocol['train']:,} {what}); the parameters are those of step {step:,}, "
-        f"{evaluation['parameters']}."
+        f"{config['experiment']}{named}, seed {config['seed']}, was trained on {protocol['data']} "
+        f"({protocol['train']:,} {what})."
     )
-    paragraphs = [f"{trained} {_result(evaluation, what)}"]
     changed = changed_settings(config["config"] | {"evaluate": evaluation["settings"]}, own)
+    title, compared = "", ""
     if not is_on_other_data(changed):
-        paragraphs = [said.title, *paragraphs, _expected(said, evaluation, changed)]
+        title, compared = said.title, _expected(said, evaluation, changed)
     elif own is not None:
         others = {name: value for name, value in changed.items() if not name.startswith("data.")}
-        paragraphs.append(_changes(others))
-    return [paragraph for paragraph in paragraphs if paragraph]
+        compared = _changes(others)
+    sentences = [trained, _result(evaluation, what), compared]
+    first = " ".join(sentence for sentence in sentences if sentence)
+    return [paragraph for paragraph in (title, first, _details(evaluation)) if paragraph]
 
 
 def changed_settings(config: dict[str, Any], own: dict[str, Any] | None) -> dict[str, Any]:
@@ -72,14 +74,27 @@ def _result(evaluation: dict[str, Any], what: str) -> str:
         return f"-log p(x) of {of} is {-entry['mean']:.3f} {data} {unit}, exact."
     monte_carlo = f"+- {format_error(entry['std_error_monte_carlo'])} (Monte Carlo)"
     value = f"{-entry['mean']:.3f} {monte_carlo} {data}"
-    doubtful = summary.get("khat_above_0.7", 0)
-    doubt = ""
-    if doubtful:
-        doubt = f" For {doubtful:,} of them the Monte Carlo error is unreliable (k-hat above 0.7)."
-    return (
-        f"-log p(x) of {of} is at most {value} {unit} in expectation: a bound from "
-        f"{settings['num_samples']:,} draws of q for each.{doubt}"
+    return f"-log p(x) of {of} is at most {value} {unit} in expectation."
+
+
+def _details(evaluation: dict[str, Any]) -> str:
+    """Which parameters these are; what a bound is from, and for how many examples its error is not
+    known."""
+    summary, settings = evaluation["summary"], evaluation["settings"]
+    details = (
+        f"The parameters are those of step {evaluation['step']:,}, {evaluation['parameters']}."
     )
+    found = summary.get("per_frame", summary)
+    if "log_p" in found or "iwae" not in found:
+        return details
+    details += f" The bound is from {settings['num_samples']:,} draws of q for each x."
+    doubtful = summary.get("khat_above_0.7", 0)
+    if doubtful:
+        details += (
+            f" For {doubtful:,} of {summary['n']:,} the Monte Carlo error is unreliable (k-hat "
+            "above 0.7)."
+        )
+    return details
 
 
 def _expected(said: Said, evaluation: dict[str, Any], changed: dict[str, Any]) -> str:
