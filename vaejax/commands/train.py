@@ -158,8 +158,8 @@ def set_up(command: str, file: ExperimentFile, arguments: list[str]) -> Setup:
     others -= {base}
     if options.name and others:
         print(
-            f"{options.name} is also the name of {', '.join(map(str, sorted(others)))}: commands that "
-            "are given this name ask which one is meant",
+            f"{options.name} is also the name of {', '.join(map(str, sorted(others)))}: commands "
+            "that are given this name ask which one is meant",
             file=sys.stderr,
         )
     if options.name and earlier:
