@@ -274,6 +274,24 @@ def test_a_fit_starts_at_what_the_encoder_knows():
     np.testing.assert_allclose(of_full(started), standard_normal(2).log_prob(z), rtol=1e-5)
 
 
+@pytest.mark.parametrize("name", ["diagonal", "isotropic"])
+def test_a_fit_does_not_start_at_numbers_of_another_shape(name):
+    """An own family with the names of the diagonal one's numbers, but one scale for all of z."""
+
+    def variational(phi, x, given=()):
+        return {"mean": jnp.asarray(ERROR, jnp.float32), "log_scale": jnp.asarray(-0.5)}
+
+    gaussian = DiagonalGaussian(variational((), XS[0])["mean"], jnp.full(2, -0.5))
+    family = inference.diagonal_gaussian(2)._replace(name=name)
+    q = InferenceNetwork(lambda key: (), lambda *all: gaussian, family, variational)
+    z = jnp.asarray([0.3, -0.4])
+    for other in ("diagonal", "full"):
+        chosen = FAMILIES[other](2)
+        started = start_of(jax.random.key(0), chosen, q, (), gaussian, Example(XS[0]))
+        found = chosen.distribution(started).log_prob(z)
+        np.testing.assert_allclose(found, gaussian.log_prob(z), rtol=1e-5)
+
+
 def test_a_latent_that_no_family_is_over_is_refused():
     whole_numbers = Joint(Categorical(logits=jnp.zeros(3)), lambda z: None)
     with pytest.raises(ValueError, match="one array of real numbers"):

@@ -154,14 +154,16 @@ def start_of(
 ) -> Any:
     """The lambda at which a fit starts: the encoder's own if its q is of the chosen family; else a
     diagonal Gaussian with the encoder's mean and scale (for a chain, those of 100 draws); else, if
-    these are not known, N(0, I)."""
+    these are not known, N(0, I). An encoder's numbers count as a family's only if their names and
+    shapes do: a person's own family may share its name or theirs."""
     if inference.variational is not None and inference.family is not None:
         predicted = inference.variational(phi, example.x, example.given)
-        if inference.family.name == chosen.name:
+        shapes = _shapes(predicted)
+        if inference.family.name == chosen.name and shapes == _shapes(chosen.init(key)):
             return predicted
         if isinstance(predicted, dict) and {"mean", "log_scale"} <= predicted.keys():
-            scale = jnp.exp(predicted["log_scale"])
-            return chosen.start_at(key, predicted["mean"], scale)
+            if [shapes["mean"], shapes["log_scale"]] == 2 * [_shapes(structure_of(q))]:
+                return chosen.start_at(key, predicted["mean"], jnp.exp(predicted["log_scale"]))
     if has_mean(q) and has_std(q):
         return chosen.start_at(key, q.mean(), q.stddev())  # type: ignore[attr-defined]
     if isinstance(q, Markov | WithInertSteps):
@@ -169,6 +171,10 @@ def start_of(
         draws = q.sample(seed=draw_key, sample_shape=(_DRAWS_OF_CHAIN,))
         return chosen.start_at(key, draws.mean(axis=0), draws.std(axis=0))
     return chosen.init(key)
+
+
+def _shapes(tree: Any) -> Any:
+    return jax.tree.map(lambda leaf: leaf.shape, tree)
 
 
 def measured(arrays: Mapping[str, np.ndarray], part: str) -> int:
