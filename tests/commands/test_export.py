@@ -133,6 +133,13 @@ def test_an_exported_run_has_the_same_bits(made, exported, tmp_path, monkeypatch
     assert vaejax.load(again).evaluation["summary"] == ours.evaluation["summary"]
 
 
+def test_who_may_read_an_exported_file_is_up_to_the_umask(exported):
+    (exported.parent / "plain").write_text("")
+    mode = (exported.parent / "plain").stat().st_mode
+    files = [path for path in exported.rglob("*") if path.is_file()]
+    assert {path.name: path.stat().st_mode for path in files} == {p.name: mode for p in files}
+
+
 def test_what_is_shared_names_no_folder_of_its_maker(made, exported):
     files = [path for path in exported.rglob("*") if path.is_file()]
     assert {path.name for path in files} > {"report.html", "README.md", "model.py", "rules.py"}

@@ -102,7 +102,8 @@ def _write(run: Run, target: RunDirectory) -> None:
             shutil.copytree(source.file(name), target.file(name), ignore=ignore)
     _without_folders(target)
     arrays = jax.tree.map(stored, run.params)
-    safetensors.numpy.save_file(by_name(arrays), target.file(PARAMETERS))
+    # `save_file` would make a file that only its owner can read, whatever the umask.
+    target.file(PARAMETERS).write_bytes(safetensors.numpy.save(by_name(arrays)))
     modules = [path for path in target.file("modules").rglob("*") if path.is_file()]
     measured = [target.file(name) for name in _MEASURED if target.file(name).exists()]
     files = [target.file(name) for name in (PARAMETERS, *_MODEL)] + sorted(modules) + measured
