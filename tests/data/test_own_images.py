@@ -123,6 +123,16 @@ def test_what_is_a_path(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name in ("digits", "mine"):
         (tmp_path / name).mkdir()
-    named = {"digits": False, "mine": True, "absent": False, "./absent": True, "a.npy": True}
+    (tmp_path / "a.txt").write_text("words")
+    named = {
+        "digits": False,
+        "mine": True,
+        "a.txt": True,
+        "absent": False,
+        "./absent": True,
+        "a.npy": True,
+    }
     assert {name: is_own_file(name) for name in named} == named
     assert not is_own_file("")
+    for name in ("a.txt", tmp_path / "a.txt"):
+        assert "a.txt is not of a kind that is read: expected a .npz" in refusal(name)

@@ -23,7 +23,7 @@ def is_own_file(name: str) -> bool:
     """Whether a data set's name is the path of a person's own file or folder."""
     if name in SOURCES or not name:
         return False
-    return _is_array_file(name) or os.sep in name or Path(name).is_dir()
+    return _is_array_file(name) or os.sep in name or Path(name).exists()
 
 
 def _is_array_file(name: str) -> bool:

@@ -33,6 +33,11 @@ def read(folder: Path) -> tuple[dict[str, np.ndarray], str]:
       UserError: there are no images, or other files; sizes differ; some images are grey and some
         colour; an image has transparent pixels or more than 8 bits.
     """
+    if folder.is_file():
+        raise UserError(
+            f"{folder} is not of a kind that is read: expected a .npz or .npy file, or a folder of "
+            "PNG or JPEG images"
+        )
     if not folder.is_dir():
         raise UserError(
             f"there is no folder {folder}: expected a folder of PNG or JPEG images, or a .npz or "
