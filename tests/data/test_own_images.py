@@ -87,7 +87,8 @@ def test_one_size_and_one_kind(tmp_path):
     write(tmp_path, GREY)
     PIL.Image.fromarray(GREY[3, :7]).save(tmp_path / "03.png")
     line = refusal(tmp_path)
-    assert "00.png has 8 x 9 pixels and" in line and "03.png has 8 x 7 pixels" in line
+    assert "00.png is 9 pixels high and 8 wide," in line
+    assert "03.png 7 pixels high and 8 wide: resize" in line
     PIL.Image.fromarray(COLOUR[3]).save(tmp_path / "03.png")
     line = refusal(tmp_path)
     assert "00.png is grey and" in line and "03.png is colour" in line

@@ -129,10 +129,12 @@ def _refuse_difference(first_path: Path, first: np.ndarray, path: Path, image: n
             f"expected images that are all grey or all colour; {first_path} is {kinds[first.ndim]} "
             f"and {path} is {kinds[image.ndim]}: convert them"
         )
-    sizes = [f"{shape[1]} x {shape[0]} pixels" for shape in (first.shape, image.shape)]
+    sizes = [
+        f"{height} pixels high and {width} wide" for height, width, *_ in (first.shape, image.shape)
+    ]
     raise UserError(
-        f"expected images of one size; {first_path} has {sizes[0]} and {path} has {sizes[1]}: "
-        "resize or crop them"
+        f"expected images of one size; {first_path} is {sizes[0]}, {path} {sizes[1]}: resize or "
+        "crop them"
     )
 
 
