@@ -189,6 +189,8 @@ def test_likelihoods_are_those_of_one_frame(kind, likelihood):
     for other in others:
         with pytest.raises(SettingError, match=f"use model.likelihood {likelihood}$"):
             check_data(other, frame)
+        with pytest.raises(SettingError, match=r"use an experiment that has model\.likelihood"):
+            check_data(other, frame, fixed=True)
 
 
 def test_a_model_of_single_examples_refuses_sequences():

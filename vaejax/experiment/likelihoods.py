@@ -115,11 +115,12 @@ Likelihood = Literal[tuple(LIKELIHOODS)]  # type: ignore[valid-type]
 _NAMED = 5  # most constant features that an error lists
 
 
-def check_data(likelihood: str, data: DataSummary) -> None:
+def check_data(likelihood: str, data: DataSummary, *, fixed: bool = False) -> None:
     """Raise SettingError unless the likelihood is defined on the values of the data.
 
     Args:
       data: for sequences, the summary of one frame.
+      fixed: whether the model has no other likelihood.
 
     Raises:
       SettingError: the values are of another kind; the data are whole sequences; or the likelihood
@@ -134,10 +135,10 @@ def check_data(likelihood: str, data: DataSummary) -> None:
         )
     kind = LIKELIHOODS[likelihood]
     if data.support not in kind.support:
+        how = "" if data.levels is None else f"with binarization {data.binarization} "
         raise SettingError(
             f"the {likelihood} likelihood expects {' or '.join(kind.support)} values; {data.name} "
-            f"with binarization {data.binarization} has {data.support} values: use "
-            f"{' or '.join(_ways_out(data))}",
+            f"{how}has {data.support} values: use {' or '.join(_ways_out(data, fixed))}",
             "model.likelihood",
             "data.binarization",
         )
@@ -145,10 +146,12 @@ def check_data(likelihood: str, data: DataSummary) -> None:
         _refuse_constant_features(likelihood, data)
 
 
-def _ways_out(data: DataSummary) -> list[str]:
+def _ways_out(data: DataSummary, fixed: bool) -> list[str]:
     """The settings with which these data can be modelled, in words."""
     fitting = [name for name, kind in LIKELIHOODS.items() if data.support in kind.support]
     ways = [f"model.likelihood {name}" for name in fitting]
+    if fixed:
+        ways = [f"an experiment that has {way}" for way in ways]
     as_they_are = data.levels is None or data.support == "binary"
     return ways if as_they_are else ["data.binarization dynamic", *ways]
 

@@ -37,7 +37,7 @@ def masked_density(model: MaskedMLP, data: DataSummary) -> GenerativeModel:
     Raises:
       SettingError: the data are not binary.
     """
-    check_data("bernoulli", data)
+    check_data("bernoulli", data, fixed=True)
     size = math.prod(data.shape)
     network = networks.MaskedMLP(
         model.hidden,
@@ -69,7 +69,7 @@ def masked_pair(
     Raises:
       SettingError: data that are not binary, or a setting out of range.
     """
-    check_data("bernoulli", data)
+    check_data("bernoulli", data, fixed=True)
     require(model.kind == "mlp", "model.kind", "mlp with a masked decoder", model.kind)
     valid = 0 < context_scale < math.inf
     require(valid, "context_scale", "finite and above 0", context_scale)
