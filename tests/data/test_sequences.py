@@ -12,6 +12,7 @@ from vaejax.data import SequenceDataset, load, load_summary
 from vaejax.data.sequences import padded
 from vaejax.errors import SettingError, UserError
 from vaejax.experiment.likelihoods import LIKELIHOODS, check_data
+from vaejax.experiment.sequences import check_sequences
 from vaejax.types import Conditions, missing_frames
 
 SPLITS = ("train", "validation", "test")
@@ -205,3 +206,10 @@ def test_sequences_are_not_binarized():
         with pytest.raises(SettingError, match="sequences are not binarized") as caught:
             dataclasses.replace(dataset(kind)[0], binarization=wrong)
         assert caught.value.field == "binarization"
+
+
+def test_sequences_without_their_lengths_are_known_by_their_shape(tmp_path):
+    for shape, words in (((20, 4, 3), r"up to 4 steps.* length \(n,\)"), ((20, 4), "no sequences")):
+        np.savez(tmp_path / "mine.npz", x=np.random.RandomState(0).randn(*shape))
+        with pytest.raises(UserError, match=words):
+            check_sequences(load(str(tmp_path / "mine.npz")).summary)

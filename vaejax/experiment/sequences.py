@@ -184,6 +184,12 @@ def sequence_pair(
 
 def check_sequences(data: DataSummary) -> SequenceSummary:
     """The facts about sequences in the summary; raises UserError if the data are not sequences."""
+    if data.sequence is None and data.note and len(data.shape) > 1:
+        raise UserError(
+            f"{data.name} has no lengths, and this experiment expects sequences: if its examples "
+            f"of shape {data.shape} have up to {data.shape[0]} steps, add to the .npz an array "
+            "length (n,), the number of steps of each; for splits train_length (n,), ..."
+        )
     if data.sequence is None:
         raise UserError(
             f"{data.name} has no sequences, which this experiment expects: give an .npz file with "
