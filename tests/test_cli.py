@@ -572,7 +572,9 @@ def test_what_a_person_can_get_wrong(capsys, tmp_path):
     out = ["--out", str(tmp_path / "runs")]
     refused(capsys, ["walk"], "unknown command 'walk'", "run")
     refused(capsys, ["run"], "expects an experiment")
-    refused(capsys, ["run", "mnist_vea"], "mnist_vea", "mnist_vae")
+    refused(capsys, ["gap", "first"], "unknown command 'gap': perhaps you meant gaps; see")
+    refused(capsys, ["run", "digit_vae"], "'digit_vae': perhaps you meant digits_vae, or the path")
+    refused(capsys, ["run", "nosuch"], "expected one of", "mnist_vae", "digits_vae")
     refused(capsys, ["run", "digits_vae", "--train.epoch", "3"], "--train.epoch", "--train.epochs")
     refused(capsys, ["run", "digits_vae", "--train.epochs", "many"], "--train.epochs", "many")
     refused(capsys, ["run", "digits_vae", "--train.epochs", "0"], "--train.epochs", "at least 1")

@@ -8,6 +8,8 @@ import os
 import sys
 from collections.abc import Callable
 
+from vaejax.errors import UserError, expected_name
+
 USAGE = """usage: vaejax COMMAND ...
 
 Train latent-variable generative models in JAX, p(z), p(x | z) and q(z | x), and measure them.
@@ -95,9 +97,8 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
     if not arguments or arguments[0] not in COMMANDS:
         given = f"unknown command {arguments[0]!r}" if arguments else "no command"
-        return _fail(f"{given}: expected one of {', '.join(COMMANDS)}; see vaejax --help")
-    from vaejax.errors import UserError
-
+        expected = expected_name("".join(arguments[:1]), COMMANDS)
+        return _fail(f"{given}: {expected}; see vaejax --help")
     try:
         _check_first(arguments[0], arguments[1:])
         return _function(arguments[0])(arguments[1:]) or 0

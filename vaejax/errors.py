@@ -1,5 +1,16 @@
 """Errors that a person can cause: the command line prints their one line and exits with code 2."""
 
+import difflib
+from collections.abc import Iterable
+
+
+def expected_name(given: str, names: Iterable[str]) -> str:
+    """In words, the name that a misspelled one is most like; if none is, all of them."""
+    names = list(names)
+    for near in difflib.get_close_matches(given, names, n=1):
+        return f"perhaps you meant {near}"
+    return f"expected one of {', '.join(names)}"
+
 
 class UserError(ValueError):
     """An error that a person can correct. Its line says what was expected, what was given, what to

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from vaejax.errors import UserError
+from vaejax.errors import UserError, expected_name
 
 
 def folders() -> list[Path]:
@@ -32,6 +32,6 @@ def find(name: str) -> Path:
         if path.is_file():
             return path
     raise UserError(
-        f"unknown experiment {name!r}: expected one of {', '.join(known())}, or the path of a file "
-        "ending in .py"
+        f"unknown experiment {name!r}: {expected_name(name, known())}, or the path of a file "
+        "ending in .py; see vaejax experiments"
     )
