@@ -3,9 +3,13 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 from scipy import stats
 
-from tests.pairs import linear_gaussian
+import vaejax
+from tests.pairs import elbo_objective, linear_gaussian
+from vaejax import marginal_likelihood
+from vaejax.types import check_key
 
 WEIGHTS = np.array([[1.0, 0.5], [-0.5, 2.0], [0.3, 0.0]])
 
@@ -29,3 +33,22 @@ def test_draws_have_the_moments_of_the_joint():
     expected = np.block([[corner, WEIGHTS], [WEIGHTS.T, np.eye(2)]])
     error = products.std(axis=0) / np.sqrt(len(both))
     assert (np.abs(products.mean(axis=0) - expected) < 4 * error).all()
+
+
+def test_what_is_no_key_is_refused_in_the_words_of_the_argument():
+    model, q = linear_gaussian(WEIGHTS, 0.7)
+    joint = model.joint(model.init(jax.random.key(0)))
+    xs = np.zeros((4, 3), np.float32)
+    refused = pytest.raises(TypeError, match=r"^\w+: key: expected a key, as .* makes it; got int$")
+    with refused:
+        vaejax.log_marginal_likelihood(0, joint, xs)
+    with refused:
+        vaejax.fit(0, model, q, elbo_objective, xs, num_steps=1, batch_size=4)
+    with refused:
+        marginal_likelihood.importance_sampling(0, joint, xs[0], joint.prior, num_samples=2)
+    for key in (np.int64(0), jnp.zeros(2), None):
+        with pytest.raises(TypeError, match="expected a key"):
+            check_key("fit", key)
+    for key in (jax.random.key(0), jax.random.PRNGKey(0), jax.random.split(jax.random.key(0))):
+        check_key("fit", key)
+    jax.eval_shape(lambda key: check_key("fit", key), jax.random.key(0))

@@ -25,6 +25,17 @@ Variational = Any  # a pytree of arrays
 Arrays = TypeVar("Arrays")
 
 
+def check_key(function: str, key: Any) -> None:
+    """Raises TypeError unless `key` is a key of JAX, also a raw one of uint32, or an array of
+    them."""
+    dtype = getattr(key, "dtype", None)
+    if dtype is None or not (dtype == jnp.uint32 or jnp.issubdtype(dtype, jax.dtypes.prng_key)):
+        raise TypeError(
+            f"{function}: key: expected a key, as jax.random.key(0) makes it; got "
+            f"{type(key).__name__}"
+        )
+
+
 class Distribution(Protocol):
     """What is asked of a distribution: the part of `distrax.Distribution` that is used here. Log
     densities and KLs are in nats.

@@ -10,7 +10,15 @@ from jaxtyping import Array, Bool, Float, Int
 
 from vaejax.distributions import structure_of
 from vaejax.objectives import Terms, elbo
-from vaejax.types import Distribution, Joint, Key, Observation, Variational, VariationalFamily
+from vaejax.types import (
+    Distribution,
+    Joint,
+    Key,
+    Observation,
+    Variational,
+    VariationalFamily,
+    check_key,
+)
 
 Method = Literal["adam", "lbfgs"]
 Objective = Callable[[Key, Distribution, Joint, Observation], Terms]
@@ -103,6 +111,7 @@ def fit_variational(
       >>> bool(abs(q["mean"] - 0.5) < 0.05), bool(abs(trace.bound - log_p) < 0.1)
       (True, True)
     """
+    check_key("fit_variational", key)
     least = {"num_samples": num_samples, "max_steps": max_steps}
     for name, count in (least | {"num_final_samples": num_final_samples}).items():
         if count < 1:

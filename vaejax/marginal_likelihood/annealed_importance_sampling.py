@@ -19,7 +19,7 @@ from vaejax.marginal_likelihood.schedule import (
     tune,
 )
 from vaejax.marginal_likelihood.weights import effective_sample_size, log_mean_exp
-from vaejax.types import Distribution, Joint, Key, LogJoint, Observation
+from vaejax.types import Distribution, Joint, Key, LogJoint, Observation, check_key
 
 Start = Literal["prior", "posterior", "both"]
 _CHECK = 2**32 - 1  # a stream of keys beside the estimate's
@@ -146,6 +146,7 @@ def annealed_importance_sampling(
       True
     """
     function = "annealed_importance_sampling"
+    check_key(function, key)
     check_counts(
         function,
         num_chains=num_chains,

@@ -18,7 +18,7 @@ from vaejax.marginal_likelihood.weights import (
     tail_index,
     tail_size,
 )
-from vaejax.types import Distribution, Joint, Key, Latent, LogJoint, Observation
+from vaejax.types import Distribution, Joint, Key, Latent, LogJoint, Observation, check_key
 
 # Log weights that are held at once, at least; and the parts that the bootstrap resamples, about.
 _BLOCK = 1000
@@ -81,6 +81,7 @@ def importance_sampling(
       >>> print(f"{estimate.value:.4f}, {estimate.ess:.0f} of 100")  # log N(1; 0, 2)
       -1.5155, 100 of 100
     """
+    check_key("importance_sampling", key)
     check_counts("importance_sampling", num_samples=num_samples, chunk_size=chunk_size)
     if not 0 <= defensive < 1:
         raise ValueError(

@@ -17,7 +17,7 @@ from vaejax.marginal_likelihood.estimates import Estimates
 from vaejax.marginal_likelihood.exact import Exact, exact
 from vaejax.marginal_likelihood.importance_sampling import importance_sampling
 from vaejax.sharding import in_batches
-from vaejax.types import Distribution, Joint, Key, LogJoint, Observation, num_rows
+from vaejax.types import Distribution, Joint, Key, LogJoint, Observation, check_key, num_rows
 
 Estimator = Callable[..., Estimate]  # (key, joint, x, q) -> Estimate
 Posterior = Callable[[Observation], Distribution]
@@ -78,6 +78,7 @@ def log_marginal_likelihood(
       >>> estimates.method
       "exact: linear-Gaussian: log N(x; W m + b, W S W' + R)"
     """
+    check_key(_NAME, key)
     if num_rows(xs) == 0:
         raise ValueError(f"{_NAME}: expected at least one example; got none")
     if isinstance(estimator, str) and estimator != "auto":

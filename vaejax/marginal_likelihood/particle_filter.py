@@ -19,7 +19,7 @@ from vaejax.distributions import (
 from vaejax.distributions.precision import highest_precision
 from vaejax.marginal_likelihood.checks import check_counts
 from vaejax.marginal_likelihood.estimate import Estimate, estimate_of
-from vaejax.types import Distribution, Joint, Key, Observation, num_rows
+from vaejax.types import Distribution, Joint, Key, Observation, check_key, num_rows
 
 _NAME = "particle_filter"
 
@@ -84,6 +84,7 @@ def particle_filter(
       >>> bool(abs(estimate.value - log_p[0]) < 0.1)
       True
     """
+    check_key(_NAME, key)
     check_counts(_NAME, num_particles=num_particles, num_filters=num_filters)
     steps, length = steps_of(_NAME, model, x, q, length)
 

@@ -14,7 +14,15 @@ from vaejax.training.state import init_state
 from vaejax.training.step import epoch_order, loss_of, make_steps
 from vaejax.training.terms import Objective, objective_terms
 from vaejax.training.update import gradient_update
-from vaejax.types import Example, GenerativeModel, InferenceNetwork, Key, Params, num_rows
+from vaejax.types import (
+    Example,
+    GenerativeModel,
+    InferenceNetwork,
+    Key,
+    Params,
+    check_key,
+    num_rows,
+)
 
 
 def fit(
@@ -63,6 +71,7 @@ def fit(
       >>> bool(elbos[-1] > elbos[0] + 0.3)  # nats
       True
     """
+    check_key("fit", key)
     examples = data if isinstance(data, Example) else Example(data)
     examples = jax.tree.map(jnp.asarray, examples)
     check_examples("fit", examples)
