@@ -14,6 +14,7 @@ from pathlib import Path
 
 import jax
 import numpy as np
+import PIL.Image
 import pytest
 
 import vaejax
@@ -220,6 +221,15 @@ def test_codes_of_a_persons_own_examples(runs, tmp_path, capsys):
     np.save(tmp_path / "other.npy", xs[:, :4])
     refused(capsys, ["encode", str(run), str(tmp_path / "other.npy")], "(n, 8, 8)", "(7, 4, 8)")
     refused(capsys, ["encode", str(run), str(tmp_path / "none.npy")], "no file")
+    images = tmp_path / "images"
+    images.mkdir()
+    for i, x in enumerate(xs):
+        PIL.Image.fromarray(np.uint8(16 * x)).save(images / f"{i}.png")
+    assert main(["encode", str(run), str(images)]) == 0
+    with np.load(run / "codes.npz") as found, np.load(out) as codes:
+        np.testing.assert_allclose(found["mean"], codes["mean"], rtol=1e-4, atol=1e-6)
+        assert found["files"].tolist() == [f"{i}.png" for i in range(7)]
+    refused(capsys, ["encode", str(run), str(images / "0.png")], "single image", "a folder")
 
 
 def test_a_run_is_measured_on_other_data_beside_its_own(runs, tmp_path, capsys):

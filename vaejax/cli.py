@@ -28,7 +28,7 @@ measure
   forecast RUN           predict the frames that follow a sequence's first ones, and score them
   compare RUN RUN ...    compare models: log p(x), samples, codes
 use
-  encode RUN [FILE]      write the mean and standard deviation of q(z | x), for FILE or test data
+  encode RUN [PATH]      mean and std of q(z | x), for a file, a folder of images, or test data
   sample RUN             draw z ~ p(z), x ~ p(x | z); from a denoising autoencoder, by its chain
   export RUN             write a folder to share: parameters, settings, results, model card
 look

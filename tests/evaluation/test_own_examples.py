@@ -1,6 +1,7 @@
 """A person's own file of examples: its values are prepared as those of training were."""
 
 import numpy as np
+import PIL.Image
 import pytest
 
 from tests.evaluation.test_evaluated_sequences import dataset as sequences
@@ -18,7 +19,7 @@ def summary_of(binarization, levels=16, dtype=np.uint8):
 
 def prepared(folder, values, summary):
     np.save(folder / "x.npy", values)
-    example, done = own_examples(folder / "x.npy", summary)
+    example, done, _ = own_examples(folder / "x.npy", summary)
     return example.x, done
 
 
@@ -65,6 +66,27 @@ def test_an_image_of_whole_numbers_is_the_same_alone_and_beside_a_brighter_one(t
         prepared(tmp_path, dark, summary_of("dynamic"))
 
 
+@pytest.mark.parametrize("parts", [("b", "a"), ("train", "test"), ("",)])
+def test_a_folder_of_images_is_read_in_the_order_of_its_file_names(tmp_path, parts):
+    """With folders of classes or of splits too; `files` says which image is which."""
+    images = np.random.RandomState(1).randint(0, 256, (4, 3, 3)).astype(np.uint8)
+    for part in parts:
+        (tmp_path / part).mkdir(exist_ok=True)
+        for i in (2, 0, 3, 1):
+            PIL.Image.fromarray(images[i]).save(tmp_path / part / f"{i}.png")
+    stored = images[:, :1]
+    summary = Dataset("mine", stored, stored, stored, 255, "none").summary
+    x, done, files = own_examples(tmp_path, summary)
+    whole = parts == ("b", "a")
+    np.testing.assert_allclose(x.x, np.concatenate([images, images] if whole else [images]) / 255)
+    names = [f"{i}.png" for i in range(4)]
+    assert files == ([f"{part}/{name}" for part in "ab" for name in names] if whole else names)
+    assert done == "x = value / 255"
+    if "train" in parts:
+        with pytest.raises(UserError, match="expected a folder validation; found test, train"):
+            own_examples(tmp_path, summary, "validation")
+
+
 def test_of_a_file_with_splits_and_labels_one_array_is_taken(tmp_path):
     path, summary = tmp_path / "x.npz", summary_of("none")
     np.savez(path, train=WHOLE, test=WHOLE[:7], train_label=np.ones(40), test_label=np.ones(7))
@@ -80,7 +102,7 @@ def test_sequences_come_with_their_lengths(tmp_path):
     path, summary = tmp_path / "x.npz", sequences().summary
     arrays = {"x": np.ones((2, 5, 3)), "length": np.array([5, 2]), "actions": np.ones((2, 5))}
     np.savez(path, **arrays)
-    example, _ = own_examples(path, summary)
+    example, *_ = own_examples(path, summary)
     np.testing.assert_array_equal(example.given.exists.sum(axis=1), [5, 2])
     assert example.given.actions.shape == (2, 5, 1)
     named = {"test" if name == "x" else f"test_{name}": array for name, array in arrays.items()}

@@ -11,7 +11,7 @@ from vaejax.commands.common import run_and_options
 from vaejax.distributions import has_mean, has_std
 from vaejax.errors import UserError
 from vaejax.evaluation import Run
-from vaejax.evaluation.own_examples import own_examples
+from vaejax.evaluation.own_examples import OwnExamples, own_examples
 from vaejax.evaluation.run import check_examples
 from vaejax.run_directory import RunDirectory
 from vaejax.types import Conditions, Example, rows_of
@@ -22,7 +22,7 @@ class Options:
     out: Path | None = None
     """The .npz file to write; by default codes.npz in the run's folder."""
     split: Literal["train", "validation", "test"] = "test"
-    """Split to encode, of the run's data or of a FILE that has splits."""
+    """Split to encode, of the run's data or of a PATH that has splits."""
 
 
 def encode(arguments: list[str]) -> int:
@@ -30,10 +30,13 @@ def encode(arguments: list[str]) -> int:
     file = None
     if len(arguments) > 1 and not arguments[1].startswith("-"):
         file = Path(arguments[1])
-        if not file.is_file():
-            raise UserError(f"there is no file {file}: expected an .npz or .npy file of examples")
+        wanted = "an .npz or .npy file of examples, or a folder of PNG or JPEG images"
+        if not file.exists():
+            raise UserError(f"there is no file or folder {file}: expected {wanted}")
+        if file.is_file() and file.suffix.lower() in (".png", ".jpg", ".jpeg"):
+            raise UserError(f"{file} is a single image: give {wanted}")
         arguments = [arguments[0], *arguments[2:]]
-    prog = "vaejax encode RUN [FILE]"
+    prog = "vaejax encode RUN [PATH]"
     run, options = run_and_options("encode", arguments, Options, prog=prog)
     out = options.out or run.directory.file("codes.npz")
     if out.suffix != ".npz" or not out.parent.is_dir():
@@ -42,7 +45,7 @@ def encode(arguments: list[str]) -> int:
         raise UserError(
             f"{run.directory.path} is a model without a latent variable z: there is no q(z | x)"
         )
-    examples, what = _examples(run, file, options.split)
+    examples, what, files = _examples(run, file, options.split)
     try:
         mean, std = run.encode(examples.x, given=examples.given)
     except ValueError as error:
@@ -52,6 +55,8 @@ def encode(arguments: list[str]) -> int:
     given: Any = examples.given
     if isinstance(given, Conditions):
         arrays["lengths"] = np.asarray(given.exists).sum(axis=1)
+    if files is not None:
+        arrays["files"] = np.array(files)
     RunDirectory(out.parent).write_arrays(out.name, arrays)
     print(f"{what}; {run.directory.label}, {run.chosen} parameters (step {run.step:,})")
     shapes = ", ".join(str(leaf.shape[1:]) for leaf in jax.tree.leaves(mean))
@@ -59,14 +64,15 @@ def encode(arguments: list[str]) -> int:
     return 0
 
 
-def _examples(run: Run, file: Path | None, split: str) -> tuple[Example, str]:
-    """The examples, and in words which ones they are."""
+def _examples(run: Run, file: Path | None, split: str) -> OwnExamples:
+    """The examples, in words which ones they are, and the file name of each image."""
     if file is None:
         check_examples(run.dataset, split, None)
         examples = run.examples(split)
-        return examples, f"{len(examples.x):,} examples of the {split} split"
-    examples, done = own_examples(file, run.data, split)
-    return examples, f"{len(examples.x):,} examples of {file}, {done}"
+        return OwnExamples(examples, f"{len(examples.x):,} examples of the {split} split")
+    examples, done, files = own_examples(file, run.data, split)
+    order = ", in the order of their file names" if files is not None else ""
+    return OwnExamples(examples, f"{len(examples.x):,} examples of {file}{order}, {done}", files)
 
 
 def _how(run: Run, examples: Example) -> str:

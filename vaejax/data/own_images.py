@@ -71,6 +71,25 @@ def read(folder: Path) -> tuple[dict[str, np.ndarray], str]:
     return entries, done
 
 
+def read_split(folder: Path, split: str) -> tuple[np.ndarray, list[str], str]:
+    """(images as in `read`, their file names, in words how they were changed), in the order of the
+    file names: of one split, or of the whole folder if it has no splits.
+
+    Raises:
+      UserError: as `read`; or the folder has splits, and not this one.
+    """
+    splits = [path.name for path in _visible(folder) if path.is_dir() and path.name in _SPLITS]
+    if splits and split not in splits:
+        raise UserError(
+            f"{folder}: expected a folder {split}; found {', '.join(splits)}: give --split with "
+            "one of these names"
+        )
+    part = folder / split if splits else folder
+    paths = sorted(file.path for file in _files(part))
+    images, done = _decoded(paths)
+    return images, [path.relative_to(part).as_posix() for path in paths], done
+
+
 def _visible(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
 

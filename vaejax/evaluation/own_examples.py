@@ -1,31 +1,48 @@
 """A person's own examples, prepared for the model of a run as its training data were."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from vaejax.data import Dataset, DataSummary
+from vaejax.data import Dataset, DataSummary, own_images
 from vaejax.data.arrays import read
 from vaejax.errors import UserError
 from vaejax.types import Conditions, Example
 
 
-def own_examples(path: Path, data: DataSummary, split: str = "test") -> tuple[Example, str]:
-    """(examples, how their values were read, in words) of a file.
+class OwnExamples(NamedTuple):
+    """Examples; in words how their values were read; for images the file name of each."""
 
-    The file is an `.npy`, or an `.npz` with one array or one array for each split; labels are
-    ignored. Sequences are an `.npz` with x, length and perhaps actions. Whole numbers are in the
-    units of the training data. Booleans, and floats from 0 to 1, are fractions of full intensity.
+    examples: Example
+    done: str
+    files: list[str] | None = None
+
+
+def own_examples(path: Path, data: DataSummary, split: str = "test") -> OwnExamples:
+    """Read the examples of a file or a folder.
+
+    A folder holds PNG or JPEG images, which are taken in the order of their file names. A file is
+    an `.npy`, or an `.npz` with one array or one array for each split; labels are ignored.
+    Sequences are an `.npz` with x, length and perhaps actions. Whole numbers are in the units of
+    the training data. Booleans, and floats from 0 to 1, are fractions of full intensity.
 
     Raises:
       UserError: the file cannot be read or has other arrays; values are out of range; or they are
         whole numbers 0 and 1 where the training data were binarized from larger ones.
     """
+    if path.is_dir() and not data.is_sequence:
+        images, files, changes = own_images.read_split(path, split)
+        examples, done = _of_array(path, images, data)
+        return OwnExamples(examples, f"{done}; {changes}" if changes else done, files)
     entries = read(path)
     if data.is_sequence:
-        return _sequences(path, _of_one(entries, split), data), "taken as they are"
-    values = _of_split(path, entries, split)
+        sequences = _sequences(path, _of_one(entries, split), data)
+        return OwnExamples(sequences, "taken as they are")
+    return OwnExamples(*_of_array(path, _of_split(path, entries, split), data))
+
+
+def _of_array(path: Path, values: np.ndarray, data: DataSummary) -> tuple[Example, str]:
     if getattr(values, "dtype", np.dtype("S")).kind not in "biuf" or values.size == 0:
         raise UserError(f"{path}: expected an array of numbers; got {_words(values)}: convert it")
     try:
