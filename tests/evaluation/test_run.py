@@ -9,9 +9,11 @@ from tests import state_space as linear
 from tests.evaluation.test_evaluated_sequences import LENGTHS, MODEL, PARAMS, Q, dataset
 from tests.pairs import linear_gaussian
 from tests.runs import a_run, a_run_of
-from vaejax.distributions import Empty
+from vaejax.data import Dataset
+from vaejax.distributions import DiscretizedLogistic, Empty, standard_normal
 from vaejax.evaluation import Evaluate, carry_out
 from vaejax.evaluation.measurements import MEASUREMENTS
+from vaejax.evaluation.own_examples import own_examples
 from vaejax.evaluation.run import rows_with_equal_conditions
 from vaejax.inference import (
     amortized,
@@ -129,6 +131,33 @@ def test_what_cannot_be_used_is_refused(gaussian, sequences):
         sequences.encode(examples.x, given=rows_of(examples.given, slice(2)))
     with pytest.raises(ValueError, match="no p"):
         run_with(point_mass(2))[0].sample(jax.random.key(0), 2)
+
+
+def test_whole_numbers_are_intensities_as_in_the_data_of_the_run(tmp_path):
+    """As `vaejax encode` reads them, also of an image that is all dark."""
+    stored = np.random.RandomState(1).randint(0, 256, (4, 3)).astype(np.uint8)
+    stored[0] = (0, 1, 0)
+    model = GenerativeModel(
+        lambda key: (),
+        lambda theta, given=(): Joint(
+            standard_normal(2),
+            lambda z: DiscretizedLogistic(jnp.full(3, z[0]), jnp.zeros(3), 255),
+        ),
+    )
+    q = amortized(diagonal_gaussian(2), MLP((), (4,)), (3,))
+    data = Dataset("grey", stored, stored, stored, 255, "none")
+    run = a_run_of(data, model, q, Params((), q.init(jax.random.key(1))))
+    np.save(tmp_path / "x.npy", stored)
+    x = own_examples(tmp_path / "x.npy", run.data).examples.x
+    for xs in (stored, stored[:1], stored.astype(int)):
+        np.testing.assert_allclose(run.encode(xs).mean, run.encode(x[: len(xs)]).mean, rtol=1e-6)
+    key = jax.random.key(0)
+    found, expected = (run.log_likelihood(key, xs).value for xs in (stored, x))
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+    with pytest.raises(ValueError, match=r"encode: expected values 0\.\.255, .*to 510"):
+        run.encode(2 * stored.astype(int))
+    with pytest.raises(ValueError, match=r"divide x by 255$"):
+        run.encode(stored.astype(np.float32))
 
 
 def test_a_model_without_z_has_no_code():

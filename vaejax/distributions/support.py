@@ -60,10 +60,15 @@ def support_problem(p: Distribution, x: Any) -> str | None:
             -0.5 < bins.min() and bins.max() < p.levels + 0.5
         ):
             return None
+        whole = np.all((values == np.round(values)) & (values >= 0) & (values <= p.levels))
+        mend = (
+            f"divide x by {p.levels}"
+            if whole
+            else "divide x by its largest possible value, and give its number of levels"
+        )
         return (
             f"DiscretizedLogistic is over k / {p.levels}, k = 0..{p.levels}, in [0, 1]; "
-            f"{_range(values)}: divide x by its largest possible value, and give its number of "
-            "levels"
+            f"{_range(values)}: {mend}"
         )
     return None
 

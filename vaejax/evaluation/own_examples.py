@@ -46,12 +46,17 @@ def _of_array(path: Path, values: np.ndarray, data: DataSummary) -> tuple[Exampl
     if getattr(values, "dtype", np.dtype("S")).kind not in "biuf" or values.size == 0:
         raise UserError(f"{path}: expected an array of numbers; got {_words(values)}: convert it")
     try:
-        return _prepared(values, data)
+        return prepared(values, data)
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
 
 
-def _prepared(values: np.ndarray, data: DataSummary) -> tuple[Example, str]:
+def prepared(values: np.ndarray, data: DataSummary) -> tuple[Example, str]:
+    """(examples of an array as they were made of the training data, how, in words).
+
+    Raises:
+      UserError: as `own_examples`.
+    """
     if data.levels is None:
         return Example(values), "taken as they are"
     low, high = float(values.min()), float(values.max())

@@ -15,6 +15,7 @@ from vaejax.distributions import check_support, is_real, structure_of
 from vaejax.errors import SettingError, UserError
 from vaejax.evaluation.codes import Codes, encoder
 from vaejax.evaluation.kind import Kind, by_shapes, kind_of
+from vaejax.evaluation.own_examples import prepared
 from vaejax.evaluation.samples import Samples, model_samples
 from vaejax.evaluation.streams import ENCODE
 from vaejax.marginal_likelihood import Estimates, log_marginal_likelihood
@@ -121,7 +122,8 @@ class Run:
         estimated from 100 draws, which are the same in every call.
 
         Args:
-          xs: examples along the first axis, with values as in `run.examples`.
+          xs: examples along the first axis, with values as in `run.examples`. Where these are
+            intensities, whole numbers are divided by `run.data.levels`, as in `vaejax encode`.
           given: the conditions of each example, along the first axis. By default all frames of
             sequences exist; sequences with actions need it.
 
@@ -212,6 +214,11 @@ class Run:
                 f"{function}: expected numbers of shape (n, {wanted}), n at least 1; got "
                 f"{x.dtype} of shape {x.shape}"
             )
+        if x.dtype.kind in "iu" and self.data.binarization == "none" and not self.data.is_sequence:
+            try:
+                x = prepared(x, self.data)[0].x
+            except UserError as error:
+                raise UserError(f"{function}: {error}") from None
         given = self._given(function, len(x), shape[0] if shape else 0, given)
         if isinstance(given, Conditions):  # values beyond a length are ignored
             exists = np.asarray(given.exists)
