@@ -125,8 +125,15 @@ def test_what_cannot_be_used_is_refused(gaussian, sequences):
     with pytest.raises(ValueError, match="at least 1; got 0"):
         run.sample(jax.random.key(0), 0)
     examples = sequences.examples("test")
-    with pytest.raises(ValueError, match="log_likelihood: the model needs actions"):
+    with pytest.raises(ValueError, match="log_likelihood: the model needs actions") as caught:
         sequences.log_likelihood(jax.random.key(0), examples.x)
+    length, time = np.array(LENGTHS), examples.x.shape[1]
+    assert str(caught.value).endswith("up to each length: np.arange(time) < length[:, None]")
+    np.testing.assert_array_equal(np.arange(time) < length[:, None], examples.given.exists)
+    with pytest.raises(ValueError, match=r"a dict of x, length: .*array of x.*given=vaejax"):
+        sequences.encode({"x": examples.x, "length": length})
+    with pytest.raises(ValueError, match=r"a dict of x: give the array of x alone$"):
+        run.encode({"x": XS})
     with pytest.raises(ValueError, match=r"\(3, 8\), \(3, 8, 1\); got Conditions with \(2, 8\)"):
         sequences.encode(examples.x, given=rows_of(examples.given, slice(2)))
     with pytest.raises(ValueError, match="no p"):

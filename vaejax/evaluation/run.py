@@ -204,6 +204,12 @@ class Run:
 
     def _examples(self, function: str, xs: Observation, given: Given | None) -> Example:
         """xs and their conditions as examples for the model; raises ValueError as `encode`."""
+        if isinstance(xs, dict):
+            rest = f", and the rest as {self._conditions()}" if self.data.is_sequence else ""
+            raise ValueError(
+                f"{function}: expected an array of x; got a dict of {', '.join(map(str, xs))}: "
+                f"give the array of x alone{rest}"
+            )
         x, shape = np.asarray(xs), self.data.shape
         if self.data.is_sequence and x.ndim > 1:
             shape = (x.shape[1], *shape[1:])
@@ -239,10 +245,7 @@ class Run:
         size = self.data.sequence.num_actions
         if given is None:
             if size:
-                raise ValueError(
-                    f"{function}: the model needs actions: give given=vaejax.Conditions(exists, "
-                    f"actions) with shapes (n, time) and (n, time, {size})"
-                )
+                raise ValueError(f"{function}: the model needs actions: give {self._conditions()}")
             exists: Any = np.ones((n, time), bool)
             return Conditions(exists)
         shapes = [np.shape(leaf) for leaf in jax.tree.leaves(given)]
@@ -254,6 +257,18 @@ class Run:
                 f"{', '.join(map(str, shapes)) or 'none'}"
             )
         return given
+
+    def _conditions(self) -> str:
+        """How to give the conditions of n sequences, in words."""
+        assert self.data.sequence is not None
+        size = self.data.sequence.num_actions
+        arrays = "(exists)"
+        if size:
+            arrays = f"(exists, actions) with shapes (n, time) and (n, time, {size})"
+        return (
+            f"given=vaejax.Conditions{arrays}; exists is True up to each length: np.arange(time) < "
+            "length[:, None]"
+        )
 
     @property
     def evaluation(self) -> dict[str, Any]:
