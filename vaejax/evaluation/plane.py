@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float
 
 from vaejax.distributions import as_gaussian_mixture, has_latent
+from vaejax.distributions.factors import inverse_of_factor
 from vaejax.evaluation import pyplot as plt
 from vaejax.evaluation.samples import first_joint
 from vaejax.evaluation.section import BLUE, Figure
@@ -37,15 +38,13 @@ def clusters(
         return {}
     log_weights, means, factors = mixture
     means = means.reshape(len(means), -1)
+    inverses = inverse_of_factor(factors)
+    scaled = log_weights - jnp.sum(jnp.log(jnp.diagonal(factors, axis1=1, axis2=2)), axis=1)
 
     def log_joint(z):
         """log w_k N(z; m_k, L_k L_k') for each k, up to a constant."""
-
-        def one(log_weight, mean, factor):
-            noise = jax.scipy.linalg.solve_triangular(factor, z.reshape(-1) - mean, lower=True)
-            return log_weight - jnp.sum(0.5 * noise**2 + jnp.log(jnp.diagonal(factor)))
-
-        return jax.vmap(one)(log_weights, means, factors)
+        noise = jnp.einsum("kij,kj->ki", inverses, z.reshape(-1) - means)
+        return scaled - 0.5 * jnp.sum(noise**2, axis=1)
 
     @jax.jit
     def most_probable(params, key, examples):
