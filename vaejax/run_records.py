@@ -110,9 +110,26 @@ def find_run(text: str, root: Path = Path("runs")) -> Path:
     """
     found = find_runs(text, root)
     if len(found) > 1:
-        several = ", ".join(map(str, found[:4])) + (", ..." if len(found) > 4 else "")
-        raise UserError(f"{text} means {len(found)} runs: give one of {several}")
+        raise _several(text, found)
     return found[0]
+
+
+def find_seeds(text: str) -> list[Path]:
+    """The folders of the runs, one for each seed, of the one configuration that `text` means; see
+    `find_runs`.
+
+    Raises:
+      UserError: `text` means no run, or runs of several configurations.
+    """
+    found = find_runs(text)
+    if len({folder.resolve().parent for folder in found}) > 1:
+        raise _several(text, found)
+    return found
+
+
+def _several(text: str, found: list[Path]) -> UserError:
+    shown = ", ".join(map(str, found[:4])) + (", ..." if len(found) > 4 else "")
+    return UserError(f"{text} means {len(found)} runs: give one of {shown}")
 
 
 def find_runs(text: str, root: Path = Path("runs")) -> list[Path]:

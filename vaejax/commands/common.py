@@ -19,7 +19,7 @@ from vaejax.evaluation import Run
 from vaejax.experiment import Config, ExperimentFile
 from vaejax.experiment.loading import load, load_saved
 from vaejax.run_directory import RunDirectory, made_by_other_version
-from vaejax.run_records import find_run, find_runs
+from vaejax.run_records import find_seeds
 
 T = TypeVar("T")
 
@@ -40,10 +40,7 @@ def experiment_argument(command: str, arguments: list[str]) -> tuple[ExperimentF
     if arguments[:1] == ["--config"]:
         if len(arguments) < 2:
             raise UserError(f"vaejax {command} --config expects a run: its folder or its name")
-        folders = find_runs(arguments[1])
-        if len({folder.resolve().parent for folder in folders}) > 1:
-            folders = [find_run(arguments[1])]
-        saved = [load_saved(folder) for folder in folders]
+        saved = [load_saved(folder) for folder in find_seeds(arguments[1])]
         return saved[0][0], ["--seeds", *(str(seed) for _, seed in saved), *arguments[2:]]
     if not arguments or arguments[0].startswith("-"):
         if arguments and arguments[0] in ("-h", "--help"):

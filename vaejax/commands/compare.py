@@ -19,7 +19,7 @@ from vaejax.experiment import load as load_experiment
 from vaejax.experiment.exported import trained_steps
 from vaejax.experiment.loading import load
 from vaejax.run_directory import RunDirectory
-from vaejax.run_records import find_run, find_runs
+from vaejax.run_records import find_seeds
 
 
 def compare(arguments: list[str]) -> int:
@@ -135,10 +135,7 @@ def _seeds_of(paths: list[Path]) -> list[list[Run]]:
     """The runs that the paths or names mean, grouped by experiment and hash."""
     groups: dict[tuple, dict[str, Path]] = {}
     for path in paths:
-        found = find_runs(str(path))
-        if len({seed.resolve().parent for seed in found}) > 1:
-            find_run(str(path))  # which refuses it
-        for seed in map(Path.resolve, found):
+        for seed in map(Path.resolve, find_seeds(str(path))):
             # The same experiment and hash is the same model, in whatever folder. A seed that
             # appears twice starts another group.
             *model, name = RunDirectory(seed).name.split("/")

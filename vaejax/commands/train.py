@@ -152,21 +152,24 @@ def set_up(command: str, file: ExperimentFile, arguments: list[str]) -> Setup:
             check_fingerprint(directory, dataset)
         else:
             directory.write_json("data.json", dataset.summary.to_json())
-    others = {
-        record.folder.parent for record in records(options.out) if record.name == options.name
-    }
-    others -= {base}
-    if options.name and others:
-        print(
-            f"{options.name} is also the name of {', '.join(map(str, sorted(others)))}: commands "
-            "that are given this name ask which one is meant",
-            file=sys.stderr,
-        )
+    if options.name:
+        _warn_of_namesakes(options.name, options.out, base)
     if options.name and earlier:
         print(
             f"{base}: renamed from {', '.join(sorted(earlier))} to {options.name}", file=sys.stderr
         )
     return Setup(file, config, options.seeds, options.track, dataset, experiment, directories)
+
+
+def _warn_of_namesakes(name: str, out: Path, base: Path) -> None:
+    """Print which other configurations below `out` have runs of this name."""
+    others = {record.folder.parent for record in records(out) if record.name == name} - {base}
+    if others:
+        print(
+            f"{name} is also the name of {', '.join(map(str, sorted(others)))}: commands that are "
+            "given this name ask which one is meant",
+            file=sys.stderr,
+        )
 
 
 def finish(setup: Setup) -> int:
