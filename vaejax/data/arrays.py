@@ -142,7 +142,7 @@ def _note(
 
 def _repeats(train: np.ndarray) -> str:
     """What to say of real-valued examples that are there more than once."""
-    repeated = len(train) - len({example.tobytes() for example in train})
+    repeated = len(train) - len({hash(example.tobytes()) for example in train})
     if not repeated:
         return ""
     return (
