@@ -8,11 +8,14 @@ import numpy as np
 
 from vaejax.evaluation.evaluation_figures import evaluation_figures
 from vaejax.evaluation.marginals import marginals_table
-from vaejax.evaluation.section import HEADER, Section, Table, format_error, format_rounding
+from vaejax.evaluation.section import HEADER, Section, Table, format_rounding, mean_row
 from vaejax.evaluation.sequence_figures import sequence_figures
 
 # Name in the summary, label, sign in the table, unit and meaning.
 _KL_FORM = "log q(z) - log p(z) at the draws of z; in training: {form}"
+_NOT_CONVERGED = (
+    "examples whose mean-field q still changed in its last sweep; the bound stays valid"
+)
 _ROWS = (
     ("log_p", "-log p(x), exact", -1, "nats{reason}"),
     ("iwae", "-log p(x), IWAE-{K} bound", -1, "nats; an upper bound on -log p(x) in expectation"),
@@ -115,72 +118,51 @@ def evaluation_section(about: dict[str, Any], arrays: dict[str, dict[str, np.nda
 def evaluation_rows(evaluation: dict) -> list[list[str]]:
     """Rows [what, value, Monte Carlo error, error over examples, unit and meaning]."""
     summary, rows = evaluation["summary"], []
+    # A density of real values depends on their units: bits/dim are for discrete values only.
+    discrete = evaluation["support"] in ("binary", "grey")
     for name, label, sign, unit, entry in _entries(evaluation):
-        shown = format_rounding if name == "log_p" else format_error
-        rows.append(
-            [
-                label,
-                _shown(name, sign, entry["mean"]),
-                shown(entry["std_error_monte_carlo"]),
-                format_error(entry["std_error_data"]),
-                unit,
-            ]
-        )
-        # A density of real values depends on their units: bits/dim are for discrete values only.
-        discrete = evaluation["support"] in ("binary", "grey")
+        rows.append(_row(name, label, entry, unit, sign))
         if discrete and name in ("log_p", "iwae") and label not in _OTHER_MEANS:
             shape = evaluation["protocol"]["shape"]
             bits = math.log(2) * math.prod(shape[1:] if "per_frame" in summary else shape)
-            errors = [
-                words(error and error / bits, 5)
-                for words, error in (
-                    (shown, entry["std_error_monte_carlo"]),
-                    (format_error, entry["std_error_data"]),
-                )
-            ]
-            mean = "-" if entry["mean"] is None else f"{-entry['mean'] / bits:.5f}"
-            rows.append(["  the same", mean, *errors, "bits/dim"])
+            rows.append(_row(name, "  the same", entry, "bits/dim", -bits, 5))
+    return rows + [[label, value, "", "", meaning] for label, value, meaning in _facts(evaluation)]
+
+
+def _row(
+    name: str, label: str, entry: dict[str, Any], meaning: str, unit: float, digits: int = 3
+) -> list[str]:
+    """`mean_row`, where the mean is as in `_shown` and the error of an exact number is that of
+    rounding."""
+    row = mean_row(label, entry, meaning, unit, digits)
+    if name.endswith("_lower"):
+        row[1] = _shown(name, unit, entry["mean"])
+    if name == "log_p":
+        error = entry["std_error_monte_carlo"]
+        row[2] = format_rounding(error and error / abs(unit), digits)
+    return row
+
+
+def _facts(evaluation: dict) -> Iterator[tuple[str, str, str]]:
+    """(what, value, meaning) of the rows that are no means."""
+    summary = evaluation["summary"]
     if "active_units" in summary:
         label = "codes that vary" if evaluation["kind"] == "point mass" else "active units"
-        rows.append(
-            [
-                label,
-                f"{summary['active_units']} of {summary['latent_dimensions']}",
-                "",
-                "",
-                "dimensions of z: variance of E_q[z] over these x above 0.01",
-            ]
-        )
+        count = f"{summary['active_units']} of {summary['latent_dimensions']}"
+        yield label, count, "dimensions of z: variance of E_q[z] over these x above 0.01"
     if "kl" in summary:
-        rows.append(
-            ["how the KL was computed", "", "", "", _KL_FORM.format(form=summary["kl_form"])]
-        )
+        yield "how the KL was computed", "", _KL_FORM.format(form=summary["kl_form"])
     if "khat_above_0.7" in summary:
-        rows.append(
-            [
-                "Pareto k-hat above 0.7",
-                f"{summary['khat_above_0.7']} of {summary['iwae']['n']}"
-                if evaluation["settings"]["num_samples"] >= 25
-                else "needs K >= 25",
-                "",
-                "",
-                "examples whose IWAE error is unreliable; the bound stays valid",
-            ]
-        )
+        count = f"{summary['khat_above_0.7']} of {summary['iwae']['n']}"
+        if evaluation["settings"]["num_samples"] < 25:
+            count = "needs K >= 25"
+        meaning = "examples whose IWAE error is unreliable; the bound stays valid"
+        yield "Pareto k-hat above 0.7", count, meaning
     if "not_converged" in summary:
-        rows.append(
-            [
-                "q not converged",
-                f"{summary['not_converged']} of {summary['n']}",
-                "",
-                "",
-                "examples whose mean-field q still changed in its last sweep; the bound stays "
-                "valid",
-            ]
-        )
+        count = f"{summary['not_converged']} of {summary['n']}"
+        yield "q not converged", count, _NOT_CONVERGED
     if evaluation["kind"] == "point mass":
-        rows.append(["log p(x)", "not defined", "", "", "no p(z): q is a point mass"])
-    return rows
+        yield "log p(x)", "not defined", "no p(z): q is a point mass"
 
 
 def _entries(evaluation: dict) -> Iterator[tuple[str, str, int, str, dict]]:
@@ -210,7 +192,7 @@ def _entries(evaluation: dict) -> Iterator[tuple[str, str, int, str, dict]]:
             yield name, label, sign, "nats per frame", others["per_frame"][name]
 
 
-def _shown(name: str, sign: int, mean: float | None) -> str:
+def _shown(name: str, sign: float, mean: float | None) -> str:
     """A mean as text, `-` if there is none. A negative lower bound on a quantity that cannot be
     negative is shown as 0."""
     if mean is None:

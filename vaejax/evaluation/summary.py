@@ -10,15 +10,8 @@ from vaejax.marginal_likelihood.averages import mean_and_errors
 ACTIVE_VARIANCE = 0.01
 PER_FRAME = ("log_p", "iwae", "elbo", "reconstruction", "kl")
 _MEANS = (
-    "log_p",
-    "iwae",
-    "elbo",
-    "reconstruction",
-    "kl",
-    "information_lower",
-    "information_upper",
-    "aggregate_kl_lower",
-    "aggregate_kl_upper",
+    *PER_FRAME,
+    *("information_lower", "information_upper", "aggregate_kl_lower", "aggregate_kl_upper"),
     "squared_error",
 )
 
