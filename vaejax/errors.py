@@ -47,3 +47,10 @@ def require(valid: bool, field: str, expected: str, given: object) -> None:
     """Raise SettingError unless `valid`: `<field> must be <expected>; got <given>`."""
     if not valid:
         raise SettingError(f"{field} must be {expected}; got {given}", field)
+
+
+def require_least(settings: object, **least: int) -> None:
+    """Raise SettingError unless each of these fields is at least its number."""
+    for field, number in least.items():
+        value = getattr(settings, field)
+        require(value >= number, field, f"at least {number}", value)

@@ -10,7 +10,7 @@ import jax
 import numpy as np
 
 from vaejax.distributions import structure_of
-from vaejax.errors import SettingError, require
+from vaejax.errors import SettingError, require_least
 from vaejax.evaluation.chain import denoising_chain
 from vaejax.evaluation.features import Features
 from vaejax.evaluation.fitted_log_likelihood import fitted_log_likelihood
@@ -51,16 +51,9 @@ class Compare:
     """Seed of the classifier, the probe and the error estimates."""
 
     def __post_init__(self):
-        for name, least in (
-            ("examples", 2),
-            ("samples", 20),
-            ("num_chains", 2),
-            ("num_temperatures", 1),
-            ("chain_steps", 20),
-            ("seed", 0),
-        ):
-            value = getattr(self, name)
-            require(value >= least, name, f"at least {least}", value)
+        require_least(
+            self, examples=2, samples=20, num_chains=2, num_temperatures=1, chain_steps=20, seed=0
+        )
         if len(set(self.ex_post)) != len(self.ex_post):
             raise SettingError(
                 f"ex_post expects each density once; got {' '.join(self.ex_post)}", "ex_post"

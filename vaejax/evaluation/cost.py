@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vaejax.errors import SettingError, require
+from vaejax.errors import SettingError, require, require_least
 from vaejax.evaluation.cost_section import cost_section
 from vaejax.evaluation.gaps import bind_whole, family_over, own_family, start_of
 from vaejax.evaluation.measurement import Arrays, Measurement, Part, any_in, once
@@ -41,14 +41,7 @@ class Cost:
     """Seed of the draws."""
 
     def __post_init__(self):
-        for name, least in (
-            ("examples", 1),
-            ("max_steps", 100),
-            ("num_bound_samples", 2),
-            ("seed", 0),
-        ):
-            value = getattr(self, name)
-            require(value >= least, name, f"at least {least}", value)
+        require_least(self, examples=1, max_steps=100, num_bound_samples=2, seed=0)
         require(self.max_steps % 100 == 0, "max_steps", "a multiple of 100", self.max_steps)
 
 

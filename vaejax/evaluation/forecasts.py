@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from vaejax.distributions import filled
-from vaejax.errors import SettingError, require
+from vaejax.errors import SettingError, require, require_least
 from vaejax.evaluation.continuation import continued, why_no_continuation
 from vaejax.evaluation.forecast_scores import SCORES, Ahead, baselines_of, last_seen
 from vaejax.evaluation.forecast_section import forecast_section
@@ -55,8 +55,7 @@ class Forecast:
     """Seed of the draws."""
 
     def __post_init__(self):
-        for name, least in (("steps", 1), ("num_particles", 2), ("seed", 0)):
-            require(getattr(self, name) >= least, name, f"at least {least}", getattr(self, name))
+        require_least(self, steps=1, num_particles=2, seed=0)
         for name in ("examples", "start"):
             value = getattr(self, name)
             require(value is None or value >= 1, name, "at least 1", value)

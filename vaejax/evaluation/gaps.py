@@ -19,7 +19,7 @@ from vaejax.distributions import (
     structure_of,
     with_inert_steps,
 )
-from vaejax.errors import SettingError, UserError, require
+from vaejax.errors import SettingError, UserError, require, require_least
 from vaejax.evaluation.exact_log_p import exact_log_p, exact_reason
 from vaejax.evaluation.gap_arithmetic import describe_choice, out_of_order, with_log_p
 from vaejax.evaluation.gaps_section import gaps_section
@@ -79,18 +79,8 @@ class Gaps:
     """Seed of the draws."""
 
     def __post_init__(self):
-        for name, least in (
-            ("examples", 1),
-            ("num_samples", 25),
-            ("num_chains", 1),
-            ("num_temperatures", 1),
-            ("draws_per_step", 1),
-            ("max_steps", 100),
-            ("num_bound_samples", 2),
-            ("seed", 0),
-        ):
-            value = getattr(self, name)
-            require(value >= least, name, f"at least {least}", value)
+        require_least(self, examples=1, num_chains=1, num_temperatures=1, draws_per_step=1, seed=0)
+        require_least(self, num_samples=25, max_steps=100, num_bound_samples=2)
         require(self.max_steps % 100 == 0, "max_steps", "a multiple of 100", self.max_steps)
         if not self.families or len(set(self.families)) != len(self.families):
             raise SettingError("families expects one or more names, each once", "families")

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.flatten_util import ravel_pytree
 
-from vaejax.errors import require
+from vaejax.errors import require, require_least
 from vaejax.evaluation.gradient_section import gradients_section
 from vaejax.evaluation.measurement import Arrays, Measurement, Part, any_in, once
 from vaejax.evaluation.progress import progress_bar
@@ -38,12 +38,9 @@ class GradientQuality:
     """Number of plain gradients of each bound, from other draws; their mean is the reference."""
 
     def __post_init__(self):
-        require(self.examples >= 1, "examples", "at least 1", self.examples)
+        require_least(self, examples=1, replicates=2 * GROUPS, reference_samples=2 * GROUPS)
         some = min(self.num_samples, default=0) >= 1
         require(some, "num_samples", "one or more numbers of at least 1", self.num_samples)
-        for name in ("replicates", "reference_samples"):
-            value = getattr(self, name)
-            require(value >= 2 * GROUPS, name, f"at least {2 * GROUPS}", value)
 
 
 class Moments(NamedTuple):

@@ -10,7 +10,7 @@ from jaxtyping import Int
 
 from vaejax import marginal_likelihood as ml
 from vaejax.distributions import Markov, state_space_of
-from vaejax.errors import SettingError, require
+from vaejax.errors import SettingError, require, require_least
 from vaejax.evaluation.evaluate import count_frames
 from vaejax.evaluation.exact_log_p import exact_reason
 from vaejax.evaluation.kind import by_shapes
@@ -96,9 +96,7 @@ class LogLikelihood:
     def __post_init__(self):
         counts = ("examples", "num_samples", "num_chains", "num_leapfrog", "num_temperatures")
         counts += ("num_particles", "num_filters")
-        for name, least in (*((name, 1) for name in counts), ("seed", 0)):
-            value = getattr(self, name)
-            require(value >= least, name, f"at least {least}", value)
+        require_least(self, **dict.fromkeys(counts, 1), seed=0)
         share = self.defensive
         require(0 <= share < 1, "defensive", "at least 0 and below 1", share)
         for name in ("budget", "minutes", "target_std_error"):

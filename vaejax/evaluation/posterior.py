@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from vaejax.distributions import structure_of
-from vaejax.errors import SettingError, require
+from vaejax.errors import SettingError, require, require_least
 from vaejax.evaluation.gaps import check_families, start_of
 from vaejax.evaluation.measurement import Arrays, Measurement, Part, any_in, once
 from vaejax.evaluation.posterior_section import posterior_section
@@ -48,10 +48,8 @@ class Posterior:
     """Seed of the draws."""
 
     def __post_init__(self):
-        for name in ("example", "seed"):
-            require(getattr(self, name) >= 0, name, "0 or more", getattr(self, name))
-        whole = self.max_steps >= 100 and self.max_steps % 100 == 0
-        require(whole, "max_steps", "a multiple of 100", self.max_steps)
+        require_least(self, example=0, max_steps=100, seed=0)
+        require(self.max_steps % 100 == 0, "max_steps", "a multiple of 100", self.max_steps)
         if len(set(self.families)) != len(self.families):
             raise SettingError("families expects each family once", "families")
         check_families(self.families)
