@@ -23,7 +23,7 @@ from vaejax.distributions import (
 )
 from vaejax.errors import UserError, require
 from vaejax.evaluation.evaluation_section import evaluation_section
-from vaejax.evaluation.exact_log_p import exact_blocks, exact_reason
+from vaejax.evaluation.exact_log_p import exact_log_p, exact_reason
 from vaejax.evaluation.latent_use import latent_use
 from vaejax.evaluation.marginals import num_drawn
 from vaejax.evaluation.measurement import (
@@ -31,6 +31,7 @@ from vaejax.evaluation.measurement import (
     Measurement,
     Part,
     any_in,
+    in_blocks,
     once,
     per_example,
     rows_in,
@@ -122,7 +123,8 @@ def evaluate(run: Run, settings: Evaluate) -> list[Part]:
         Part("summary", identity, 1, once(lambda: _together(run, settings, examples)), any_in),
     ]
     if exact_reason(run, rows_of(examples, 0)) is not None:
-        parts.insert(1, Part("exact", identity, count, exact_blocks(run, examples), rows_in))
+        exact = in_blocks(lambda rows: exact_log_p(run, rows_of(examples, rows)), count, _BATCH)
+        parts.insert(1, Part("exact", identity, count, exact, rows_in))
     return parts
 
 

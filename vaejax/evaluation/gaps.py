@@ -23,7 +23,7 @@ from vaejax.errors import SettingError, UserError, require, require_least
 from vaejax.evaluation.exact_log_p import exact_log_p, exact_reason
 from vaejax.evaluation.gap_arithmetic import describe_choice, out_of_order, with_log_p
 from vaejax.evaluation.gaps_section import gaps_section
-from vaejax.evaluation.measurement import Arrays, MaySpend, Measurement, Part
+from vaejax.evaluation.measurement import Arrays, MaySpend, Measurement, Part, appended
 from vaejax.evaluation.run import Run, check_examples, has_real_latent
 from vaejax.evaluation.streams import GAPS
 from vaejax.marginal_likelihood import annealed_importance_sampling, importance_sampling
@@ -187,17 +187,14 @@ def gaps(run: Run, settings: Gaps) -> list[Part]:
     exact = not settings.map and exact_reason(run, rows_of(run.examples("test", 1), 0)) is not None
     programs = gap_programs(run.generative, run.inference, settings, estimated=not exact)
     log_p_of = functools.partial(exact_log_p, run) if exact else None
+
+    def done(arrays):
+        return sum(min(measured(arrays, p), settings.examples) for p in settings.parts())
+
     for index, split in enumerate(SPLITS):
-        examples = run.examples(split, settings.examples)
         key = run.stream(GAPS + index, settings.seed)
-
-        def blocks(found, may_spend, key=key, examples=examples):
-            arguments = key, programs, run.params, examples, settings, found, may_spend
-            return gap_blocks(*arguments, log_p_of)
-
-        def done(arrays):
-            return sum(min(measured(arrays, p), settings.examples) for p in settings.parts())
-
+        of_split = key, programs, run.params, run.examples(split, settings.examples), settings
+        blocks = functools.partial(gap_blocks, *of_split, log_p_of=log_p_of)
         count = settings.examples * len(settings.parts())
         identity = settings.identity() | {"split": split} | ({"log_p": "exact"} if exact else {})
         parts.append(Part(split, identity, count, blocks, done))
@@ -232,8 +229,7 @@ def gap_blocks(
             block = run((key, params), indices, chosen)
             if part == "log_p" and log_p_of is not None:
                 block = block | log_p_of(chosen)
-            grown = {k: np.concatenate([found.get(k, v[:0]), v]) for k, v in block.items()}
-            found = found | grown
+            found = appended(found, block)
             yield found
 
 

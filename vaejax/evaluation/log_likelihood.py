@@ -1,6 +1,7 @@
 """log p(x) of examples by each estimator, in blocks: it can stop at any time and resume later."""
 
 import dataclasses
+import functools
 from collections.abc import Iterator
 from typing import Any, Literal
 
@@ -15,7 +16,7 @@ from vaejax.evaluation.evaluate import count_frames
 from vaejax.evaluation.exact_log_p import exact_reason
 from vaejax.evaluation.kind import by_shapes
 from vaejax.evaluation.log_likelihood_section import log_likelihood_section
-from vaejax.evaluation.measurement import Arrays, MaySpend, Measurement, Part, rows_in
+from vaejax.evaluation.measurement import Arrays, MaySpend, Measurement, Part, appended, rows_in
 from vaejax.evaluation.run import Run, check_examples, has_real_latent
 from vaejax.evaluation.streams import LOG_LIKELIHOOD
 from vaejax.marginal_likelihood.annealed_importance_sampling import check_size
@@ -177,14 +178,12 @@ def log_likelihood(run: Run, settings: LogLikelihood) -> list[Part]:
     if settings.float64:
         examples = jax.tree.map(_float64, examples)
 
+    model = run.generative, run.inference, run.params
+
     def part(name):
         chosen = settings.settings_of(name)
         key = run.stream(LOG_LIKELIHOOD + NAMES.index(name), settings.seed)
-
-        def blocks(found, may_spend):
-            model = run.generative, run.inference, run.params
-            return estimate_blocks(key, *model, examples, name, chosen, found, may_spend)
-
+        blocks = functools.partial(estimate_blocks, key, *model, examples, name, chosen)
         return Part(name, chosen, settings.examples, blocks, rows_in)
 
     return [part(name) for name in names_of(run, settings)]
@@ -202,7 +201,7 @@ def summarize_log_likelihood(
             continue
         rows = {field: values[: settings.examples] for field, values in arrays[name].items()}
         chosen = settings.settings_of(name)
-        estimates = estimates_of(rows, name)
+        estimates = ml.Estimates(**_split(rows), method=name)
         summary[name] = estimates.summary() | {
             "settings": chosen,
             "evaluations_per_estimate": cost(name, chosen),
@@ -363,7 +362,7 @@ def estimate_blocks(
             if not may_spend(len(fresh) * cost(name, settings)):
                 break
             block = _fields(estimate(fresh, 0)) | {"rounds": np.ones(len(fresh), np.int32)}
-            found = {k: np.concatenate([found[k], v]) for k, v in block.items()} if found else block
+            found = appended(found, block)
         while len(more := unfinished(found, begin)[:BLOCK]):
             if not may_spend(len(more) * cost(name, settings)):
                 yield found
@@ -392,11 +391,6 @@ def _split(arrays: dict[str, np.ndarray]) -> dict[str, Any]:
     """The arguments of `ml.Estimate` or `ml.Estimates`."""
     others = {k: v for k, v in arrays.items() if k not in (*_ESTIMATE, "rounds")}
     return {field: arrays[field] for field in _ESTIMATE} | {"diagnostics": others}
-
-
-def estimates_of(arrays: dict[str, np.ndarray], name: str) -> ml.Estimates:
-    """The arrays of `estimate_blocks` as `ml.Estimates`."""
-    return ml.Estimates(**_split(arrays), method=name)
 
 
 LOG_LIKELIHOOD_MEASUREMENT = Measurement(

@@ -70,16 +70,20 @@ def per_example(
     count = num_rows(examples)
     size = max(1, min(block, count))
     run = over_examples(one, size)
+    return in_blocks(lambda rows: run(shared, rows, rows_of(examples, rows)), count, size, cost)
+
+
+def in_blocks(
+    compute: Callable[[np.ndarray], Arrays], count: int, size: int, cost: int = 0
+) -> Callable[[Arrays, MaySpend], Iterator[Arrays]]:
+    """`Part.blocks` of compute(rows), the arrays of some of `count` examples, `size` at a time."""
 
     def blocks(found: Arrays, may_spend: MaySpend) -> Iterator[Arrays]:
-        begin = rows_in(found)
-        while begin < count:
-            indices = np.arange(begin, min(begin + size, count))
-            if not may_spend(cost * len(indices)):
+        for begin in range(rows_in(found), count, size):
+            rows = np.arange(begin, min(begin + size, count))
+            if not may_spend(cost * len(rows)):
                 return
-            new = run(shared, indices, rows_of(examples, indices))
-            found = {k: np.concatenate([found[k], v]) if found else v for k, v in new.items()}
-            begin = int(indices[-1]) + 1
+            found = appended(found, compute(rows))
             yield found
 
     return blocks
@@ -93,6 +97,11 @@ def once(compute: Callable[[], Arrays]) -> Callable[[Arrays, MaySpend], Iterator
             yield compute()
 
     return blocks
+
+
+def appended(found: Arrays, new: Arrays) -> Arrays:
+    """The arrays `found`, of which each in `new` is longer by those rows."""
+    return found | {k: np.concatenate([found.get(k, v[:0]), v]) for k, v in new.items()}
 
 
 def rows_in(arrays: Arrays) -> int:
