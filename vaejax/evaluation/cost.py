@@ -11,16 +11,16 @@ import numpy as np
 
 from vaejax.errors import SettingError, require, require_least
 from vaejax.evaluation.cost_section import cost_section
-from vaejax.evaluation.gaps import bind_whole, family_over, own_family, start_of
+from vaejax.evaluation.gap_arithmetic import fit_summary, mean_of
+from vaejax.evaluation.gaps import bind_whole, family_over, own_family, start_of, traced
 from vaejax.evaluation.measurement import Arrays, Measurement, Part, any_in, once
 from vaejax.evaluation.run import Run, check_examples, has_real_latent
 from vaejax.evaluation.streams import COST
-from vaejax.inference import Trace, fit_variational
+from vaejax.inference import fit_variational
 from vaejax.inference.fit_variational import RECORD
-from vaejax.marginal_likelihood.averages import mean_and_errors
 from vaejax.objectives import elbo
 from vaejax.sharding import over_examples
-from vaejax.types import Example, GenerativeModel, InferenceNetwork, Key, Params, bind, num_rows
+from vaejax.types import bind, num_rows
 
 # Factors of the family's learning rate: near the optimum, a large rate first makes q worse.
 STARTS = {"standard": 1.0, "encoder": 0.2}
@@ -62,41 +62,21 @@ def _undefined(run: Run, settings: Cost) -> str | None:
 
 def cost(run: Run, settings: Cost) -> list[Part]:
     """The part that `measure_cost` computes, for the first test examples."""
-
-    def compute():
-        key = run.stream(COST, settings.seed)
-        examples = run.examples("test", settings.examples)
-        arrays, seconds = measure_cost(
-            key, run.generative, run.inference, run.params, examples, settings
-        )
-        return arrays | {f"{name}_seconds": np.asarray(taken) for name, taken in seconds.items()}
-
-    return [Part("cost", dataclasses.asdict(settings), 1, once(compute), any_in)]
+    blocks = once(lambda: measure_cost(run, settings))
+    return [Part("cost", dataclasses.asdict(settings), 1, blocks, any_in)]
 
 
-def _summarize(run: Run, settings: Cost, arrays: dict[str, Arrays]) -> dict[str, Any]:
-    names = ("amortized", *STARTS)
-    seconds = {name: float(arrays["cost"][f"{name}_seconds"]) for name in names}
-    return summarize_cost(arrays["cost"], seconds)
-
-
-def measure_cost(
-    key: Key,
-    generative: GenerativeModel,
-    inference: InferenceNetwork,
-    params: Params,
-    examples: Example,
-    settings: Cost,
-) -> tuple[dict[str, np.ndarray], dict[str, float]]:
-    """(arrays of each example in nats, seconds per example).
+def measure_cost(run: Run, settings: Cost) -> Arrays:
+    """Arrays of each example in nats, and seconds per example.
 
     A fit starts at N(0, I) (`standard`) or at the encoder's q (`encoder`). For each start the
     arrays are `<start>_path`, the bound along the steps of Adam (means over 20 steps of their own
     draws; the final bound after convergence); `<start>` and `<start>_std_error`, the final bound
     from fresh draws; `<start>_steps`; `<start>_converged` and `<start>_diverged`. `amortized` is
-    the bound of the encoder's q. Seconds: `amortized` is one forward pass; `<start>` is one step of
-    the fit, with its share of the final draws; all in the same batch.
+    the bound of the encoder's q. `amortized_seconds` is one forward pass, `<start>_seconds` one
+    step of the fit, with its share of the final draws; all in the same batch.
     """
+    generative, inference = run.generative, run.inference
 
     def amortized(shared, index, example):
         key, params = shared
@@ -122,7 +102,7 @@ def measure_cost(
             init = None
             if start == "encoder":
                 init = start_of(start_key, chosen, inference, params.inference, q, example)
-            return fit_variational(
+            _, trace = fit_variational(
                 fit_key,
                 chosen,
                 joint,
@@ -131,32 +111,27 @@ def measure_cost(
                 learning_rate=chosen.learning_rate * STARTS[start],
                 max_steps=settings.max_steps,
                 num_final_samples=settings.num_bound_samples,
-            )[1]
+            )
+            path = jnp.where(jnp.isnan(trace.path), trace.bound, trace.path)
+            return traced(start, trace) | {f"{start}_path": path}
 
         return one
 
+    examples = run.examples("test", settings.examples)
     count = num_rows(examples)
-    arguments = (key, params), np.arange(count), examples
+    arguments = (run.stream(COST, settings.seed), run.params), np.arange(count), examples
     arrays = over_examples(amortized, count)(*arguments)
-    seconds = {"amortized": _median_seconds(over_examples(forward, count), *arguments)}
+    taken = _median_seconds(over_examples(forward, count), *arguments)
+    arrays["amortized_seconds"] = np.asarray(taken / count)
     for start in STARTS:
-        run = over_examples(fitted(start), count)
-        trace: Trace = run(*arguments)
+        fit = over_examples(fitted(start), count)
+        found = fit(*arguments)
         started = time.perf_counter()
-        run(*arguments)
+        fit(*arguments)
         taken = (time.perf_counter() - started) / count
-        seconds[start] = taken / int(trace.steps.max())  # the batch runs until its last x stops
-        path = np.where(np.isnan(trace.path), trace.bound[:, None], trace.path)
-        arrays |= {
-            start: trace.bound,
-            f"{start}_std_error": trace.bound_std_error,
-            f"{start}_steps": trace.steps,
-            f"{start}_converged": trace.converged,
-            f"{start}_diverged": trace.diverged,
-            f"{start}_path": path,
-        }
-    seconds["amortized"] /= count
-    return arrays, seconds
+        each = taken / int(found[f"{start}_steps"].max())  # the batch runs until its last x stops
+        arrays |= found | {f"{start}_seconds": np.asarray(each)}
+    return arrays
 
 
 def _median_seconds(run, *arguments: Any) -> float:
@@ -169,24 +144,21 @@ def _median_seconds(run, *arguments: Any) -> float:
     return statistics.median(taken)
 
 
-def summarize_cost(arrays: dict[str, np.ndarray], seconds: dict[str, float]) -> dict:
+def summarize_cost(run: Run, settings: Cost, parts: dict[str, Arrays]) -> dict[str, Any]:
     """Means with errors over the examples whose bounds are all finite and whose fits did not
     diverge; the others are listed in `left_out`. For each start, `steps_to`: the step from which
     its mean bound stays above the encoder's bound, and above 1 and 0.1 nats below the best
     bound."""
-    names = ("amortized", *STARTS)
+    arrays, names = parts["cost"], ("amortized", *STARTS)
     usable = np.all([np.isfinite(arrays[name]) for name in names], axis=0)
     usable &= ~np.any([arrays[f"{start}_diverged"] for start in STARTS], axis=0)
 
-    def mean(name):
-        return mean_and_errors(arrays[name][usable], arrays[f"{name}_std_error"][usable])
-
     summary: dict = {
-        "seconds": seconds,
+        "seconds": {name: float(arrays[f"{name}_seconds"]) for name in names},
         "left_out": np.flatnonzero(~usable).tolist(),
-        "amortized": mean("amortized"),
+        "amortized": mean_of(arrays, "amortized", usable),
     }
-    ends = [mean(start)["mean"] for start in STARTS]
+    ends = [mean_of(arrays, start, usable)["mean"] for start in STARTS]
     best = max((end for end in ends if end is not None), default=np.nan)
     encoders = summary["amortized"]["mean"]
     levels = {
@@ -203,14 +175,7 @@ def summarize_cost(arrays: dict[str, np.ndarray], seconds: dict[str, float]) -> 
             )  # the path is noisy: a level is passed where the path stays above it
             last = below[-1] + 1 if len(below) else 0
             reached[level] = int(last + 1) * RECORD if last < len(path) else None
-        diverged, converged = arrays[f"{start}_diverged"], arrays[f"{start}_converged"]
-        summary[start] = {
-            "bound": mean(start),
-            "steps_median": float(np.median(arrays[f"{start}_steps"])),
-            "not_converged": np.flatnonzero(~converged & ~diverged).tolist(),
-            "diverged": np.flatnonzero(diverged).tolist(),
-            "steps_to": reached,
-        }
+        summary[start] = fit_summary(arrays, start, usable) | {"steps_to": reached}
     return summary
 
 
@@ -220,6 +185,6 @@ COST_MEASUREMENT = Measurement(
     settings=Cost,
     undefined=_undefined,
     parts=cost,
-    summarize=_summarize,
+    summarize=summarize_cost,
     section=cost_section,
 )

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from vaejax.marginal_likelihood.averages import mean_and_errors
+
 _ESTIMATORS = ("importance", "annealed")
 
 
@@ -58,3 +60,20 @@ def out_of_order(arrays: Mapping[str, np.ndarray], name: str, own: str | None) -
     if own is not None:
         wrong |= above("amortized", name)
     return np.flatnonzero(wrong).tolist()
+
+
+def mean_of(arrays: Mapping[str, np.ndarray], name: str, usable: np.ndarray) -> dict:
+    """The mean of one number over the usable examples, with its errors."""
+    return mean_and_errors(arrays[name][usable], arrays[f"{name}_std_error"][usable])
+
+
+def fit_summary(arrays: Mapping[str, np.ndarray], name: str, usable: np.ndarray) -> dict:
+    """The mean `bound` of the fits called `name` over the usable examples, their median number of
+    steps, and the examples whose fit diverged or has not converged."""
+    diverged, converged = arrays[f"{name}_diverged"], arrays[f"{name}_converged"]
+    return {
+        "bound": mean_of(arrays, name, usable),
+        "steps_median": float(np.median(arrays[f"{name}_steps"])),
+        "diverged": np.flatnonzero(diverged).tolist(),
+        "not_converged": np.flatnonzero(~converged & ~diverged).tolist(),
+    }

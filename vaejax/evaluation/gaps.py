@@ -21,7 +21,13 @@ from vaejax.distributions import (
 )
 from vaejax.errors import SettingError, UserError, require, require_least
 from vaejax.evaluation.exact_log_p import exact_log_p, exact_reason
-from vaejax.evaluation.gap_arithmetic import describe_choice, out_of_order, with_log_p
+from vaejax.evaluation.gap_arithmetic import (
+    describe_choice,
+    fit_summary,
+    mean_of,
+    out_of_order,
+    with_log_p,
+)
 from vaejax.evaluation.gaps_section import gaps_section
 from vaejax.evaluation.measurement import Arrays, MaySpend, Measurement, Part, appended
 from vaejax.evaluation.run import Run, check_examples, has_real_latent
@@ -292,7 +298,7 @@ def gap_programs(
             max_steps=settings.max_steps,
             num_final_samples=settings.num_bound_samples,
         )
-        return _traced(name, trace)
+        return traced(name, trace)
 
     @functools.cache
     def program(part, size):
@@ -327,10 +333,11 @@ def best_code(key: Key, joint: Joint, q: Any, x: Any, max_steps: int) -> dict:
     )
     here = maximum_a_posteriori(key, q, joint, x).value
     zero = jnp.zeros_like(here)
-    return {"amortized": here, "amortized_std_error": zero} | _traced("best", trace)
+    return {"amortized": here, "amortized_std_error": zero} | traced("best", trace)
 
 
-def _traced(name: str, trace: families.Trace) -> dict:
+def traced(name: str, trace: families.Trace) -> dict:
+    """The arrays of a fit: its bound, with its error, and how the fit went."""
     return {
         name: trace.bound,
         f"{name}_std_error": trace.bound_std_error,
@@ -425,25 +432,19 @@ def summarize_gaps(
             finite &= np.isfinite(arrays["log_p"])
         about: dict = {
             "not_finite": np.flatnonzero(~finite).tolist(),
-            "amortized": _mean(arrays, "amortized", finite),
+            "amortized": mean_of(arrays, "amortized", finite),
         }
         if has_density:
             about |= {
                 "estimator": describe_choice(arrays),
                 "missed_modes": np.flatnonzero(arrays.get("annealed_missed", ())).tolist(),
-                "log_p": _mean(arrays, "log_p", finite),
+                "log_p": mean_of(arrays, "log_p", finite),
                 "total": _gap(arrays, "log_p", "amortized", finite),
             }
         for name in names:
-            diverged, converged = arrays[f"{name}_diverged"], arrays[f"{name}_converged"]
-            usable = finite & ~diverged
-            about[name] = {
-                "bound": _mean(arrays, name, usable),
-                "amortization": _gap(arrays, name, "amortized", usable),
-                "steps_median": float(np.median(arrays[f"{name}_steps"])),
-                "diverged": np.flatnonzero(diverged).tolist(),
-                "not_converged": np.flatnonzero(~converged & ~diverged).tolist(),
-            }
+            usable = finite & ~arrays[f"{name}_diverged"]
+            about[name] = fit_summary(arrays, name, usable)
+            about[name]["amortization"] = _gap(arrays, name, "amortized", usable)
             if has_density:
                 about[name]["approximation"] = _gap(arrays, "log_p", name, usable)
                 about[name]["out_of_order"] = out_of_order(arrays, name, own)
@@ -461,10 +462,6 @@ def summarize_gaps(
             for error in ("std_error_monte_carlo", "std_error_data")
         }
     return summary
-
-
-def _mean(arrays: Mapping[str, np.ndarray], name: str, usable: np.ndarray) -> dict:
-    return mean_and_errors(arrays[name][usable], arrays[f"{name}_std_error"][usable])
 
 
 def _gap(arrays: Mapping[str, np.ndarray], high: str, low: str, usable: np.ndarray) -> dict:
