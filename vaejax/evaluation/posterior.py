@@ -16,16 +16,7 @@ from vaejax.evaluation.posterior_section import posterior_section
 from vaejax.evaluation.run import Run, has_real_latent
 from vaejax.evaluation.streams import POSTERIOR
 from vaejax.inference import FAMILIES, fit_variational
-from vaejax.types import (
-    Distribution,
-    Example,
-    GenerativeModel,
-    InferenceNetwork,
-    Key,
-    Params,
-    bind,
-    rows_of,
-)
+from vaejax.types import Distribution, Example, bind, rows_of
 
 _SIDE = 201
 _NEGLIGIBLE = 12.0  # nats below the maximum of the posterior: the picture may leave this out
@@ -95,21 +86,9 @@ def _example(run: Run, settings: Posterior) -> Example:
 
 
 def posterior(run: Run, settings: Posterior) -> list[Part]:
-    """The part with the arrays of `measure_posterior`, and x."""
-
-    def compute():
-        key, example = run.stream(POSTERIOR, settings.seed), _example(run, settings)
-        arrays, about = measure_posterior(
-            key, run.generative, run.inference, run.params, example, settings
-        )
-        numbers = {
-            f"{name}_{field}": np.asarray(value)
-            for name, q in about["qs"].items()
-            for field, value in q.items()
-        }
-        return arrays | numbers | {"log_p": np.asarray(about["log_p"]), "x": example.x}
-
-    return [Part("posterior", dataclasses.asdict(settings), 1, once(compute), any_in)]
+    """The part with the arrays of `measure_posterior`."""
+    blocks = once(lambda: measure_posterior(run, settings))
+    return [Part("posterior", dataclasses.asdict(settings), 1, blocks, any_in)]
 
 
 def _summarize(run: Run, settings: Posterior, arrays: dict[str, Arrays]) -> dict[str, Any]:
@@ -122,22 +101,18 @@ def _summarize(run: Run, settings: Posterior, arrays: dict[str, Arrays]) -> dict
     return {"log_p": found["log_p"].item(), "qs": qs}
 
 
-def measure_posterior(
-    key: Key,
-    generative: GenerativeModel,
-    inference: InferenceNetwork,
-    params: Params,
-    example: Example,
-    settings: Posterior,
-) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """(arrays for the picture, summary) of one x, for a model with z of shape (2,).
+def measure_posterior(run: Run, settings: Posterior) -> Arrays:
+    """Arrays of one x, for a model with z of shape (2,).
 
-    Arrays: `first` and `second`, the points of the grid along each axis; `posterior`, log p(z | x)
-    on the grid; and the log density of each q: `amortized`, the encoder's, and one for each family.
-    Summary: `log_p`, in nats: the log of the sum of p(x, z) over the grid times the area of a cell,
-    a quadrature that is exact except for its step; for each q, `gap` = KL(q || p(z | x)) in nats by
-    the same quadrature, and `mass`, the mass of q on the grid.
+    `x`; `first` and `second`, the points of the grid along each axis; `posterior`, log p(z | x) on
+    the grid; and the log density of each q: `amortized`, the encoder's, and one for each family.
+    `log_p`, in nats: the log of the sum of p(x, z) over the grid times the area of a cell, a
+    quadrature that is exact except for its step. For each q: `<q>_gap` = KL(q || p(z | x)) in nats
+    by the same quadrature, and `<q>_mass`, the mass of q on the grid; for a family also
+    `<q>_converged` and `<q>_diverged`.
     """
+    generative, inference = run.generative, run.inference
+    key, example = run.stream(POSTERIOR, settings.seed), _example(run, settings)
 
     # Parameters and x are arguments of the compiled functions, so other values do not recompile.
     def qs(params, example, best) -> dict[str, Distribution]:
@@ -180,27 +155,25 @@ def measure_posterior(
         return {name: _at_each(q.log_prob, places) for name, q in qs(params, example, best).items()}
 
     with jax.default_matmul_precision("highest"):
-        best, traces, (prior, *of_qs) = fit(key, params, example)
+        best, traces, (prior, *of_qs) = fit(key, run.params, example)
         coarse = _around(prior)
-        first, second = _grid(coarse, log_joint(_places(*coarse), params, example), of_qs)
+        first, second = _grid(coarse, log_joint(_places(*coarse), run.params, example), of_qs)
         cell = (first[1] - first[0]) * (second[1] - second[0])
         places = _places(first, second)
-        density = _on_grid(log_joint(places, params, example))
+        density = _on_grid(log_joint(places, run.params, example))
         log_p = float(jax.nn.logsumexp(density) + np.log(cell))
-        arrays = {"first": first, "second": second, "posterior": density - log_p}
-        about: dict[str, Any] = {"log_p": log_p, "qs": {}}
-        densities = log_qs(places, params, example, best)
+        arrays = {"x": example.x, "first": first, "second": second, "log_p": np.asarray(log_p)}
+        arrays["posterior"] = density - log_p
+        densities = log_qs(places, run.params, example, best)
     for name in ("amortized", *settings.families):
         arrays[name] = log_q = _on_grid(densities[name])
         mass = np.exp(log_q) * cell
-        about["qs"][name] = {
-            "gap": float(np.sum(mass * (log_q - arrays["posterior"]))),
-            "mass": float(mass.sum()),
-        }
-        if name in traces:
-            about["qs"][name]["converged"] = bool(traces[name].converged)
-            about["qs"][name]["diverged"] = bool(traces[name].diverged)
-    return arrays, about
+        arrays[f"{name}_gap"] = np.asarray(np.sum(mass * (log_q - arrays["posterior"])))
+        arrays[f"{name}_mass"] = np.asarray(mass.sum())
+    for name, trace in traces.items():
+        arrays[f"{name}_converged"] = np.asarray(trace.converged)
+        arrays[f"{name}_diverged"] = np.asarray(trace.diverged)
+    return arrays
 
 
 def _around(draws) -> list[np.ndarray]:
