@@ -1,6 +1,7 @@
 """The command line: it finds the command and passes it its arguments. Heavy imports wait until a
 command needs them, so `vaejax --help` answers at once."""
 
+import functools
 import gc
 import importlib
 import itertools
@@ -158,7 +159,10 @@ def _function(command: str) -> Callable[[list[str]], int | None]:
             gc.freeze()
             if collects:
                 gc.enable()
-    return getattr(sys.modules[name], command.replace("-", "_"))
+    module = sys.modules[name]
+    if COMMANDS[command] == "measure":  # one function for all measurements
+        return functools.partial(module.measure, command)
+    return getattr(module, command)
 
 
 def _is_of_jax_at_start(error: Exception) -> bool:

@@ -74,58 +74,13 @@ def print_measured(command: str, directory: RunDirectory, measured: Measured) ->
 def _settings(command: str, own: Evaluate, data: Data, arguments: list[str]) -> tuple[Any, Any]:
     """The command's settings, and the data to measure on. `own` and `data`, those of the run, are
     the defaults of --evaluate.* and --data.*."""
-    prog = f"vaejax {command} RUN"
-    if command != "evaluate":
-        kind = MEASUREMENTS[command].settings
-
-        @dataclasses.dataclass(frozen=True)
-        class Options:
-            settings: Annotated[kind, tyro.conf.arg(name="")]  # type: ignore[valid-type]
-            data: Data
-
-        chosen = parse(Options, arguments, prog=prog, default=Options(kind(), data))
-        return chosen.settings, chosen.data
+    evaluates, kind = command == "evaluate", MEASUREMENTS[command].settings
 
     @dataclasses.dataclass(frozen=True)
-    class EvaluateOptions:
-        evaluate: Evaluate
+    class Options:
+        evaluate: Annotated[kind, tyro.conf.arg(name=None if evaluates else "")]  # type: ignore[valid-type]
         data: Data
 
-    default = EvaluateOptions(own, data)
-    options = parse(EvaluateOptions, arguments, prog=prog, default=default)
-    return options.evaluate, options.data
-
-
-def evaluate(arguments: list[str]) -> int:
-    """Evaluate a run again, with its own settings or others."""
-    return measure("evaluate", arguments)
-
-
-def log_likelihood(arguments: list[str]) -> int:
-    """Estimate log p(x) of a run's examples, by one estimator or several."""
-    return measure("log-likelihood", arguments)
-
-
-def gaps(arguments: list[str]) -> int:
-    """Measure what the inference of a run costs: approximation, amortization and total gap."""
-    return measure("gaps", arguments)
-
-
-def cost(arguments: list[str]) -> int:
-    """Measure the bound against steps and seconds of optimizing q for each x, and the encoder's."""
-    return measure("cost", arguments)
-
-
-def gradients(arguments: list[str]) -> int:
-    """Measure gradient estimators at a run's parameters."""
-    return measure("gradients", arguments)
-
-
-def posterior(arguments: list[str]) -> int:
-    """Draw the true posterior of a two-dimensional z, the encoder's q, and each family's best q."""
-    return measure("posterior", arguments)
-
-
-def forecast(arguments: list[str]) -> int:
-    """Forecast the frames that follow the first ones of each sequence, and score the forecasts."""
-    return measure("forecast", arguments)
+    default = Options(own if evaluates else kind(), data)
+    chosen = parse(Options, arguments, prog=f"vaejax {command} RUN", default=default)
+    return chosen.evaluate, chosen.data
