@@ -7,7 +7,7 @@ import numpy as np
 from vaejax.evaluation.compared import Compared
 from vaejax.evaluation.compared_measurements import with_same_settings
 from vaejax.evaluation.comparison_figures import Lines, along_figure
-from vaejax.evaluation.forecast_section import INSIDE, SCORES
+from vaejax.evaluation.forecast_section import INSIDE, SCORES, along
 from vaejax.evaluation.forecasts import FORECAST_MEASUREMENT
 from vaejax.evaluation.section import Table, with_errors
 from vaejax.evaluation.statistics import paired_ratio, ratio_over_seeds, verdict
@@ -91,10 +91,9 @@ def forecast_tables(about: dict[str, Any]) -> list[Table]:
 def forecast_figure(about: dict[str, Any]) -> tuple[Any, str]:
     """Scores and coverage of each model by steps ahead."""
     level, score = about["settings"]["level"], about["score"]
-    heading, sign = SCORES[score]
-    panels = [Lines(f"{heading} ({_unit(score)})", _along(about, score, sign))]
+    panels = [Lines(f"{SCORES[score][0]} ({_unit(score)})", _along(about, score))]
     panels += [
-        Lines(f"share inside {100 * level:g} %: {words}", _along(about, name, 1), level)
+        Lines(f"share inside {100 * level:g} %: {words}", _along(about, name), level)
         for name, words in INSIDE.items()
         if name in about["models"][0]
     ]
@@ -105,15 +104,12 @@ def forecast_figure(about: dict[str, Any]) -> tuple[Any, str]:
     )
 
 
-def _along(about: dict[str, Any], name: str, sign: int) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """For each model the means at each step ahead, NaN if no value counts, and their errors."""
-    found = {}
-    for model in about["models"]:
-        entries = [entry for column, entry in model[name].items() if column != "all"]
-        mean = [np.nan if e["mean"] is None else sign * e["mean"] for e in entries]
-        errors = [(e["std_error_data"] or 0.0, e["std_error_seeds"] or 0.0) for e in entries]
-        found[model["label"]] = np.array(mean), np.hypot(*np.array(errors).T)
-    return found
+def _along(about: dict[str, Any], name: str) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """`along` of each model."""
+    return {
+        model["label"]: along([e for column, e in model[name].items() if column != "all"], name)
+        for model in about["models"]
+    }
 
 
 def _columns(values: np.ndarray) -> dict[str, np.ndarray]:

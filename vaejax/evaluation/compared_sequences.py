@@ -17,7 +17,7 @@ from vaejax.evaluation.comparison import size_of
 from vaejax.evaluation.comparison_figures import Bar, log_p_figure
 from vaejax.evaluation.evaluation_section import protocol_line
 from vaejax.evaluation.log_likelihood import LOG_LIKELIHOOD_MEASUREMENT
-from vaejax.evaluation.section import Figure, Section, Table, format_error, format_rounding
+from vaejax.evaluation.section import Figure, Section, Table, cells, format_rounding
 from vaejax.evaluation.statistics import paired_ratio, ratio_over_seeds, verdict
 
 _LOG_P = "log_p", "filter", "iwae"  # exact; by particle filters; by draws of q
@@ -235,7 +235,7 @@ def _log_p_rows(model: dict[str, Any], about: dict[str, Any]) -> list[list[str]]
             meaning["filter"] += f"; {flagged} estimates flagged"
     rows = []
     for name in (name for name in _LOG_P if name in model):
-        mean, monte_carlo, *others = _cells(model[name], ("monte_carlo", "data", "seeds"), -1)
+        mean, monte_carlo, *others = cells(model[name], ("monte_carlo", "data", "seeds"), -1)
         if name == "log_p":
             monte_carlo = format_rounding(model[name]["std_error_monte_carlo"])
         rows.append([model["label"], mean, monte_carlo, *others, meaning[name]])
@@ -249,7 +249,7 @@ def _differences(about: dict[str, Any]) -> list[list[str]]:
         rows.append(
             [
                 f"{pair['first']} minus {pair['second']}",
-                *_cells(pair, ("data", "seeds"), -1),
+                *cells(pair, ("data", "seeds"), -1),
                 names[pair["of"]],
                 verdict(pair, 1, words),
             ]
@@ -261,18 +261,11 @@ def _costs(models: list[dict[str, Any]]) -> list[list[str]]:
     return [
         [
             model["label"],
-            *_cells(model["kl"], ("data",), 1),
+            *cells(model["kl"], ("data",)),
             f"{sum(model['parameters'].values()):,}",
             _training(model["training"]),
         ]
         for model in models
-    ]
-
-
-def _cells(entry: dict[str, Any], errors: tuple[str, ...], sign: int) -> list[str]:
-    return [
-        "-" if entry["mean"] is None else f"{sign * entry['mean']:.3f}",
-        *(format_error(entry[f"std_error_{error}"]) for error in errors),
     ]
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from vaejax.evaluation import pyplot as plt
-from vaejax.evaluation.section import Figure, Section, Table, data_line, format_error, listed
+from vaejax.evaluation.section import Figure, Section, Table, cells, data_line, listed
 
 _COLOURS = {"standard": "#d9822b", "encoder": "#1f5fa8"}
 _LABELS = {"standard": "optimized from N(0, I)", "encoder": "optimized from the encoder's q"}
@@ -68,10 +68,7 @@ def cost_lines(about: dict[str, Any]) -> list[str]:
 
 
 def _row(label, entry, steps, seconds, forward) -> list[str]:
-    bound = ["", "", ""]
-    if entry is not None and entry["mean"] is not None:
-        errors = entry["std_error_monte_carlo"], entry["std_error_data"]
-        bound = [f"{-entry['mean']:.3f}", *(format_error(error) for error in errors)]
+    bound = ["", "", ""] if entry is None else cells(entry, ("monte_carlo", "data"), -1)
     time = ["", ""] if seconds is None else [f"{1e3 * seconds:.3g}", f"{seconds / forward:,.0f}"]
     return [label, *bound, steps, *time]
 

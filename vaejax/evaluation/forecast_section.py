@@ -13,8 +13,8 @@ from vaejax.evaluation.section import (
     Figure,
     Section,
     Table,
+    cells,
     data_line,
-    format_error,
     listed,
 )
 
@@ -106,16 +106,21 @@ def _table(about: dict[str, Any], columns: dict[str, Any]) -> Table:
         row = [str(label)]
         for name, score in scores.items():
             entry = score["all"] if label == "all" else score["by_step"][int(label) - 1]
-            row += _cells(entry, name)
+            row += cells(entry, ("data",), _sign(name))
         rows.append(row)
     return Table(header, rows)
 
 
-def _cells(entry: dict[str, Any], name: str) -> list[str]:
-    if entry["mean"] is None:
-        return ["-", "-"]
-    sign = SCORES[name][1] if name in SCORES else 1
-    return [f"{sign * entry['mean']:.3f}", format_error(entry["std_error_data"])]
+def _sign(name: str) -> int:
+    return SCORES[name][1] if name in SCORES else 1
+
+
+def along(entries: list[dict[str, Any]], name: str) -> tuple[np.ndarray, np.ndarray]:
+    """The mean of a score at each step ahead, NaN if no value counts, and its standard error: over
+    sequences and, if that is known, over seeds."""
+    mean = [np.nan if e["mean"] is None else _sign(name) * e["mean"] for e in entries]
+    errors = [(e["std_error_data"] or 0.0, e.get("std_error_seeds") or 0.0) for e in entries]
+    return np.array(mean), np.hypot(*np.array(errors).T)
 
 
 def _predicted(about: dict[str, Any]) -> str:
@@ -129,11 +134,7 @@ def _calibration(bins: list[dict[str, Any]], predicted: str) -> Table:
         frequency = found["frequency"]
         numbers = ["-", "-", "-"]
         if found["count"]:
-            numbers = [
-                f"{found['predicted']:.3f}",
-                f"{frequency['mean']:.3f}",
-                format_error(frequency["std_error_data"]),
-            ]
+            numbers = [f"{found['predicted']:.3f}", *cells(frequency, ("data",))]
         low, high = index / len(bins), (index + 1) / len(bins)
         rows.append([f"{low:.1f} to {high:.1f}", *numbers, f"{found['count']:,.0f}"])
     return Table([predicted, "mean", "frequency", "+-", "values"], rows)
@@ -148,14 +149,12 @@ def _scores_figure(about: dict[str, Any]) -> tuple[Any, str]:
     for axis, columns in zip(axes, kinds, strict=False):
         names = [name for name in columns if name in summary["scores"]]
         for order, (name, colour) in enumerate(zip(names, _COLOURS, strict=False)):
-            entries = summary["scores"][name]["by_step"]
-            sign, label = (SCORES[name][1], SCORES[name][0]) if name in SCORES else (1, "")
-            mean = np.array([np.nan if e["mean"] is None else sign * e["mean"] for e in entries])
-            error = np.array([e["std_error_data"] or 0.0 for e in entries])
-            steps = np.arange(1, len(entries) + 1)
+            label = SCORES[name][0] if name in SCORES else INSIDE[name]
+            mean, error = along(summary["scores"][name]["by_step"], name)
+            steps = np.arange(1, len(mean) + 1)
             # The first line, that of the model, is drawn above the others.
             style = {"color": colour, "zorder": 3 - 0.1 * order}
-            axis.plot(steps, mean, label=label or INSIDE[name], **style)
+            axis.plot(steps, mean, label=label, **style)
             axis.fill_between(steps, mean - error, mean + error, color=colour, alpha=0.2, lw=0)
         axis.set_xlabel("steps ahead")
         axis.legend(fontsize=8)

@@ -84,6 +84,15 @@ def mean_row(
     ]
 
 
+def cells(entry: dict[str, Any], errors: tuple[str, ...], sign: int = 1) -> list[str]:
+    """The mean of an entry times `sign`, then its standard errors of these kinds: `monte_carlo`,
+    `data`, `seeds`. `-` for what is not known."""
+    return [
+        "-" if entry["mean"] is None else f"{sign * entry['mean']:.3f}",
+        *(format_error(entry[f"std_error_{error}"]) for error in errors),
+    ]
+
+
 def with_errors(value: float, entry: dict[str, Any], digits: int = 3) -> str:
     """`value +- error over examples`, and, for several seeds, `(seeds: error over seeds)`."""
     words = f"{value:.{digits}f} +- {format_error(entry['std_error_data'], digits)}"

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from vaejax.evaluation.section import Table, format_error, with_errors
+from vaejax.evaluation.section import Table, cells, with_errors
 from vaejax.evaluation.statistics import of_trainings, paired_by_seed, paired_difference, verdict
 from vaejax.text_table import text_table
 
@@ -54,10 +54,7 @@ def log_p_rows(models: list[dict[str, Any]], dimensions: int | None) -> list[lis
             rows.append(
                 [
                     label,
-                    f"{-found['mean']:.3f}",
-                    format_error(found["std_error_monte_carlo"]),
-                    format_error(found["std_error_data"]),
-                    format_error(found["std_error_seeds"]),
+                    *cells(found, ("monte_carlo", "data", "seeds"), -1),
                     "-" if bits is None else f"{bits:.4f}",
                     meaning + _doubts(found),
                 ]
@@ -345,8 +342,7 @@ def difference_table(found: dict[str, Any]) -> Table:
     rows = [
         [
             f"{pair['first']} minus {pair['second']}",
-            "-" if pair["mean"] is None else f"{-pair['mean']:.3f}",
-            *(format_error(pair[f"std_error_{error}"]) for error in ("data", "seeds")),
+            *cells(pair, ("data", "seeds"), -1),
             verdict(pair, 1),
         ]
         for pair in found["models"]
