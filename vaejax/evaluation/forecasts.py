@@ -24,6 +24,7 @@ from vaejax.evaluation.measurement import (
 from vaejax.evaluation.run import Run, check_examples
 from vaejax.evaluation.streams import FORECAST
 from vaejax.marginal_likelihood.averages import mean_and_errors
+from vaejax.sharding import map_examples
 from vaejax.types import Example, missing_frames, rows_of
 
 _SHOWN, _DRAWN = 3, 3  # sequences in the pictures, and draws of each
@@ -113,9 +114,10 @@ def forecasts(run: Run, settings: Forecast) -> list[Part]:
         return SCORES[support](rank_key, ahead, baselines, settings.level) | {"counts": counts}
 
     def pictures():
-        key, shown = run.stream(FORECAST, settings.seed), rows_of(examples, slice(_SHOWN))
+        shown = rows_of(examples, slice(_SHOWN))
 
-        def one(params, index, example):
+        def one(shared, index, example):
+            key, params = shared
             draw_key, _ = jax.random.split(jax.random.fold_in(key, index))
             _, _, x = drawn(draw_key, params, example)
             if support == "categories":
@@ -124,14 +126,9 @@ def forecasts(run: Run, settings: Forecast) -> list[Part]:
             low, high = jnp.quantile(x, jnp.array([tail, 1 - tail]), axis=0)
             return {"draws": x[:_DRAWN], "mean": x.mean(axis=0), "low": low, "high": high}
 
-        run_all = jax.jit(
-            lambda params, indices, xs: jax.lax.map(lambda a: one(params, *a), (indices, xs))
-        )
-        count = len(shown.x)
-        found = run_all(run.params, np.arange(count), jax.tree.map(jnp.asarray, shown))
         exists = shown.given.exists[:, : start + steps]  # type: ignore[attr-defined]
         kept = {"x": shown.x[:, : start + steps], "exists": exists}
-        return kept | {name: np.asarray(values) for name, values in found.items()}
+        return kept | map_examples(one, (key, run.params), shown, 1)
 
     identity = dataclasses.asdict(settings)
     key, count = run.stream(FORECAST, settings.seed), len(examples.x)

@@ -14,7 +14,9 @@ from vaejax.distributions import (
     mean_of,
     structure_of,
 )
+from vaejax.evaluation.codes import encoder
 from vaejax.evaluation.samples import first_joint, prior_samples
+from vaejax.sharding import map_examples
 from vaejax.types import (
     Example,
     GenerativeModel,
@@ -73,15 +75,20 @@ def pictures(
     if there is a p(x), `samples` and their `sample_means` E[x | z]; those of `completions`; with
     two latent dimensions, `manifold`: E[x | z] on a square grid of z, at normal quantiles from 0.01
     to 0.99, or, for a point mass, between the 1 and 99 % percentiles of the codes."""
+
+    def reconstruct(shared, index, example):
+        key, params = shared
+        joint, q, _ = bind(generative, inference, params, example)
+        key = jax.random.fold_in(key, index)
+        return mean_of(jax.random.fold_in(key, 0), joint.likelihood(q.sample(seed=key)))
+
     every = examples
     examples = rows_of(examples, slice(count))
     joint, q, _ = bind(generative, inference, params, rows_of(examples, 0))
     reconstruct_key, sample_key = jax.random.split(key)
     result: dict[str, Any] = {"originals": examples.x}
     if has_latent(joint.prior):
-        result["reconstructions"] = _reconstructions(
-            reconstruct_key, generative, inference, params, examples
-        )
+        result["reconstructions"] = map_examples(reconstruct, (reconstruct_key, params), examples)
     if has_density(q):
         rows = np.arange(count) % num_rows(examples.x)
         given = rows_of(examples.given, rows)
@@ -90,8 +97,8 @@ def pictures(
             result["sample_means"] = means
     result |= completions(reconstruct_key, generative, params, examples)
     if [leaf.shape for leaf in jax.tree.leaves(structure_of(joint.prior))] == [(2,)]:
-        codes = None if has_density(q) else _codes(generative, inference, params, every)
-        places = _grid(codes)
+        codes = None if has_density(q) else encoder(generative, inference)(key, params, every)
+        places = _grid(codes and codes.mean)
         mean_key = jax.random.fold_in(key, 2)
         given = rows_of(examples.given, 0)
 
@@ -101,22 +108,6 @@ def pictures(
         of_all = jax.jit(jax.vmap(decode, (None, None, None, 0)))
         result["manifold"] = np.asarray(of_all(mean_key, params.generative, given, places))
     return result
-
-
-def _reconstructions(key, generative, inference, params, examples) -> np.ndarray:
-    def reconstruct(params, key, example):
-        joint, q, _ = bind(generative, inference, params, example)
-        return mean_of(jax.random.fold_in(key, 0), joint.likelihood(q.sample(seed=key)))
-
-    keys = jax.random.split(key, num_rows(examples.x))
-    return np.asarray(jax.jit(jax.vmap(reconstruct, (None, 0, 0)))(params, keys, examples))
-
-
-def _codes(generative, inference, params, examples) -> np.ndarray:
-    def code(example):
-        return bind(generative, inference, params, example)[1].mean()
-
-    return np.asarray(jax.lax.map(code, examples, batch_size=500))
 
 
 def _grid(codes: np.ndarray | None) -> np.ndarray:

@@ -13,7 +13,8 @@ from vaejax.distributions.factors import inverse_of_factor
 from vaejax.evaluation import pyplot as plt
 from vaejax.evaluation.samples import first_joint
 from vaejax.evaluation.section import BLUE, Figure
-from vaejax.types import Example, GenerativeModel, InferenceNetwork, Key, Params, bind, num_rows
+from vaejax.sharding import map_examples
+from vaejax.types import Example, GenerativeModel, InferenceNetwork, Key, Params, bind
 
 _SIDE = 100  # points of the grid along each axis
 _DRAWS = 4000  # of z, to estimate p(x) at each point of the grid
@@ -46,19 +47,14 @@ def clusters(
         noise = jnp.einsum("kij,kj->ki", inverses, z.reshape(-1) - means)
         return scaled - 0.5 * jnp.sum(noise**2, axis=1)
 
-    @jax.jit
-    def most_probable(params, key, examples):
-        def one(pair):
-            key, example = pair
-            _, q, _ = bind(generative, inference, params, example)
-            z = q.sample(seed=key, sample_shape=(_OF_CODES,))
-            return jnp.argmax(jnp.mean(jax.nn.softmax(jax.vmap(log_joint)(z)), axis=0))
-
-        keys = jax.random.split(key, num_rows(examples))
-        return jax.lax.map(one, (keys, examples), batch_size=100)
+    def most_probable(shared, index, example):
+        key, params = shared
+        _, q, _ = bind(generative, inference, params, example)
+        z = q.sample(seed=jax.random.fold_in(key, index), sample_shape=(_OF_CODES,))
+        return jnp.argmax(jnp.mean(jax.nn.softmax(jax.vmap(log_joint)(z)), axis=0))
 
     return {
-        "component": np.asarray(most_probable(params, key, examples)),
+        "component": map_examples(most_probable, (key, params), examples),
         "component_weights": np.exp(log_weights),
         "component_means": np.asarray(means),
         "component_factors": np.asarray(factors),

@@ -8,16 +8,8 @@ import numpy as np
 from jaxtyping import Array
 
 from vaejax.distributions import has_density, has_latent, has_mean
-from vaejax.types import (
-    Example,
-    GenerativeModel,
-    InferenceNetwork,
-    Key,
-    Params,
-    bind,
-    num_rows,
-    rows_of,
-)
+from vaejax.sharding import map_examples
+from vaejax.types import Example, GenerativeModel, InferenceNetwork, Key, Params, bind, rows_of
 
 _DRAWS = 32  # of z, and one of x given each z
 _SHOWN = 200  # frames of each sequence, from the first
@@ -42,9 +34,10 @@ def sequence_pictures(
     E[x | z]."""
     examples = rows_of(examples, slice(count))
 
-    def one(params, key, example):
+    def one(shared, index, example):
+        key, params = shared
         joint, q, x = bind(generative, inference, params, example)
-        q_key, p_key = jax.random.split(key)
+        q_key, p_key = jax.random.split(jax.random.fold_in(key, index))
         found = {}
         if has_latent(joint.prior):
             found |= _seen_through_q(q_key, joint, q, x)
@@ -56,12 +49,10 @@ def sequence_pictures(
                 found["sample_means"] = p.mean()
         return found
 
-    # One sequence after another, since each has many draws.
-    run = jax.jit(lambda params, keys, xs: jax.lax.map(lambda a: one(params, *a), (keys, xs)))
-    keys = jax.random.split(key, num_rows(examples))
     exists = np.asarray(examples.given.exists)  # type: ignore[attr-defined]
     found: dict[str, Any] = {"originals": examples.x, "exists": exists}
-    found |= run(params, keys, examples)
+    # One sequence after another, since each has many draws.
+    found |= map_examples(one, (key, params), examples, 1)
     longest = int(exists.sum(axis=1).max())
     return {name: np.asarray(array)[:, : min(longest, _SHOWN)] for name, array in found.items()}
 
