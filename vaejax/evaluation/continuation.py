@@ -5,26 +5,15 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from vaejax.distributions import Markov, StateSpace, state_space_of
-from vaejax.evaluation.run import Run
+from vaejax.distributions import StateSpace, state_space_of
+from vaejax.evaluation.run import Run, is_state_space, moves_in_steps
 from vaejax.generative import forecast
-from vaejax.types import (
-    Conditions,
-    Example,
-    GenerativeModel,
-    InferenceNetwork,
-    Key,
-    Latent,
-    Observation,
-    Params,
-    bind,
-)
+from vaejax.types import Conditions, Example, Key, Latent, Observation, Params, bind
 
 
 def continued(
     key: Key,
-    generative: GenerativeModel,
-    inference: InferenceNetwork,
+    run: Run,
     params: Params,
     seen: Example,
     given: Conditions,
@@ -36,14 +25,15 @@ def continued(
     """Draw the `num_steps` steps that follow the frames of `seen`; returns (the model, z, x).
 
     Args:
+      params: the parameters of the run, perhaps traced.
       seen: the frames that q sees; frames that do not exist are ignored.
       given: the conditions of the seen and the following frames, with the actions of both.
       use_q: whether the steps of q move the particles of the filter, or those of the model.
     """
-    found = state_space_of(generative.joint(params.generative, given))
+    found = state_space_of(run.generative.joint(params.generative, given))
     assert found is not None
     model, *_ = found
-    q = bind(generative, inference, params, seen)[1] if use_q else None
+    q = bind(run.generative, run.inference, params, seen)[1] if use_q else None
     length = seen.given.length  # type: ignore[attr-defined]
     z, x = forecast(
         key, model, seen.x, q, num_steps=num_steps, num_particles=num_particles, length=length
@@ -67,13 +57,12 @@ def first_frames(example: Example, count: Any, room: int) -> Example:
 
 def why_no_continuation(run: Run, use_q: bool) -> str | None:
     """Why the model of a run cannot continue a sequence; None if it can."""
-    example = run.data.example()
-    if not run.data.is_sequence or state_space_of(run.joint(example.given)) is None:
+    if not run.data.is_sequence or not is_state_space(run):
         return (
             "its model is not a state-space model of sequences, so it cannot continue one; models "
             "of dkf_lds and dkf_pendulum can"
         )
-    if use_q and not isinstance(run.posterior(*example), Markov):
+    if use_q and not moves_in_steps(run):
         return (
             "its q(z | x) is not a Markov chain, so it cannot move particles: give proposal prior"
         )

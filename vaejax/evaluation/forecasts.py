@@ -87,8 +87,7 @@ def forecasts(run: Run, settings: Forecast) -> list[Part]:
     def drawn(key, params, example):
         return continued(
             key,
-            run.generative,
-            run.inference,
+            run,
             params,
             rows_of(example, slice(start)),
             example.given,

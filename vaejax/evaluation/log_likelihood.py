@@ -10,14 +10,18 @@ import numpy as np
 from jaxtyping import Int
 
 from vaejax import marginal_likelihood as ml
-from vaejax.distributions import Markov, state_space_of
 from vaejax.errors import SettingError, require, require_least
 from vaejax.evaluation.evaluate import count_frames
 from vaejax.evaluation.exact_log_p import exact_reason
-from vaejax.evaluation.kind import by_shapes
 from vaejax.evaluation.log_likelihood_section import log_likelihood_section
 from vaejax.evaluation.measurement import Arrays, MaySpend, Measurement, Part, appended, rows_in
-from vaejax.evaluation.run import Run, check_examples, has_real_latent
+from vaejax.evaluation.run import (
+    Run,
+    check_examples,
+    has_real_latent,
+    is_state_space,
+    moves_in_steps,
+)
 from vaejax.evaluation.streams import LOG_LIKELIHOOD
 from vaejax.marginal_likelihood.annealed_importance_sampling import check_size
 from vaejax.marginal_likelihood.averages import mean_and_errors
@@ -226,24 +230,6 @@ def _per_frame(estimates: ml.Estimates, frames: np.ndarray) -> dict[str, Any]:
     return mean_and_errors(estimates.value[kept], estimates.std_error[kept], frames[kept])
 
 
-def is_state_space(run: Run) -> bool:
-    """Whether p(x, z) is a state-space model, for which there is a particle filter."""
-
-    def look(theta, given):
-        return state_space_of(run.generative.joint(theta, given)) is not None
-
-    return by_shapes(look, run.params.generative, run.data.example().given)
-
-
-def _moves_in_steps(run: Run) -> bool:
-    """Whether q(z | x) is a Markov chain, whose steps can move particles."""
-
-    def look(params, example):
-        return isinstance(bind(run.generative, run.inference, params, example)[1], Markov)
-
-    return by_shapes(look, run.params, run.data.example())
-
-
 def names_of(run: Run, settings: LogLikelihood) -> tuple[Name, ...]:
     """The estimators to use for this run."""
     return settings.names(is_state_space(run), has_real_latent(run))
@@ -275,7 +261,7 @@ def _undefined(run: Run, settings: LogLikelihood) -> str | None:
             "estimator",
         )
     if "filter" in names_of(run, settings) and settings.proposal == "posterior":
-        if not _moves_in_steps(run):
+        if not moves_in_steps(run):
             raise SettingError(
                 "proposal posterior moves particles by the steps of a Markov chain, but this "
                 "run's q(z | x) is not one: give proposal prior",

@@ -11,7 +11,7 @@ import numpy as np
 from jax.tree_util import Partial
 
 from vaejax.data import Dataset, DataSummary
-from vaejax.distributions import check_support, is_real, structure_of
+from vaejax.distributions import Markov, check_support, is_real, state_space_of, structure_of
 from vaejax.errors import SettingError, UserError
 from vaejax.evaluation.codes import Codes, encoder
 from vaejax.evaluation.kind import Kind, by_shapes, kind_of
@@ -359,13 +359,29 @@ def check_examples(dataset: Dataset, split: str, count: int | None, section: str
         )
 
 
+def _holds(run: Run, of: Callable[[Joint, Distribution], bool]) -> bool:
+    """of(p(x, z), q(z | x)) of one example, by the shapes alone."""
+
+    def look(params, example):
+        joint, q, _ = bind(run.generative, run.inference, params, example)
+        return of(joint, q)
+
+    return by_shapes(look, run.params, run.data.example())
+
+
 def has_real_latent(run: Run) -> bool:
     """Whether z has only real numbers, which gradients can move."""
+    return _holds(run, lambda joint, q: is_real(joint.prior))
 
-    def look(theta, given):
-        return is_real(run.generative.joint(theta, given).prior)
 
-    return by_shapes(look, run.params.generative, run.data.example().given)
+def is_state_space(run: Run) -> bool:
+    """Whether p(x, z) is a state-space model, for which there is a particle filter."""
+    return _holds(run, lambda joint, q: state_space_of(joint) is not None)
+
+
+def moves_in_steps(run: Run) -> bool:
+    """Whether q(z | x) is a Markov chain, whose steps can move particles."""
+    return _holds(run, lambda joint, q: isinstance(q, Markov))
 
 
 def stream(seed: int, purpose: int) -> Key:

@@ -6,9 +6,8 @@ import jax
 import numpy as np
 from jaxtyping import Bool
 
-from vaejax.distributions import Markov
 from vaejax.evaluation.continuation import continued, first_frames
-from vaejax.evaluation.run import Run
+from vaejax.evaluation.run import Run, moves_in_steps
 from vaejax.evaluation.samples import prior_samples
 from vaejax.sharding import map_examples
 from vaejax.types import Conditions, Example, Key
@@ -62,15 +61,14 @@ def continued_sequences(
         if actions is not None:
             for row, start, own in zip(along, seen, actions, strict=True):
                 row[start : start + steps] = own
-    use_q = isinstance(run.posterior(*run.data.example()), Markov)
+    use_q = moves_in_steps(run)
 
     def one(shared, index, inputs):
         key, params = shared
         example, conditions, count = inputs
         _, _, x = continued(
             jax.random.fold_in(key, index),
-            run.generative,
-            run.inference,
+            run,
             params,
             first_frames(example, count, time),
             conditions,
