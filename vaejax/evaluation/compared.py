@@ -216,6 +216,15 @@ def training_of(runs: list[Run]) -> dict[str, Any]:
     }
 
 
+def training_cost(training: dict[str, Any]) -> str:
+    """The result of `training_of` in words."""
+    steps, seeds, seconds = training["steps"], training["seeds"], training["seconds"]
+    if not seconds:
+        return f"{steps:,} steps"
+    of = f" for {seeds} seeds" if seeds > 1 else ""
+    return f"{steps:,} steps, {seconds:.0f} s{of} ({steps * seeds / seconds:.0f} steps/s)"
+
+
 def fairness(members: list[Compared], tuning: str) -> list[str]:
     """Lines that say which settings are common to the models, and which differ."""
     lines = [

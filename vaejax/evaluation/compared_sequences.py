@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from vaejax.errors import UserError
-from vaejax.evaluation.compared import Compared, fairness, training_of
+from vaejax.evaluation.compared import Compared, fairness, training_cost, training_of
 from vaejax.evaluation.compared_forecasts import (
     compare_forecasts,
     forecast_figure,
@@ -263,14 +263,7 @@ def _costs(models: list[dict[str, Any]]) -> list[list[str]]:
             model["label"],
             *cells(model["kl"], ("data",)),
             f"{sum(model['parameters'].values()):,}",
-            _training(model["training"]),
+            training_cost(model["training"]),
         ]
         for model in models
     ]
-
-
-def _training(training: dict[str, Any]) -> str:
-    if not training["seconds"]:
-        return f"{training['steps']:,} steps"
-    rate = training["steps"] * training["seeds"] / training["seconds"]
-    return f"{training['steps']:,} steps, {training['seconds']:.0f} s ({rate:.0f} steps/s)"

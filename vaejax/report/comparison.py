@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from vaejax.evaluation.compared import training_cost
 from vaejax.evaluation.section import Table, cells, with_errors
 from vaejax.evaluation.statistics import of_trainings, paired_by_seed, paired_difference, verdict
 from vaejax.text_table import text_table
@@ -147,14 +148,6 @@ def _percent(probe: dict[str, Any]) -> str:
         name: probe[name] and 100 * probe[name] for name in ("std_error_data", "std_error_seeds")
     }
     return f"{with_errors(100 * probe['mean'], errors, 1)} %"
-
-
-def training_cost(training: dict[str, Any]) -> str:
-    """Steps of training, and seconds for all seeds that were trained in one program."""
-    if training["seconds"] is None:
-        return f"{training['steps']:,} steps"
-    seeds = f" for {training['seeds']} seeds" if training["seeds"] > 1 else ""
-    return f"{training['steps']:,} steps, {training['seconds']:.0f} s{seeds}"
 
 
 def label_of(model: dict[str, Any], generator: str) -> str:
