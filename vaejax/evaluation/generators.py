@@ -64,19 +64,13 @@ def generators_of(
     for a model that has one already, they are the control.
     """
     kind = run.kind
+    theta = run.params.generative
     if kind == "no latent variable":
-        return [_autoregressive(run)]
+        how = "x_i ~ p(x_i | x_<i), one after another"
+        return [_of_model("in order", how, run.generative, theta)]
     found = []
     if kind == "latent variable":
-        found.append(
-            Generator(
-                "prior",
-                "z ~ p(z), x ~ p(x | z)",
-                _from(run.generative, run.params.generative),
-                run.generative,
-                run.params.generative,
-            )
-        )
+        found.append(_of_model("prior", "z ~ p(z), x ~ p(x | z)", run.generative, theta))
     if run.corrupt is not None:
         found.append(_chain(run, chain_steps))
     if kind == "point mass":
@@ -84,7 +78,7 @@ def generators_of(
             Generator(
                 "N(0, I)",
                 "z ~ N(0, I), which the codes need not follow; x ~ p(x | z)",
-                _from(run.generative, run.params.generative),
+                _from(run.generative, theta),
                 reason="no p(z): the codes need not be N(0, I)",
             )
         )
@@ -95,10 +89,8 @@ def _from(generative: GenerativeModel, theta: Any) -> Draw:
     return lambda key, count: prior_samples(key, generative, Params(theta, ()), count)
 
 
-def _autoregressive(run: Run) -> Generator:
-    how = "x_i ~ p(x_i | x_<i), one after another"
-    theta = run.params.generative
-    return Generator("in order", how, _from(run.generative, theta), run.generative, theta)
+def _of_model(name: str, how: str, generative: GenerativeModel, theta: Any) -> Generator:
+    return Generator(name, how, _from(generative, theta), generative, theta)
 
 
 def _chain(run: Run, steps: int) -> Generator:
@@ -155,19 +147,9 @@ def _ex_post(key: Key, run: Run, kinds: tuple[CodeKind, ...]) -> list[Generator]
         density = fit_code_density(jax.random.fold_in(key, index), kind, train, validation)
         generative = ex_post_model(run.generative, density.density)
         theta = run.params.generative, density.parameters
-        found.append(
-            Generator(
-                f"ex-post {kind}",
-                f"z ~ {kind} fitted to {len(train):,} training codes{source}"
-                + (
-                    ""
-                    if kind == "gaussian"
-                    else f" (components or epochs chosen on {chosen_on} codes)"
-                )
-                + ", x ~ p(x | z)",
-                _from(generative, theta),
-                generative,
-                theta,
-            )
+        chosen = (
+            "" if kind == "gaussian" else f" (components or epochs chosen on {chosen_on} codes)"
         )
+        how = f"z ~ {kind} fitted to {len(train):,} training codes{source}{chosen}, x ~ p(x | z)"
+        found.append(_of_model(f"ex-post {kind}", how, generative, theta))
     return found
