@@ -3,7 +3,6 @@
 import dataclasses
 import sys
 from pathlib import Path
-from typing import Any
 
 from vaejax import report as reports
 from vaejax.arguments import parse, parse_known
@@ -175,25 +174,18 @@ def _compare(
             with locked([run.directory]):
                 measure_run("evaluate", run, run.config.evaluate)
     if members[0].runs[0].data.is_sequence:
-        _write_sequences(compare_sequences(members, title, tuning, against), out, name)
-        return
-    content, pictures, log_p = compare_models(members, settings, title, tuning)
-    content["findings"] = reports.findings(content["models"], log_p)
-    content["differences"] = reports.differences(log_p, against)
+        content = compare_sequences(members, title, tuning, against)
+        section = sequence_comparison_section(content)
+        page = reports.html("sections", title=section.title, sections=[section])
+        reports.print_section(section)
+    else:
+        content, pictures, log_p = compare_models(members, settings, title, tuning)
+        content["findings"] = reports.findings(content["models"], log_p)
+        content["differences"] = reports.differences(log_p, against)
+        page = reports.comparison_page(content, pictures)
+        reports.print_comparison(content)
     out.mkdir(parents=True, exist_ok=True)
     folder = RunDirectory(out)
     folder.write_json(f"{name}.json", content)
-    folder.write_text(f"{name}.html", reports.comparison_page(content, pictures))
-    reports.print_comparison(content)
-    print(f"  {folder.file(f'{name}.html')}\n  {folder.file(f'{name}.json')}")
-
-
-def _write_sequences(content: dict[str, Any], out: Path, name: str) -> None:
-    out.mkdir(parents=True, exist_ok=True)
-    folder, section = RunDirectory(out), sequence_comparison_section(content)
-    folder.write_json(f"{name}.json", content)
-    folder.write_text(
-        f"{name}.html", reports.html("sections", title=section.title, sections=[section])
-    )
-    reports.print_section(section)
+    folder.write_text(f"{name}.html", page)
     print(f"  {folder.file(f'{name}.html')}\n  {folder.file(f'{name}.json')}")

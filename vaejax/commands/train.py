@@ -251,6 +251,11 @@ def _train_together(setup, trainer: Trainer, checkpoints, members: list[int], st
             directory.write_json("manifest.json", made)
         trackers.append(Tracker(setup.track, directory.path, directory.name, saved_config))
 
+    def log(lines):
+        for directory, tracker, line in zip(directories, trackers, lines, strict=True):
+            directory.log(line)
+            tracker.log(line)
+
     def save(states, best):
         for i, checkpoint in enumerate(checkpoints):
             checkpoint.save(*rows_of((states, best), i))
@@ -266,23 +271,15 @@ def _train_together(setup, trainer: Trainer, checkpoints, members: list[int], st
                 count = report.terms.value.shape[1]
                 collected.append((report.terms, report.padding))
                 if report.validation is not None and not report.end_of_epoch:
-                    for i, (directory, tracker) in enumerate(
-                        zip(directories, trackers, strict=True)
-                    ):
-                        line = {"step": report.step, "validation": float(report.validation[i])}
-                        directory.log(line)
-                        tracker.log(line)
+                    log([{"step": report.step, "validation": float(v)} for v in report.validation])
                 losses = report.terms.value.mean(axis=1)
                 bar.set_postfix_str(f"objective {losses.mean():.3f}", refresh=False)
                 bar.update(count)
                 if report.end_of_epoch:
                     lines = _epoch_lines(report, collected, time.monotonic() - epoch_at)
-                    for i, (directory, tracker, line) in enumerate(
-                        zip(directories, trackers, lines, strict=True)
-                    ):
+                    for i, line in enumerate(lines):
                         line |= watch(setup.seeds[members[i]], rows_of(report.states, i).params)
-                        directory.log(line)
-                        tracker.log(line)
+                    log(lines)
                     # The time of `watch` counts for no epoch.
                     collected, epoch_at = [], time.monotonic()
                 finished = report.step == trainer.total_steps
