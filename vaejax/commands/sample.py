@@ -6,7 +6,7 @@ from pathlib import Path
 from vaejax.commands.common import run_and_options
 from vaejax.commands.sample_sequences import sample_sequences
 from vaejax.errors import UserError
-from vaejax.evaluation import chain_samples, prior_samples
+from vaejax.evaluation import chain_samples
 from vaejax.evaluation.evaluation_figures import samples_figure
 from vaejax.evaluation.run import stream
 from vaejax.evaluation.section import Figure, is_image
@@ -54,7 +54,7 @@ def sample(arguments: list[str]) -> int:
     key = stream(options.seed, SAMPLE)
     source = "z ~ p(z)"
     if run.kind != "point mass":
-        means, samples = prior_samples(key, run.generative, run.params, options.count)
+        _, means, samples = run.sample(key, options.count)
     elif run.corrupt is None:
         raise UserError(
             f"{run.directory.path} is an autoencoder: it has no p(z) to draw z from, so it has "

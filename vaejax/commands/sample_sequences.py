@@ -11,8 +11,9 @@ from vaejax.evaluation.continuation import why_no_continuation
 from vaejax.evaluation.continuation_figures import continuation_figure, way_of
 from vaejax.evaluation.run import stream
 from vaejax.evaluation.section import Figure
-from vaejax.evaluation.sequence_figures import sequence_figures
+from vaejax.evaluation.sequence_figures import sample_views
 from vaejax.evaluation.sequence_samples import DRAWS, continued_sequences, whole_sequences
+from vaejax.evaluation.sequence_views import drawn_as
 from vaejax.evaluation.streams import SAMPLE
 from vaejax.types import Example, rows_of
 
@@ -82,20 +83,13 @@ def _new(run: Run, options: Any, actions: np.ndarray | None) -> tuple[dict, Figu
     arrays = whole_sequences(stream(options.seed, SAMPLE), run, exists, actions)
     shortest, longest = arrays["lengths"].min(), arrays["lengths"].max()
     frames = f"{longest}" if shortest == longest else f"{shortest} to {longest}"
-    about = {
-        "support": run.data.support,
-        "protocol": run.data.protocol(),
-        "settings": {"split": "test"},
-    }
-    shown = {"originals": arrays["samples"], "samples": arrays["samples"]}
-    if "means" in arrays:
-        shown["sample_means"] = arrays["means"]
-    shown = {name: values[:_CONTINUED] for name, values in shown.items()}
-    shown["exists"] = exists[:_CONTINUED]
+    draw = drawn_as(arrays["samples"], run.data.support == "real")
+    lengths = arrays["lengths"][:_CONTINUED]
+    views = sample_views(arrays["samples"], arrays.get("means"), lengths)
     meaning = "samples = x ~ p(x | z), z ~ p(z)"
     return (
         arrays,
-        sequence_figures(about, shown)[-1],
+        Figure("samples", lambda: (draw(views, run.data.num_categories), "")),
         [
             f"{count} sequences of {frames} frames{whose}",
             meaning + (", means = E[x | z]" if "means" in arrays else "") + ", lengths = frames",

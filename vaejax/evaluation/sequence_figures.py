@@ -12,26 +12,32 @@ from vaejax.types import missing_frames
 def sequence_figures(about: dict[str, Any], arrays: dict[str, np.ndarray]) -> list[Figure]:
     """Every figure that the arrays allow."""
     split, colours = about["settings"]["split"], about["protocol"].get("categories")
-    originals, exists = arrays["originals"], arrays["exists"]
-    draw = drawn_as(originals, about["support"] == "real")
+    draw = drawn_as(arrays["originals"], about["support"] == "real")
     figures = []
     if "reconstructions" in arrays:
         seen = _seen(arrays, split, bool(colours), draw is lines)
         of_seen = _seen_caption(seen, split, bool(colours))
         figures.append(Figure("reconstructions", lambda: (draw(seen, colours), of_seen)))
     if "samples" in arrays:
-        drawn = []
-        for i, length in enumerate(exists.sum(axis=1)):
-            views = [View("x ~ p(x | z), z ~ p(z)", arrays["samples"][i, :length], dots=True)]
-            if "sample_means" in arrays:
-                views.append(View("its mean E[x | z]", arrays["sample_means"][i, :length]))
-            drawn.append(Views(views))
+        lengths, means = arrays["exists"].sum(axis=1), arrays.get("sample_means")
+        drawn = sample_views(arrays["samples"], means, lengths)
         of_drawn = (
             "Samples of the model, each with the length (and the actions, if there are any) of one "
             f"of the {split} sequences above."
         )
         figures.append(Figure("samples", lambda: (draw(drawn, colours), of_drawn)))
     return figures
+
+
+def sample_views(samples: np.ndarray, means: np.ndarray | None, lengths: np.ndarray) -> list[Views]:
+    """Samples x and, if the model has them, their means E[x | z]."""
+    found = []
+    for i, length in enumerate(lengths):
+        views = [View("x ~ p(x | z), z ~ p(z)", samples[i, :length], dots=True)]
+        if means is not None:
+            views.append(View("its mean E[x | z]", means[i, :length]))
+        found.append(Views(views))
+    return found
 
 
 def _seen(arrays: dict[str, np.ndarray], split: str, categories: bool, band: bool) -> list[Views]:
