@@ -74,19 +74,10 @@ def fit_code_density(
     codes, held_out = (codes - shift) / unit, (held_out - shift) / unit
     if kind == "flow":
         return _flow(key, codes, held_out, shift, unit, shape)
-    if kind == "gaussian":
-        weights, means, covariances = (
-            np.ones(1),
-            codes.mean(axis=0)[None],
-            np.cov(codes.T, bias=True),
-        )
-        covariances = covariances.reshape(1, *2 * unit.shape) + FLOOR * np.eye(len(unit))
-    else:
-        best = _best_mixture(key, codes, held_out)
-        weights, means, covariances = best.weights_, best.means_, best.covariances_
-    factors = unit[:, None] * np.linalg.cholesky(covariances)
-    means = (shift + unit * means).reshape(-1, *shape)
-    components = tuple(map(_single, (np.log(weights), means, factors)))
+    best = _mixture(key, codes, held_out, (1,) if kind == "gaussian" else COMPONENTS)
+    factors = unit[:, None] * np.linalg.cholesky(best.covariances_)
+    means = (shift + unit * best.means_).reshape(-1, *shape)
+    components = tuple(map(_single, (np.log(best.weights_), means, factors)))
     return CodeDensity(lambda v: FullGaussianMixture(*v), components)
 
 
@@ -131,8 +122,9 @@ def _single(values: np.ndarray):
     return jnp.asarray(values, jnp.result_type(float))
 
 
-def _best_mixture(key: Key, codes: np.ndarray, held_out: np.ndarray) -> Any:
-    """The scikit-learn mixture of Gaussians with the highest score on held-out codes."""
+def _mixture(key: Key, codes: np.ndarray, held_out: np.ndarray, counts: tuple[int, ...]) -> Any:
+    """The scikit-learn mixture of so many Gaussians; of several, the one with the highest score on
+    held-out codes."""
     from sklearn import mixture  # imported late: it takes a third of a second
 
     seed = int(jax.random.randint(key, (), 0, 2**31 - 1))
@@ -141,8 +133,8 @@ def _best_mixture(key: Key, codes: np.ndarray, held_out: np.ndarray) -> Any:
     settings = {"reg_covar": FLOOR, "tol": TOLERANCE, "max_iter": 200, "random_state": seed}
     # The matrices are small: on a busy machine, more threads only wait for each other.
     with threadpool_limits(1):
-        fits = [mixture.GaussianMixture(k, **settings).fit(codes) for k in COMPONENTS if k <= most]
-        return max(fits, key=lambda fit: fit.score(held_out))
+        fits = [mixture.GaussianMixture(k, **settings).fit(codes) for k in counts if k <= most]
+        return fits[0] if len(fits) == 1 else max(fits, key=lambda fit: fit.score(held_out))
 
 
 def _flow(key: Key, codes, held_out, shift, unit, shape) -> CodeDensity:
