@@ -48,14 +48,9 @@ def over_examples(
 
 
 def map_examples(
-    function: Callable[[Any, Any, Any], Any],
-    shared: Any,
-    xs: Any,
-    batch_size: int | None = None,
-    first_index: int = 0,
-    progress: Callable[[int], None] = lambda count: None,
+    function: Callable[[Any, Any, Any], Any], shared: Any, xs: Any, batch_size: int | None = None
 ) -> Any:
-    """function(shared, index, x) of all examples, in batches; indices count from `first_index`.
+    """function(shared, index, x) of all examples, in batches.
 
     Raises:
       ValueError: there are no examples.
@@ -64,7 +59,7 @@ def map_examples(
     if n == 0:
         raise ValueError("expected at least one example; got none")
     size = max(1, min(batch_size or 100, n))
-    return in_batches(over_examples(function, size), shared, xs, size, first_index, progress)
+    return in_batches(over_examples(function, size), shared, xs, size)
 
 
 def in_batches(
@@ -72,10 +67,11 @@ def in_batches(
     shared: Any,
     xs: Any,
     size: int,
-    first_index: int,
-    progress: Callable[[int], None],
+    first_index: int = 0,
+    progress: Callable[[int], None] = lambda count: None,
 ) -> Any:
-    """Apply `run`, a result of `over_examples`, to all examples, `size` at a time."""
+    """Apply `run`, a result of `over_examples`, to all examples, `size` at a time; indices count
+    from `first_index`."""
     n = len(jax.tree.leaves(xs)[0])
     parts = []
     for start in range(0, n, size):

@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import numpy as np
@@ -53,7 +53,6 @@ def encoder(
         sizes = [int(np.prod(leaf.shape)) for leaf in jax.tree.leaves(structure_of(q))]
         block = max(1, _MAX_VALUES // (_DRAWS * sum(sizes) + x.size))
         size = min(_BATCH, block, num_rows(examples))
-        shared: Any = key, params
-        return in_batches(compiled(size), shared, examples, size, 0, lambda count: None)
+        return in_batches(compiled(size), (key, params), examples, size)
 
     return encode

@@ -2,7 +2,6 @@
 fitted to p(z | x) for each x, and annealed importance sampling starts from it."""
 
 import math
-from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -104,7 +103,6 @@ def fitted_log_likelihood(
     num_samples: int = 2000,
     max_steps: int = 1000,
     draws_per_step: int = 2,
-    progress: Callable[[int], None] = lambda count: None,
 ) -> dict[str, np.ndarray]:
     """Arrays of n examples, in nats:
 
@@ -157,4 +155,4 @@ def fitted_log_likelihood(
         }
 
     shared = key, theta, _unit(draws)
-    return map_examples(one, shared, (codes, examples), min(_BLOCK, count), progress=progress)
+    return map_examples(one, shared, (codes, examples), min(_BLOCK, count))
