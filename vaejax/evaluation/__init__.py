@@ -14,7 +14,7 @@ from vaejax.evaluation.kind import Kind, kind_of
 from vaejax.evaluation.latent_use import latent_use, watch_latents
 from vaejax.evaluation.linear_probe import linear_probe
 from vaejax.evaluation.log_likelihood import LogLikelihood
-from vaejax.evaluation.measurement import Measurement, Part, any_in, once, per_example, rows_in
+from vaejax.evaluation.measurement import Measurement, Part, at_once, per_example, rows_in
 from vaejax.evaluation.measurements import MEASUREMENTS
 from vaejax.evaluation.mixing import mixing
 from vaejax.evaluation.pictures import pictures
@@ -45,7 +45,7 @@ __all__ = [
     "Samples",
     "Section",
     "Table",
-    "any_in",
+    "at_once",
     "carry_out",
     "chain_samples",
     "denoising_chain",
@@ -62,7 +62,6 @@ __all__ = [
     "mean_and_errors",
     "mixing",
     "model_samples",
-    "once",
     "per_example",
     "pictures",
     "prior_samples",

@@ -13,7 +13,7 @@ from vaejax.errors import SettingError, require, require_least
 from vaejax.evaluation.cost_section import cost_section
 from vaejax.evaluation.gap_arithmetic import fit_summary, mean_of
 from vaejax.evaluation.gaps import bind_whole, family_over, own_family, start_of, traced
-from vaejax.evaluation.measurement import Arrays, Measurement, Part, any_in, once
+from vaejax.evaluation.measurement import Arrays, Measurement, Part, at_once
 from vaejax.evaluation.run import Run, check_examples, has_real_latent
 from vaejax.evaluation.streams import COST
 from vaejax.inference import fit_variational
@@ -62,8 +62,8 @@ def _undefined(run: Run, settings: Cost) -> str | None:
 
 def cost(run: Run, settings: Cost) -> list[Part]:
     """The part that `measure_cost` computes, for the first test examples."""
-    blocks = once(lambda: measure_cost(run, settings))
-    return [Part("cost", dataclasses.asdict(settings), 1, blocks, any_in)]
+    identity = dataclasses.asdict(settings)
+    return [at_once("cost", identity, lambda: measure_cost(run, settings))]
 
 
 def measure_cost(run: Run, settings: Cost) -> Arrays:

@@ -30,9 +30,8 @@ from vaejax.evaluation.measurement import (
     Arrays,
     Measurement,
     Part,
-    any_in,
+    at_once,
     in_blocks,
-    once,
     per_example,
     rows_in,
 )
@@ -120,7 +119,7 @@ def evaluate(run: Run, settings: Evaluate) -> list[Part]:
     )
     parts = [
         Part("bounds", identity, count, each, rows_in),
-        Part("summary", identity, 1, once(lambda: _together(run, settings, examples)), any_in),
+        at_once("summary", identity, lambda: _together(run, settings, examples)),
     ]
     if exact_reason(run, rows_of(examples, 0)) is not None:
         exact = in_blocks(lambda rows: exact_log_p(run, rows_of(examples, rows)), count, _BATCH)

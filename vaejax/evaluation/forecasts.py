@@ -12,15 +12,7 @@ from vaejax.errors import SettingError, require, require_least
 from vaejax.evaluation.continuation import continued, why_no_continuation
 from vaejax.evaluation.forecast_scores import SCORES, Ahead, baselines_of, last_seen
 from vaejax.evaluation.forecast_section import forecast_section
-from vaejax.evaluation.measurement import (
-    Arrays,
-    Measurement,
-    Part,
-    any_in,
-    once,
-    per_example,
-    rows_in,
-)
+from vaejax.evaluation.measurement import Arrays, Measurement, Part, at_once, per_example, rows_in
 from vaejax.evaluation.run import Run, check_examples
 from vaejax.evaluation.streams import FORECAST
 from vaejax.marginal_likelihood.averages import mean_and_errors
@@ -136,7 +128,7 @@ def forecasts(run: Run, settings: Forecast) -> list[Part]:
     each = per_example(one, (key, run.params, baselines), examples, block=block)
     return [
         Part("forecasts", identity, count, each, rows_in),
-        Part("pictures", identity, 1, once(pictures), any_in),
+        at_once("pictures", identity, pictures),
     ]
 
 

@@ -13,7 +13,7 @@ from jax.flatten_util import ravel_pytree
 
 from vaejax.errors import require, require_least
 from vaejax.evaluation.gradient_section import gradients_section
-from vaejax.evaluation.measurement import Arrays, Measurement, Part, any_in, once
+from vaejax.evaluation.measurement import Arrays, Measurement, Part, at_once
 from vaejax.evaluation.progress import progress_bar
 from vaejax.evaluation.run import Run, check_examples, has_real_latent
 from vaejax.evaluation.streams import GRADIENTS
@@ -252,7 +252,7 @@ def gradients(run: Run, settings: GradientQuality) -> list[Part]:
             for name in rows[0]
         }
 
-    return [Part("gradients", dataclasses.asdict(settings), 1, once(compute), any_in)]
+    return [at_once("gradients", dataclasses.asdict(settings), compute)]
 
 
 def _summarize(run: Run, settings: GradientQuality, arrays: dict[str, Arrays]) -> dict[str, Any]:

@@ -89,14 +89,14 @@ def in_blocks(
     return blocks
 
 
-def once(compute: Callable[[], Arrays]) -> Callable[[Arrays, MaySpend], Iterator[Arrays]]:
-    """`Part.blocks` of arrays that are computed all at once."""
+def at_once(name: str, identity: dict[str, Any], compute: Callable[[], Arrays]) -> Part:
+    """A part whose arrays are computed all at once."""
 
     def blocks(found: Arrays, may_spend: MaySpend) -> Iterator[Arrays]:
         if not found and may_spend(0):
             yield compute()
 
-    return blocks
+    return Part(name, identity, 1, blocks, lambda arrays: int(bool(arrays)))
 
 
 def appended(found: Arrays, new: Arrays) -> Arrays:
@@ -107,8 +107,3 @@ def appended(found: Arrays, new: Arrays) -> Arrays:
 def rows_in(arrays: Arrays) -> int:
     """The number of examples in the arrays."""
     return len(next(iter(arrays.values()))) if arrays else 0
-
-
-def any_in(arrays: Arrays) -> int:
-    """1 if there are arrays, else 0: `Part.done` of arrays that are computed all at once."""
-    return int(bool(arrays))

@@ -11,7 +11,7 @@ import numpy as np
 from vaejax.distributions import structure_of
 from vaejax.errors import SettingError, require, require_least
 from vaejax.evaluation.gaps import check_families, start_of
-from vaejax.evaluation.measurement import Arrays, Measurement, Part, any_in, once
+from vaejax.evaluation.measurement import Arrays, Measurement, Part, at_once
 from vaejax.evaluation.posterior_section import posterior_section
 from vaejax.evaluation.run import Run, has_real_latent
 from vaejax.evaluation.streams import POSTERIOR
@@ -87,8 +87,8 @@ def _example(run: Run, settings: Posterior) -> Example:
 
 def posterior(run: Run, settings: Posterior) -> list[Part]:
     """The part with the arrays of `measure_posterior`."""
-    blocks = once(lambda: measure_posterior(run, settings))
-    return [Part("posterior", dataclasses.asdict(settings), 1, blocks, any_in)]
+    identity = dataclasses.asdict(settings)
+    return [at_once("posterior", identity, lambda: measure_posterior(run, settings))]
 
 
 def _summarize(run: Run, settings: Posterior, arrays: dict[str, Arrays]) -> dict[str, Any]:
