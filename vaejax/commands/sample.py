@@ -62,16 +62,7 @@ def sample(arguments: list[str]) -> int:
         )
     else:
         source = f"chain, step {options.chain_steps}"
-        means, samples = chain_samples(
-            key,
-            run.generative,
-            run.inference,
-            run.corrupt,
-            run.params,
-            run.examples("train").x,
-            options.count,
-            num_steps=options.chain_steps,
-        )
+        means, samples = chain_samples(key, run, options.count, num_steps=options.chain_steps)
         print(
             "this model has no p(z): each sample is the end of a chain that starts at a training "
             f"image and repeats corrupt, encode, draw x, {options.chain_steps} times"

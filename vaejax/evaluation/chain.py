@@ -1,11 +1,13 @@
 """The sampling chain of a denoising autoencoder: corrupt x, encode, draw a new x, and repeat."""
 
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import numpy as np
 
 from vaejax.distributions import mean_of
+from vaejax.evaluation.run import Run
 from vaejax.objectives import denoise
 from vaejax.sharding import map_examples
 from vaejax.types import GenerativeModel, InferenceNetwork, Key, Observation, Params
@@ -64,21 +66,14 @@ def denoising_chain(
 
 
 def chain_samples(
-    key: Key,
-    generative: GenerativeModel,
-    inference: InferenceNetwork,
-    corrupt: Callable[[Key, Observation], Observation],
-    params: Params,
-    xs: np.ndarray,
-    count: int,
-    *,
-    num_steps: int,
+    key: Key, run: Run, count: int, *, num_steps: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(E[x | z], x), each (count, *shape), at the last step of `count` chains; each chain starts at
-    a random one of `xs`."""
+    """(E[x | z], x), each (count, *shape), at the last step of `count` chains of a denoising
+    autoencoder; each chain starts at a random training example."""
+    assert run.corrupt is not None
     start_key, chain_key = jax.random.split(key)
+    xs: Any = run.examples("train").x
     starts = xs[np.asarray(jax.random.randint(start_key, (count,), 0, len(xs)))]
-    means, samples = denoising_chain(
-        chain_key, generative, inference, corrupt, params, starts, num_steps=num_steps
-    )
+    model = run.generative, run.inference, run.corrupt, run.params
+    means, samples = denoising_chain(chain_key, *model, starts, num_steps=num_steps)
     return means[-1], samples[-1]

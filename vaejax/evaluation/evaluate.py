@@ -171,7 +171,7 @@ def _together(run: Run, settings: Evaluate, examples: Example) -> Arrays:
         if run.on_training_data:
             repeats = repeats_of_training(run.dataset, settings.split)[:count]
             arrays["repeats_training"] = repeats & (settings.split != "train")
-        return arrays | sequence_pictures(run.stream(PICTURES), *model, examples)
+        return arrays | sequence_pictures(run.stream(PICTURES), run, examples)
     if run.kind == "latent variable" and count > 1:
         use = latent_use(run.generative, run.inference)
         arrays |= use(run.stream(LATENT_USE), run.params, examples)

@@ -94,16 +94,10 @@ def _of_model(name: str, how: str, generative: GenerativeModel, theta: Any) -> G
 
 
 def _chain(run: Run, steps: int) -> Generator:
-    assert run.corrupt is not None
-    model = run.generative, run.inference, run.corrupt, run.params
-
-    def draw(key, count):
-        return chain_samples(key, *model, run.examples("train").x, count, num_steps=steps)
-
     return Generator(
         "chain",
         f"from training examples, {steps} times: corrupt, encode, x ~ p(x | z)",
-        draw,
+        lambda key, count: chain_samples(key, run, count, num_steps=steps),
         reason="the distribution to which the chain converges has no formula",
     )
 

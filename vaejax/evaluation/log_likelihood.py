@@ -29,16 +29,7 @@ from vaejax.marginal_likelihood.estimate import combine
 from vaejax.marginal_likelihood.schedule import Schedule, evaluations
 from vaejax.marginal_likelihood.sequential_monte_carlo import PILOT_PARTICLES
 from vaejax.sharding import over_examples
-from vaejax.types import (
-    Example,
-    GenerativeModel,
-    InferenceNetwork,
-    Key,
-    Params,
-    bind,
-    num_rows,
-    rows_of,
-)
+from vaejax.types import Example, Key, bind, num_rows, rows_of
 
 Name = Literal["importance", "annealed", "smc", "bidirectional", "filter"]
 NAMES: tuple[Name, ...] = ("importance", "annealed", "smc", "bidirectional", "filter")
@@ -182,12 +173,10 @@ def log_likelihood(run: Run, settings: LogLikelihood) -> list[Part]:
     if settings.float64:
         examples = jax.tree.map(_float64, examples)
 
-    model = run.generative, run.inference, run.params
-
     def part(name):
         chosen = settings.settings_of(name)
         key = run.stream(LOG_LIKELIHOOD + NAMES.index(name), settings.seed)
-        blocks = functools.partial(estimate_blocks, key, *model, examples, name, chosen)
+        blocks = functools.partial(estimate_blocks, key, run, examples, name, chosen)
         return Part(name, chosen, settings.examples, blocks, rows_in)
 
     return [part(name) for name in names_of(run, settings)]
@@ -277,9 +266,7 @@ def _float64(leaf: np.ndarray) -> np.ndarray:
 
 def estimate_blocks(
     key: Key,
-    generative: GenerativeModel,
-    inference: InferenceNetwork,
-    params: Params,
+    run: Run,
     examples: Example,
     name: Name,
     settings: dict[str, Any],
@@ -302,11 +289,11 @@ def estimate_blocks(
         one_key = jax.random.fold_in(jax.random.fold_in(key, index), round_index)
         if name == "bidirectional":
             data_key, chain_key = jax.random.split(jax.random.fold_in(key, index))
-            joint = generative.joint(params.generative, example.given)
+            joint = run.generative.joint(params.generative, example.given)
             z, x = joint.sample(data_key)
             example = example._replace(x=x)
             one_key = jax.random.fold_in(chain_key, round_index)
-        joint, q, x = bind(generative, inference, params, example)
+        joint, q, x = bind(run.generative, run.inference, params, example)
         if name == "filter":
             steps = q if settings["proposal"] == "posterior" else None
             chosen = {field: settings[field] for field in ("num_particles", "num_filters")}
@@ -327,7 +314,7 @@ def estimate_blocks(
         return ml.sandwich(one_key, joint, z, x, start, **chosen)
 
     count = num_rows(examples)
-    run = over_examples(one, min(BLOCK, count))
+    run_block = over_examples(one, min(BLOCK, count))
     again = jax.jit(combine)
     target = settings["target_std_error"] or np.inf
 
@@ -337,7 +324,8 @@ def estimate_blocks(
         return begin + np.flatnonzero(waits[begin:])
 
     def estimate(indices, round_index):
-        return run((key, params, np.int32(round_index)), indices, rows_of(examples, indices))
+        shared = key, run.params, np.int32(round_index)
+        return run_block(shared, indices, rows_of(examples, indices))
 
     done = rows_in(found)
     begin = max(done - 1, 0) // BLOCK * BLOCK

@@ -8,23 +8,17 @@ import numpy as np
 from jaxtyping import Array
 
 from vaejax.distributions import has_density, has_latent, has_mean
+from vaejax.evaluation.run import Run
 from vaejax.sharding import map_examples
-from vaejax.types import Example, GenerativeModel, InferenceNetwork, Key, Params, bind, rows_of
+from vaejax.types import Example, Key, bind, rows_of
 
 _DRAWS = 32  # of z, and one of x given each z
+_SEQUENCES = 3  # from the first
 _SHOWN = 200  # frames of each sequence, from the first
 
 
-def sequence_pictures(
-    key: Key,
-    generative: GenerativeModel,
-    inference: InferenceNetwork,
-    params: Params,
-    examples: Example,
-    *,
-    count: int = 3,
-) -> dict[str, np.ndarray]:
-    """Arrays of the first `count` sequences, cut to their first 200 frames: `originals` (n, T,
+def sequence_pictures(key: Key, run: Run, examples: Example) -> dict[str, np.ndarray]:
+    """Arrays of the first three sequences, cut to their first 200 frames: `originals` (n, T,
     *frame) and `exists` (n, T).
 
     With a latent variable, `reconstructions`: E[x | z] averaged over 32 draws z ~ q(z | x), or, if
@@ -32,11 +26,11 @@ def sequence_pictures(
     are numbers or vectors, also `low` and `high`: the 5 and 95 % quantiles of such draws. If there
     is a p(x), `samples` x ~ p(x) with the same lengths and actions, and their `sample_means`
     E[x | z]."""
-    examples = rows_of(examples, slice(count))
+    examples = rows_of(examples, slice(_SEQUENCES))
 
     def one(shared, index, example):
         key, params = shared
-        joint, q, x = bind(generative, inference, params, example)
+        joint, q, x = bind(run.generative, run.inference, params, example)
         q_key, p_key = jax.random.split(jax.random.fold_in(key, index))
         found = {}
         if has_latent(joint.prior):
@@ -52,7 +46,7 @@ def sequence_pictures(
     exists = np.asarray(examples.given.exists)  # type: ignore[attr-defined]
     found: dict[str, Any] = {"originals": examples.x, "exists": exists}
     # One sequence after another, since each has many draws.
-    found |= map_examples(one, (key, params), examples, 1)
+    found |= map_examples(one, (key, run.params), examples, 1)
     longest = int(exists.sum(axis=1).max())
     return {name: np.asarray(array)[:, : min(longest, _SHOWN)] for name, array in found.items()}
 
