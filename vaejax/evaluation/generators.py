@@ -11,7 +11,7 @@ from vaejax.evaluation.evaluate import measure_code
 from vaejax.evaluation.ex_post import Kind as CodeKind
 from vaejax.evaluation.ex_post import ex_post_model, fit_code_density
 from vaejax.evaluation.run import Run
-from vaejax.evaluation.samples import prior_samples
+from vaejax.evaluation.samples import model_samples
 from vaejax.sharding import map_examples
 from vaejax.types import Example, GenerativeModel, Key, Params, bind, rows_of
 
@@ -86,7 +86,7 @@ def generators_of(
 
 
 def _from(generative: GenerativeModel, theta: Any) -> Draw:
-    return lambda key, count: prior_samples(key, generative, Params(theta, ()), count)
+    return lambda key, count: model_samples(key, generative, Params(theta, ()), count)[1:]
 
 
 def _of_model(name: str, how: str, generative: GenerativeModel, theta: Any) -> Generator:

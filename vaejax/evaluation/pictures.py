@@ -15,7 +15,7 @@ from vaejax.distributions import (
     structure_of,
 )
 from vaejax.evaluation.codes import encoder
-from vaejax.evaluation.samples import first_joint, prior_samples
+from vaejax.evaluation.samples import first_joint, model_samples
 from vaejax.sharding import map_examples
 from vaejax.types import (
     Example,
@@ -92,7 +92,7 @@ def pictures(
     if has_density(q):
         rows = np.arange(count) % num_rows(examples.x)
         given = rows_of(examples.given, rows)
-        means, result["samples"] = prior_samples(sample_key, generative, params, count, given)
+        _, means, result["samples"] = model_samples(sample_key, generative, params, count, given)
         if means is not None:
             result["sample_means"] = means
     result |= completions(reconstruct_key, generative, params, examples)

@@ -20,14 +20,6 @@ class Samples(NamedTuple):
     x: Observation
 
 
-def prior_samples(
-    key: Key, generative: GenerativeModel, params: Params, count: int, given: Given = ()
-) -> tuple[np.ndarray | None, np.ndarray]:
-    """(E[x | z], x) of `model_samples`."""
-    _, means, x = model_samples(key, generative, params, count, given)
-    return means, x
-
-
 def model_samples(
     key: Key, generative: GenerativeModel, params: Params, count: int, given: Given = ()
 ) -> Samples:

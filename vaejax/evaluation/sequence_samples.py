@@ -8,7 +8,7 @@ from jaxtyping import Bool
 
 from vaejax.evaluation.continuation import continued, first_frames
 from vaejax.evaluation.run import Run, moves_in_steps
-from vaejax.evaluation.samples import prior_samples
+from vaejax.evaluation.samples import model_samples
 from vaejax.sharding import map_examples
 from vaejax.types import Conditions, Example, Key
 
@@ -22,10 +22,8 @@ def whole_sequences(
     """Draw sequences: `samples` x ~ p(x), with 0 at frames that do not exist; their `means` E[x |
     z], if known; their `lengths`; and the `actions` (count, time, action), if any."""
     own: Any = exists
-    given: Any = () if actions is None else actions
-    means, samples = prior_samples(
-        key, run.generative, run.params, len(exists), Conditions(own, given)
-    )
+    given = Conditions(own, () if actions is None else actions)
+    _, means, samples = model_samples(key, run.generative, run.params, len(exists), given)
 
     def cut(x):
         return np.where(exists.reshape(*exists.shape, *(1,) * (x.ndim - 2)), x, x.dtype.type(0))

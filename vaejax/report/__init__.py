@@ -1,11 +1,6 @@
 """Text, HTML and Markdown, made from the files of a run only."""
 
-from vaejax.report.comparison import (
-    comparison_tables,
-    differences,
-    findings,
-    print_comparison,
-)
+from vaejax.report.comparison import differences, findings, print_comparison
 from vaejax.report.comparison_page import comparison_page
 from vaejax.report.model_card import write_model_card
 from vaejax.report.page import save_figures, sections_of, write_page
@@ -13,7 +8,6 @@ from vaejax.report.render import html, print_section
 
 __all__ = [
     "comparison_page",
-    "comparison_tables",
     "differences",
     "findings",
     "html",
