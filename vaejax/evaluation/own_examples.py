@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from vaejax.data import Dataset, DataSummary, own_images
-from vaejax.data.arrays import read
+from vaejax.data.arrays import check_numbers, read
 from vaejax.errors import UserError
 from vaejax.types import Conditions, Example
 
@@ -43,8 +43,9 @@ def own_examples(path: Path, data: DataSummary, split: str = "test") -> OwnExamp
 
 
 def _of_array(path: Path, values: np.ndarray, data: DataSummary) -> tuple[Example, str]:
-    if getattr(values, "dtype", np.dtype("S")).kind not in "biuf" or values.size == 0:
-        raise UserError(f"{path}: expected an array of numbers; got {_words(values)}: convert it")
+    check_numbers(values, str(path))
+    if values.size == 0:
+        raise UserError(f"{path}: expected at least one example; got shape {values.shape}")
     try:
         return prepared(values, data)
     except UserError as error:
@@ -126,15 +127,12 @@ def _sequences(path: Path, entries: dict[str, np.ndarray], data: DataSummary) ->
         )
     x, length = entries["x"], entries["length"]
     for name in names:
-        if getattr(entries[name], "dtype", np.dtype("S")).kind not in "biuf":
-            raise UserError(
-                f"{path}[{name}]: expected numbers; got {_words(entries[name])}: convert it"
-            )
+        check_numbers(entries[name], f"{path}[{name}]")
     time = x.shape[1] if x.ndim > 1 else 0
     if length.shape != x.shape[:1] or length.dtype.kind not in "iu":
         raise UserError(
             f"{path}[length]: expected a whole number for each of the {len(x)} sequences; got "
-            f"{_words(length)}"
+            f"{length.dtype} of shape {length.shape}"
         )
     if len(x) and not (1 <= length.min() and length.max() <= time):
         raise UserError(
@@ -149,9 +147,3 @@ def _sequences(path: Path, entries: dict[str, np.ndarray], data: DataSummary) ->
         actions = entries["actions"].astype(np.float32)
         actions = actions[..., None] if actions.ndim == 2 else actions
     return Example(x, Conditions(exists, actions))
-
-
-def _words(values: Any) -> str:
-    if not isinstance(values, np.ndarray):
-        return "bytes"
-    return f"{values.dtype} of shape {values.shape}"
