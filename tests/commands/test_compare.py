@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from vaejax.commands import compare
-from vaejax.evaluation import MEASUREMENTS
+from vaejax.evaluation import MEASUREMENTS, Section
 from vaejax.evaluation.compared import Compared
 from vaejax.run_directory import RunDirectory
 
@@ -37,6 +37,7 @@ def test_what_another_version_or_an_earlier_step_evaluated_is_evaluated_anew(
     asked = []
     monkeypatch.setattr(compare, "measure_run", lambda *call: asked.append(call))
     monkeypatch.setattr(compare, "compare_sequences", lambda *_: {})
-    monkeypatch.setattr(compare, "_write_sequences", lambda *_: None)
+    section = Section("title", "", [], [], [])
+    monkeypatch.setattr(compare, "sequence_comparison_section", lambda content: section)
     compare._compare([Compared("a", [run])], None, tmp_path, "comparison", "title")
     assert asked == ([("evaluate", run, "its own settings")] if measured else [])

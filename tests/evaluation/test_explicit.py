@@ -7,7 +7,7 @@ import scipy.stats
 
 from tests.runs import a_run, evaluated, examples
 from vaejax.distributions import DiagonalGaussian, Empty
-from vaejax.evaluation import pictures, prior_samples, summarize
+from vaejax.evaluation import model_samples, pictures, summarize
 from vaejax.generative import masked_autoencoder
 from vaejax.inference import no_latent
 from vaejax.networks import MaskedMLP, draw_masks
@@ -36,7 +36,7 @@ def test_log_p_is_that_of_the_density_for_each_x():
 
 
 def test_samples_of_several_chunks_are_independent_draws():
-    means, xs = prior_samples(jax.random.key(0), GAUSSIAN, PARAMS, 1300)
+    _, means, xs = model_samples(jax.random.key(0), GAUSSIAN, PARAMS, 1300)
     assert means is None
     assert xs.shape == (1300, 3)
     assert len(np.unique(xs, axis=0)) == 1300

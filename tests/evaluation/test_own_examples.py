@@ -121,7 +121,7 @@ def test_what_cannot_be_used_is_refused(tmp_path):
         (WHOLE * 2, "0..16, or from 0 to 1, as in .*; got values from 0 to 32"),
         (WHOLE - 1, "got values from -1 to 15"),
         (np.full((2, 3, 3), np.nan), "got values from nan"),
-        (np.array(["a"]), "numbers; got <U1"),
+        (np.array(["a"]), "numbers; got dtype <U1"),
     ):
         with pytest.raises(UserError, match=words):
             prepared(tmp_path, values, summary_of("dynamic"))

@@ -20,9 +20,8 @@ from vaejax.evaluation import (
     Part,
     Section,
     Table,
-    any_in,
+    at_once,
     carry_out,
-    once,
     per_example,
     rows_in,
 )
@@ -61,10 +60,9 @@ def toy(after=lambda block: None, at_top=False):
                 after(rows_in(arrays))
 
         identity = {"scale": settings.scale}
-        together = once(lambda: {"total": np.asarray(XS.sum())})
         return [
             Part("sums", identity, COUNT, blocks, rows_in),
-            Part("total", identity, 1, together, any_in),
+            at_once("total", identity, lambda: {"total": np.asarray(XS.sum())}),
         ]
 
     return Measurement(
