@@ -36,6 +36,13 @@ def check_key(function: str, key: Any) -> None:
         )
 
 
+def check_counts(function: str, **counts: int) -> None:
+    """Raises ValueError for one that is not a whole number above 0."""
+    for name, value in counts.items():
+        if not isinstance(value, int | np.integer) or value < 1:
+            raise ValueError(f"{function}: {name} must be a whole number, at least 1; got {value}")
+
+
 class Distribution(Protocol):
     """What is asked of a distribution: the part of `distrax.Distribution` that is used here. Log
     densities and KLs are in nats.

@@ -138,7 +138,7 @@ def test_degrees_and_orders_are_drawn_as_masks_need_them():
     assert first.min() == 0
     assert (second.min(axis=1) >= first.min(axis=1)).all()
     assert max(first.max(), second.max()) == D - 2
-    with pytest.raises(ValueError, match="num_orders and num_masks must be at least 1"):
+    with pytest.raises(ValueError, match="num_masks must be a whole number, at least 1"):
         draw_masks(0, D, (4,), num_masks=0)
 
 

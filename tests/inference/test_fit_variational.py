@@ -163,7 +163,7 @@ def test_what_cannot_be_fitted():
     fit = functools.partial(fit_variational, KEYS[0])
     with pytest.raises(ValueError, match=r"z has shape \(2,\), the model's prior \(3,\)"):
         fit(diagonal_gaussian(2), JOINT, x)
-    with pytest.raises(ValueError, match="num_samples must be at least 1; got 0"):
+    with pytest.raises(ValueError, match="num_samples must be a whole number, at least 1; got 0"):
         fit(DIAGONAL, JOINT, x, num_samples=0)
     with pytest.raises(ValueError, match="multiple of 100; got 150"):
         fit(DIAGONAL, JOINT, x, max_steps=150)

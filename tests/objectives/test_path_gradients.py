@@ -201,5 +201,5 @@ def test_what_has_no_path_gradient(objective):
 
 
 def test_at_least_one_sample():
-    with pytest.raises(ValueError, match="num_samples must be at least 1; got 0"):
+    with pytest.raises(ValueError, match="num_samples must be a whole number, at least 1; got 0"):
         doubly_reparameterized(jax.random.key(0), standard_normal(2), JOINT, X, num_samples=0)

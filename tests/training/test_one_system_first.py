@@ -78,5 +78,5 @@ def test_in_the_first_steps_the_states_are_alike_then_apart_once():
 
 
 def test_no_first_step_at_all_is_refused():
-    with pytest.raises(ValueError, match="first_steps of at least 1; got 0"):
+    with pytest.raises(ValueError, match="first_steps must be a whole number, at least 1; got 0"):
         one_system_first(lambda *_: None, optax.sgd(1.0), alike, turned_apart, first_steps=0)

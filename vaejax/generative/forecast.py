@@ -4,7 +4,6 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from vaejax.distributions import (
     StateSpace,
@@ -15,7 +14,7 @@ from vaejax.distributions import (
     filter_particles,
     systematic,
 )
-from vaejax.types import Distribution, Key, Latent, Observation, num_rows
+from vaejax.types import Distribution, Key, Latent, Observation, check_counts, num_rows
 
 
 def forecast(
@@ -69,9 +68,7 @@ def forecast(
       >>> bool(abs(z[:, 3].mean() - 1.0) < 0.2), bool(abs(z[:, 3].var() - 4.0) < 0.5)
       (True, True)
     """
-    for name, value in (("num_steps", num_steps), ("num_particles", num_particles)):
-        if not isinstance(value, int | np.integer) or value < 1:
-            raise ValueError(f"forecast: {name} must be a whole number, at least 1; got {value}")
+    check_counts("forecast", num_steps=num_steps, num_particles=num_particles)
     room = num_rows(x)
     check_length("forecast", length, room)
     check_steps("forecast", model, x, q)

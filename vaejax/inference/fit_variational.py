@@ -17,6 +17,7 @@ from vaejax.types import (
     Observation,
     Variational,
     VariationalFamily,
+    check_counts,
     check_key,
 )
 
@@ -112,10 +113,12 @@ def fit_variational(
       (True, True)
     """
     check_key("fit_variational", key)
-    least = {"num_samples": num_samples, "max_steps": max_steps}
-    for name, count in (least | {"num_final_samples": num_final_samples}).items():
-        if count < 1:
-            raise ValueError(f"fit_variational: {name} must be at least 1; got {count}")
+    check_counts(
+        "fit_variational",
+        num_samples=num_samples,
+        max_steps=max_steps,
+        num_final_samples=num_final_samples,
+    )
     if method == "adam" and max_steps % WINDOW:
         raise ValueError(f"fit_variational: max_steps must be a multiple of 100; got {max_steps}")
     init_key, step_key, final_key = jax.random.split(key, 3)

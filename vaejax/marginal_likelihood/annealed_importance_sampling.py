@@ -8,7 +8,7 @@ from jaxtyping import Array, Float
 
 from vaejax.distributions.precision import highest_precision
 from vaejax.marginal_likelihood.annealed_path import AnnealedPath, Point, annealed_path
-from vaejax.marginal_likelihood.checks import check_counts, has_prior_draws
+from vaejax.marginal_likelihood.checks import has_prior_draws
 from vaejax.marginal_likelihood.estimate import Estimate, combine, estimate_of
 from vaejax.marginal_likelihood.hmc import transition
 from vaejax.marginal_likelihood.schedule import (
@@ -19,7 +19,7 @@ from vaejax.marginal_likelihood.schedule import (
     tune,
 )
 from vaejax.marginal_likelihood.weights import effective_sample_size, log_mean_exp
-from vaejax.types import Distribution, Joint, Key, LogJoint, Observation, check_key
+from vaejax.types import Distribution, Joint, Key, LogJoint, Observation, check_counts, check_key
 
 Start = Literal["prior", "posterior", "both"]
 _CHECK = 2**32 - 1  # a stream of keys beside the estimate's

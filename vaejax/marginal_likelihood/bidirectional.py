@@ -9,12 +9,12 @@ import numpy as np
 from vaejax.distributions.precision import highest_precision
 from vaejax.marginal_likelihood.annealed_importance_sampling import anneal
 from vaejax.marginal_likelihood.annealed_path import annealed_path, evaluate
-from vaejax.marginal_likelihood.checks import check_counts, check_latent, check_simulates
+from vaejax.marginal_likelihood.checks import check_latent, check_simulates
 from vaejax.marginal_likelihood.estimate import Estimate, estimate_of
 from vaejax.marginal_likelihood.estimates import MAX_GAP, Estimates
 from vaejax.marginal_likelihood.schedule import Schedule, Tuned, evaluations, tune
 from vaejax.marginal_likelihood.weights import log_mean_exp, std_error_of_log_mean
-from vaejax.types import Distribution, Joint, Key, Latent, Observation
+from vaejax.types import Distribution, Joint, Key, Latent, Observation, check_counts
 
 
 @highest_precision

@@ -3,19 +3,11 @@
 from typing import Any
 
 import jax
-import numpy as np
 
 from vaejax.distributions import check_shapes, has_density, structure_of, written_with_jax
 from vaejax.types import Distribution, Joint, LogJoint, Observation
 
 _KEY = jax.eval_shape(lambda: jax.random.key(0))
-
-
-def check_counts(function: str, **counts: int) -> None:
-    """Raises ValueError for one that is not a whole number above 0."""
-    for name, value in counts.items():
-        if not isinstance(value, int | np.integer) or value < 1:
-            raise ValueError(f"{function}: {name} must be a whole number, at least 1; got {value}")
 
 
 def check(

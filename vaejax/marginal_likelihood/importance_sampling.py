@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from vaejax.distributions.precision import highest_precision
-from vaejax.marginal_likelihood.checks import check, check_counts
+from vaejax.marginal_likelihood.checks import check
 from vaejax.marginal_likelihood.estimate import Estimate
 from vaejax.marginal_likelihood.weights import (
     bootstrap_std_error,
@@ -18,7 +18,16 @@ from vaejax.marginal_likelihood.weights import (
     tail_index,
     tail_size,
 )
-from vaejax.types import Distribution, Joint, Key, Latent, LogJoint, Observation, check_key
+from vaejax.types import (
+    Distribution,
+    Joint,
+    Key,
+    Latent,
+    LogJoint,
+    Observation,
+    check_counts,
+    check_key,
+)
 
 # Log weights that are held at once, at least; and the parts that the bootstrap resamples, about.
 _BLOCK = 1000

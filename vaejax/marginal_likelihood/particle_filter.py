@@ -17,9 +17,8 @@ from vaejax.distributions import (
     state_space_of,
 )
 from vaejax.distributions.precision import highest_precision
-from vaejax.marginal_likelihood.checks import check_counts
 from vaejax.marginal_likelihood.estimate import Estimate, estimate_of
-from vaejax.types import Distribution, Joint, Key, Observation, check_key, num_rows
+from vaejax.types import Distribution, Joint, Key, Observation, check_counts, check_key, num_rows
 
 _NAME = "particle_filter"
 

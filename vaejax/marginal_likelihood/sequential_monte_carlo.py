@@ -5,12 +5,11 @@ import jax.numpy as jnp
 
 from vaejax.distributions.precision import highest_precision
 from vaejax.marginal_likelihood.annealed_path import annealed_path
-from vaejax.marginal_likelihood.checks import check_counts
 from vaejax.marginal_likelihood.estimate import Estimate, estimate_of
 from vaejax.marginal_likelihood.hmc import transition
 from vaejax.marginal_likelihood.schedule import Schedule, evaluations, tune
 from vaejax.marginal_likelihood.weights import effective_sample_size, log_mean_exp
-from vaejax.types import Distribution, Joint, Key, LogJoint, Observation
+from vaejax.types import Distribution, Joint, Key, LogJoint, Observation, check_counts
 
 PILOT_PARTICLES = 16  # enough to tune with, at most
 

@@ -13,10 +13,9 @@ from jaxtyping import Array, Bool, Float
 
 from vaejax.distributions import StateSpace, filled, filter_particles, structure_of
 from vaejax.distributions.precision import highest_precision
-from vaejax.marginal_likelihood.checks import check_counts
 from vaejax.marginal_likelihood.linear_state_space import linear_state_space
 from vaejax.marginal_likelihood.particle_filter import steps_of
-from vaejax.types import Distribution, Joint, Key, Latent, Observation, rows_of
+from vaejax.types import Distribution, Joint, Key, Latent, Observation, check_counts, rows_of
 
 
 class States(NamedTuple):

@@ -10,6 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
+from vaejax.types import check_counts
+
 
 class Masks(NamedTuple):
     """The orders and hidden degrees of several masked networks that share their parameters.
@@ -41,11 +43,7 @@ def draw_masks(
     Raises:
       ValueError: a count below 1.
     """
-    if min(size, num_orders, num_masks) < 1:
-        raise ValueError(
-            f"size, num_orders and num_masks must be at least 1; got {size}, {num_orders} and "
-            f"{num_masks}"
-        )
+    check_counts("draw_masks", size=size, num_orders=num_orders, num_masks=num_masks)
     random = np.random.default_rng(seed)
     orders = [np.arange(size), *(random.permutation(size) for _ in range(num_orders - 1))]
     degrees = [[_even_degrees(units, size) for units in hidden]]

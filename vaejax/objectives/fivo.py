@@ -5,7 +5,7 @@ import jax
 from vaejax.distributions import check_steps, filter_particles, state_space_of
 from vaejax.distributions.particles import multinomial
 from vaejax.objectives.terms import Terms
-from vaejax.types import Distribution, Joint, Key, Observation, num_rows
+from vaejax.types import Distribution, Joint, Key, Observation, check_counts, num_rows
 
 
 def fivo(
@@ -61,8 +61,7 @@ def fivo(
       >>> bool(mean_bound(2) < mean_bound(20) < log_p[0])
       True
     """
-    if not isinstance(num_particles, int) or num_particles < 1:
-        raise ValueError(f"num_particles must be a whole number, at least 1; got {num_particles}")
+    check_counts("fivo", num_particles=num_particles)
     found = state_space_of(joint)
     if found is None:
         raise TypeError(

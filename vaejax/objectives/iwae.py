@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from vaejax.objectives.terms import Terms
-from vaejax.types import Distribution, Joint, Key, Observation
+from vaejax.types import Distribution, Joint, Key, Observation, check_counts
 
 
 def iwae(key: Key, q: Distribution, joint: Joint, x: Observation, *, num_samples: int) -> Terms:
@@ -39,8 +39,7 @@ def iwae(key: Key, q: Distribution, joint: Joint, x: Observation, *, num_samples
       >>> bool(mean_bound(1) < mean_bound(10) < log_p)
       True
     """
-    if num_samples < 1:
-        raise ValueError(f"num_samples must be at least 1; got {num_samples}")
+    check_counts("iwae", num_samples=num_samples)
     z, log_q = q.sample_and_log_prob(seed=key, sample_shape=(num_samples,))
     reconstruction = over_draws(lambda z: joint.likelihood(z).log_prob(x), num_samples)(z)
     kl = log_q - over_draws(joint.prior.log_prob, num_samples)(z)

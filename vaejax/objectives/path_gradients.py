@@ -8,7 +8,7 @@ from jaxtyping import Array, Float
 from vaejax.distributions import held_fixed
 from vaejax.objectives.iwae import over_draws
 from vaejax.objectives.terms import Terms
-from vaejax.types import Distribution, Joint, Key, Latent, Observation
+from vaejax.types import Distribution, Joint, Key, Latent, Observation, check_counts
 
 
 def sticking_the_landing(key: Key, q: Distribution, joint: Joint, x: Observation) -> Terms:
@@ -61,8 +61,7 @@ def doubly_reparameterized(
       TypeError: q is a point mass, or keeps its parameters where they cannot be held fixed.
       ValueError: num_samples below 1.
     """
-    if num_samples < 1:
-        raise ValueError(f"num_samples must be at least 1; got {num_samples}")
+    check_counts("doubly_reparameterized", num_samples=num_samples)
     fixed = held_fixed(q)
 
     def log_weights(z):

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import optax
 
 from vaejax.training.update import Loss, Update, gradient_update
+from vaejax.types import check_counts
 
 
 def encoder_first(
@@ -21,11 +22,7 @@ def encoder_first(
     Raises:
       ValueError: encoder_steps or first_steps is below 1.
     """
-    if min(encoder_steps, first_steps) < 1:
-        raise ValueError(
-            "encoder_first expects encoder_steps and first_steps of at least 1; got "
-            f"{encoder_steps} and {first_steps}"
-        )
+    check_counts("encoder_first", encoder_steps=encoder_steps, first_steps=first_steps)
     usual = gradient_update(loss, optimizer)
 
     def init(params):

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import optax
 
 from vaejax.training.update import Loss, Update, gradient_update
-from vaejax.types import Example, Key, Parameters, Params
+from vaejax.types import Example, Key, Parameters, Params, check_counts
 
 
 def networks_first(
@@ -35,11 +35,7 @@ def networks_first(
     Raises:
       ValueError: first_steps or num_batches is below 1.
     """
-    if min(first_steps, num_batches) < 1:
-        raise ValueError(
-            "networks_first expects first_steps and num_batches of at least 1; got "
-            f"{first_steps} and {num_batches}"
-        )
+    check_counts("networks_first", first_steps=first_steps, num_batches=num_batches)
     usual = gradient_update(loss, optimizer)
 
     def fitted(key, params, draw_batch):

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import optax
 
 from vaejax.training.update import Loss, Update, gradient_update
-from vaejax.types import Key, Parameters
+from vaejax.types import Key, Parameters, check_counts
 
 
 def one_system_first(
@@ -31,8 +31,7 @@ def one_system_first(
     Raises:
       ValueError: first_steps is below 1.
     """
-    if first_steps < 1:
-        raise ValueError(f"one_system_first expects first_steps of at least 1; got {first_steps}")
+    check_counts("one_system_first", first_steps=first_steps)
     usual = gradient_update(loss, optimizer)
 
     def step(key, params, state, examples, draw_batch, step):
