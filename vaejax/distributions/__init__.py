@@ -47,17 +47,12 @@ from vaejax.distributions.kl import kl_form, kl_per_dimension, sample_and_kl
 from vaejax.distributions.known_kl import KnownKL
 from vaejax.distributions.linear_chain import LinearChain, gaussian_of_factor
 from vaejax.distributions.markov import Markov
-from vaejax.distributions.particles import Filtered, filter_particles, systematic
+from vaejax.distributions.particles import Filtered, filter_particles, steps_of, systematic
 from vaejax.distributions.point_mass import PointMass
 from vaejax.distributions.potential import Potential
 from vaejax.distributions.shapes import check_shapes, written_with_jax
-from vaejax.distributions.state_space import (
-    StateSpace,
-    check_length,
-    check_steps,
-    state_space_of,
-)
-from vaejax.distributions.support import check_frame_support, check_support, support_problem
+from vaejax.distributions.state_space import StateSpace, state_space_of
+from vaejax.distributions.support import check_support, support_problem
 from vaejax.distributions.switching_chain import ChainPair, SwitchingChain
 from vaejax.distributions.vamp import Vamp
 
@@ -95,11 +90,8 @@ __all__ = [
     "as_gaussian",
     "as_gaussian_mixture",
     "can_complete",
-    "check_frame_support",
     "check_frames",
-    "check_length",
     "check_shapes",
-    "check_steps",
     "check_support",
     "converged",
     "draws_together",
@@ -122,6 +114,7 @@ __all__ = [
     "standard_normal",
     "state_space_of",
     "states_of",
+    "steps_of",
     "structure_of",
     "support_problem",
     "systematic",

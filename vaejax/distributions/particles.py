@@ -8,11 +8,39 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from vaejax.distributions.frames import frame_log_prob
-from vaejax.distributions.state_space import StateSpace
+from vaejax.distributions.frames import check_frames, frame_log_prob
+from vaejax.distributions.state_space import (
+    StateSpace,
+    check_length,
+    check_steps,
+    state_space_of,
+)
+from vaejax.distributions.support import check_frame_support
 from vaejax.types import Key, Observation, num_rows, rows_of
 
 Resample = Callable[[Key, Float[Array, " n"]], Int[Array, " n"]]
+
+
+def steps_of(
+    function: str, model: Any, x: Observation, q: Any, length: Any = None
+) -> tuple[StateSpace, Any]:
+    """(the model's steps, how many frames count) of what a filter is given, once it is checked."""
+    num_steps = num_rows(x)
+    found = (model, num_steps, None) if isinstance(model, StateSpace) else state_space_of(model)
+    if found is None:
+        raise TypeError(
+            f"{function} expects a StateSpace, or a joint with a Markov prior and Frames for x as "
+            f"StateSpace.joint gives; got {type(model).__name__}"
+        )
+    steps, room, own_length = found
+    if room != num_steps:
+        raise ValueError(f"{function}: x has {num_steps} frames, the model {room}: they must agree")
+    length = own_length if length is None else length
+    check_length(function, length, num_steps)
+    check_steps(function, steps, x, q)
+    check_frames(function, x, length)
+    check_frame_support(function, steps, x, length)
+    return steps, length
 
 
 class Filtered(NamedTuple):

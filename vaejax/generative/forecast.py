@@ -5,15 +5,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from vaejax.distributions import (
-    StateSpace,
-    check_frame_support,
-    check_frames,
-    check_length,
-    check_steps,
-    filter_particles,
-    systematic,
-)
+from vaejax.distributions import StateSpace, filter_particles, steps_of, systematic
 from vaejax.types import Distribution, Key, Latent, Observation, check_counts, num_rows
 
 
@@ -70,10 +62,7 @@ def forecast(
     """
     check_counts("forecast", num_steps=num_steps, num_particles=num_particles)
     room = num_rows(x)
-    check_length("forecast", length, room)
-    check_steps("forecast", model, x, q)
-    check_frames("forecast", x, length)
-    check_frame_support("forecast", model, x, length)
+    model, length = steps_of("forecast", model, x, q, length)
     _check_room(model, room if length is None else length, num_steps)
     first = jnp.asarray(room if length is None else length, jnp.int32)
     filter_key, resample_key, order_key, move_key = jax.random.split(key, 4)

@@ -7,18 +7,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from vaejax.distributions import (
-    StateSpace,
-    check_frame_support,
-    check_frames,
-    check_length,
-    check_steps,
-    filter_particles,
-    state_space_of,
-)
+from vaejax.distributions import StateSpace, filter_particles, steps_of
 from vaejax.distributions.precision import highest_precision
 from vaejax.marginal_likelihood.estimate import Estimate, estimate_of
-from vaejax.types import Distribution, Joint, Key, Observation, check_counts, check_key, num_rows
+from vaejax.types import Distribution, Joint, Key, Observation, check_counts, check_key
 
 _NAME = "particle_filter"
 
@@ -109,25 +101,3 @@ def _steps_std_error(increments: Float[Array, "filters time"]) -> Float[Array, "
         return jnp.full((), jnp.inf)
     variance = jnp.sum(jnp.var(increments, axis=0, ddof=1))
     return variance / math.sqrt(2 * (filters - 1))
-
-
-def steps_of(
-    function: str, model: Any, x: Observation, q: Any, length: Any
-) -> tuple[StateSpace, Any]:
-    """(the model's steps, how many frames count) of what a filter is given, once it is checked."""
-    num_steps = num_rows(x)
-    found = (model, num_steps, None) if isinstance(model, StateSpace) else state_space_of(model)
-    if found is None:
-        raise TypeError(
-            f"{function} expects a StateSpace, or a joint with a Markov prior and Frames for x as "
-            f"StateSpace.joint gives; got {type(model).__name__}"
-        )
-    steps, room, own_length = found
-    if room != num_steps:
-        raise ValueError(f"{function}: x has {num_steps} frames, the model {room}: they must agree")
-    length = own_length if length is None else length
-    check_length(function, length, num_steps)
-    check_steps(function, steps, x, q)
-    check_frames(function, x, length)
-    check_frame_support(function, steps, x, length)
-    return steps, length

@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 
+from vaejax.distributions import systematic
 from vaejax.distributions.precision import highest_precision
 from vaejax.marginal_likelihood.annealed_path import annealed_path
 from vaejax.marginal_likelihood.estimate import Estimate, estimate_of
@@ -12,14 +13,6 @@ from vaejax.marginal_likelihood.weights import effective_sample_size, log_mean_e
 from vaejax.types import Distribution, Joint, Key, LogJoint, Observation, check_counts
 
 PILOT_PARTICLES = 16  # enough to tune with, at most
-
-
-def systematic_resampling(key: Key, log_w):
-    """N ancestors, each particle expected N W_n times (Kitagawa 1996)."""
-    n = len(log_w)
-    cumulative = jnp.cumsum(jax.nn.softmax(log_w))
-    places = (jnp.arange(n) + jax.random.uniform(key)) / n
-    return jnp.minimum(jnp.searchsorted(cumulative, places * cumulative[-1]), n - 1)
 
 
 @highest_precision
@@ -101,9 +94,7 @@ def sequential_monte_carlo(
             ess = effective_sample_size(log_w)
             resample = ess < size / 2
             resample_key, move_key = jax.random.split(jax.random.fold_in(step_key, index))
-            ancestors = jnp.where(
-                resample, systematic_resampling(resample_key, log_w), jnp.arange(size)
-            )
+            ancestors = jnp.where(resample, systematic(resample_key, log_w), jnp.arange(size))
             log_z = jnp.where(resample, log_z + log_mean_exp(log_w), log_z)
             log_w = jnp.where(resample, 0.0, log_w)
             points = jax.tree.map(lambda leaf: leaf[ancestors], points)

@@ -11,10 +11,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
-from vaejax.distributions import StateSpace, filled, filter_particles, structure_of
+from vaejax.distributions import StateSpace, filled, filter_particles, steps_of, structure_of
 from vaejax.distributions.precision import highest_precision
 from vaejax.marginal_likelihood.linear_state_space import linear_state_space
-from vaejax.marginal_likelihood.particle_filter import steps_of
 from vaejax.types import Distribution, Joint, Key, Latent, Observation, check_counts, rows_of
 
 
@@ -161,7 +160,7 @@ def exact_states(joint: Joint, x: Observation) -> tuple[States, States]:
       >>> (smoothed.std < filtered.std).tolist(), bool(filtered.mean[2] == smoothed.mean[2])
       ([True, True, False], True)
     """
-    steps_of("exact_states", joint, x, None, None)
+    steps_of("exact_states", joint, x, None)
     linear = linear_state_space(joint)
     if linear is None:
         raise TypeError(

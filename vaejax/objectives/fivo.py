@@ -2,10 +2,10 @@
 
 import jax
 
-from vaejax.distributions import check_steps, filter_particles, state_space_of
+from vaejax.distributions import filter_particles, steps_of
 from vaejax.distributions.particles import multinomial
 from vaejax.objectives.terms import Terms
-from vaejax.types import Distribution, Joint, Key, Observation, check_counts, num_rows
+from vaejax.types import Distribution, Joint, Key, Observation, check_counts
 
 
 def fivo(
@@ -62,17 +62,7 @@ def fivo(
       True
     """
     check_counts("fivo", num_particles=num_particles)
-    found = state_space_of(joint)
-    if found is None:
-        raise TypeError(
-            "fivo expects a joint with a Markov prior and Frames for x, as StateSpace.joint gives; "
-            f"got a {type(joint.prior).__name__} prior"
-        )
-    model, room, length = found
-    check_steps("fivo", model, x, q)
-    num_steps = num_rows(x)
-    if room != num_steps:
-        raise ValueError(f"fivo: x has {num_steps} frames, the joint {room}: they must agree")
+    model, length = steps_of("fivo", joint, x, q)
     filtered = filter_particles(
         key, model, x, q, num_particles=num_particles, length=length, resample=multinomial
     )
