@@ -5,12 +5,14 @@ So a program is compiled once for a model, and serves it with other parameters.
 
 import functools
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import jax
 import numpy as np
 
 from vaejax.sharding import over_examples
+
+Result = TypeVar("Result")
 
 
 class Structure(NamedTuple):
@@ -37,6 +39,26 @@ def separate(tree: Any) -> tuple[Structure, list[Any]]:
 
 def _is_array(leaf: Any) -> bool:
     return isinstance(leaf, jax.Array | np.ndarray | np.generic | float | int)
+
+
+def in_float(tree: Any, dtype: type) -> Any:
+    """The tree, on the host, with its floating-point arrays in this type."""
+
+    def cast(leaf):
+        leaf = np.asarray(leaf)
+        return leaf.astype(dtype) if np.issubdtype(leaf.dtype, np.floating) else leaf
+
+    return jax.tree.map(cast, tree)
+
+
+def in_float64(function: Callable[[type], Result]) -> Result:
+    """function(np.float64), or function(np.float32) where the model's code insists on it."""
+    with jax.enable_x64(True):
+        try:
+            return function(np.float64)
+        except (TypeError, ValueError):
+            pass
+    return function(np.float32)
 
 
 class Bound(NamedTuple):

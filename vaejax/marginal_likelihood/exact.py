@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float
 
 from vaejax.distributions import check_frames, has_latent, state_space_of, states_of
-from vaejax.marginal_likelihood.compiled import Structure, separate
+from vaejax.marginal_likelihood.compiled import Structure, in_float, in_float64, separate
 from vaejax.marginal_likelihood.hidden_markov import log_sums_over_sequences, states_of_steps
 from vaejax.marginal_likelihood.linear_gaussian import linear_gaussian
 from vaejax.marginal_likelihood.linear_state_space import linear_state_space
@@ -113,20 +113,11 @@ def _summed(
     structure, arrays = separate(joint)
 
     def total(dtype):
-        def cast(leaf):
-            leaf = np.asarray(leaf)
-            return leaf.astype(dtype) if np.issubdtype(leaf.dtype, np.floating) else leaf
-
-        inputs = jax.tree.map(cast, (arrays, states, xs))
+        inputs = in_float((arrays, states, xs), dtype)
         with jax.default_matmul_precision("highest"):
             return _with_rounding(log_sums(structure, *inputs))
 
-    with jax.enable_x64(True):
-        try:
-            return total(np.float64)
-        except (TypeError, ValueError):  # its code insists on float32
-            pass
-    return total(np.float32)
+    return in_float64(total)
 
 
 @partial(jax.jit, static_argnums=0)

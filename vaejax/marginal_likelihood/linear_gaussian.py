@@ -1,6 +1,7 @@
 """log p(x) where p(z) is a Gaussian or a mixture of some, p(x | z) = N(W z + b, R), in float64 on
 the host."""
 
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -9,6 +10,7 @@ import scipy.special
 from jaxtyping import Float
 
 from vaejax.distributions import as_diagonal_gaussian, as_gaussian_mixture
+from vaejax.marginal_likelihood.compiled import in_float, in_float64
 from vaejax.types import Joint
 
 _PLACES = 64
@@ -101,20 +103,11 @@ def linear_gaussian(joint: Joint) -> LinearGaussian | None:
     multiplied in float64 wherever the model's code does not ask for float32.
     """
     with jax.enable_x64(True):
-        mixture = as_gaussian_mixture(jax.tree.map(_as_float64, joint.prior))
-        if mixture is None or mixture[1].ndim != 2:
-            return None
-        log_weights, centres, factors = (np.asarray(part, np.float64) for part in mixture)
-        try:
-            return _tried(joint, log_weights, centres, factors, np.float64)
-        except (TypeError, ValueError):  # its code insists on z in float32
-            pass
-    return _tried(joint, log_weights, centres, factors, np.float32)
-
-
-def _as_float64(leaf):
-    leaf = np.asarray(leaf)
-    return leaf.astype(np.float64) if np.issubdtype(leaf.dtype, np.floating) else leaf
+        mixture = as_gaussian_mixture(in_float(joint.prior, np.float64))
+    if mixture is None or mixture[1].ndim != 2:
+        return None
+    parts = (np.asarray(part, np.float64) for part in mixture)
+    return in_float64(partial(_tried, joint, *parts))
 
 
 def _tried(joint: Joint, log_weights, centres, factors, dtype: type) -> LinearGaussian | None:

@@ -15,7 +15,7 @@ from vaejax.distributions import (
     state_space_of,
     structure_of,
 )
-from vaejax.marginal_likelihood.compiled import Structure, separate
+from vaejax.marginal_likelihood.compiled import Structure, in_float, in_float64, separate
 from vaejax.types import Joint, missing_frames
 
 _PLACES = 16
@@ -147,29 +147,16 @@ def linear_state_space(joint: Joint) -> LinearStateSpace | None:
     if len(jax.tree.leaves(latent)) != 1:
         return None
     structure, arrays = separate(joint)
-    for dtype in (np.float64, np.float32):
-        with jax.enable_x64(dtype == np.float64), jax.default_matmul_precision("highest"):
-            try:
-                tried = _look(structure, _as(arrays, dtype), num_steps, latent.shape)
-            except (TypeError, ValueError):  # its code insists on float32
-                continue
-        if tried is None:
-            return None
-        return _checked(tried, num_steps if length is None else int(length))
-    return None
 
+    def look(dtype):
+        with jax.default_matmul_precision("highest"):
+            return _looked(structure, in_float(arrays, dtype), num_steps, latent.shape)
 
-def _as(arrays, dtype):
-    arrays = [np.asarray(a) for a in arrays]
-    return [a.astype(dtype) if np.issubdtype(a.dtype, np.floating) else a for a in arrays]
-
-
-def _look(structure: Structure, arrays: list[Any], num_steps: int, shape: tuple[int, ...]):
-    """What `_looked` gives, on the host; None where a step is not Gaussian."""
     try:
-        return jax.tree.map(np.asarray, _looked(structure, arrays, num_steps, shape))
-    except _NotGaussian:
+        looked = jax.tree.map(np.asarray, in_float64(look))
+    except (_NotGaussian, TypeError, ValueError):  # of another kind, or no code for arrays
         return None
+    return _checked(looked, num_steps if length is None else int(length))
 
 
 class _NotGaussian(Exception):
