@@ -22,13 +22,6 @@ FLOW_LAYERS, FLOW_HIDDEN = (
     (64, 64),
 )  # coupling layers, and widths of their networks, where p(z) is a flow
 
-ACTIVATIONS = {
-    "tanh": jnp.tanh,
-    "relu": jax.nn.relu,
-    "elu": jax.nn.elu,
-    "softplus": jax.nn.softplus,
-}
-
 
 def masked_density(model: MaskedMLP, data: DataSummary) -> GenerativeModel:
     """p(x) as a masked network, whose output bias starts at the mean of the data; with several
@@ -42,7 +35,7 @@ def masked_density(model: MaskedMLP, data: DataSummary) -> GenerativeModel:
     network = networks.MaskedMLP(
         model.hidden,
         (size,),
-        activation=ACTIVATIONS[model.activation],
+        activation=getattr(jax.nn, model.activation),
         direct=True,
         output_bias=jnp.asarray(mean_logit(data).reshape(-1)),
     )
@@ -74,7 +67,7 @@ def masked_pair(
     valid = 0 < context_scale < math.inf
     require(valid, "context_scale", "finite and above 0", context_scale)
     require_widths("encoder_hidden", encoder_hidden)
-    activation = ACTIVATIONS[model.activation]
+    activation = getattr(jax.nn, model.activation)
     family = inference.diagonal_gaussian(model.latent_dim)
     encoder = networks.MLP(
         encoder_hidden,
@@ -127,7 +120,7 @@ def mlp_pair(
         an image.
     """
     check_data(model.likelihood, data)
-    likelihood, activation = LIKELIHOODS[model.likelihood], ACTIVATIONS[model.activation]
+    likelihood, activation = LIKELIHOODS[model.likelihood], getattr(jax.nn, model.activation)
     make_encoder: Callable[..., Any] = networks.MLP
     if model.kind == "conv":
         make_encoder, decoder = _convolutional(model, data, decoder)
@@ -141,7 +134,7 @@ def mlp_pair(
         widths,
         (inference.parameter_count(q_family),),
         activation,
-        **(standardized(data) if likelihood.is_density else {}),
+        **standardized(model.likelihood, data),
     )
     q = inference.amortized(q_family, encoder, data.shape)
     if model.prior == "vamp":
@@ -205,10 +198,22 @@ def _prior(model: MLP, data: DataSummary, encoder: Any) -> generative.Prior:
     return priors[model.prior]()
 
 
-def standardized(data: DataSummary) -> dict[str, Any]:
+def standardized(likelihood: str, data: DataSummary) -> dict[str, Any]:
     """Arguments with which `networks.MLP` standardizes each element of x, so that units of x do not
-    matter."""
+    matter; none where the likelihood is no density."""
+    if not LIKELIHOODS[likelihood].is_density:
+        return {}
     return {
         "input_shift": jnp.asarray(data.mean, jnp.float32),
         "input_scale": jnp.asarray(data.std, jnp.float32),
     }
+
+
+def network_of_x(
+    likelihood: str, data: DataSummary, hidden: tuple[int, ...], size: int, activation: Callable
+) -> Any:
+    """A network from x, or from a frame, to `size` numbers; categories are one-hot."""
+    network = networks.MLP(hidden, (size,), activation, **standardized(likelihood, data))
+    if data.num_categories is None:
+        return network
+    return networks.OneHot(network, data.num_categories)

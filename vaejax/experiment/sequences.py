@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 import jax
-import jax.numpy as jnp
 import optax
 
 from vaejax import generative, inference, networks
@@ -15,6 +14,7 @@ from vaejax.errors import SettingError, UserError, require
 from vaejax.experiment.configuration import Config, require_widths
 from vaejax.experiment.files import Experiment
 from vaejax.experiment.likelihoods import LIKELIHOODS, Likelihood, check_data
+from vaejax.experiment.presets import network_of_x
 from vaejax.inference import Sees
 from vaejax.objectives import elbo, fivo, iwae, linear_warmup
 from vaejax.training import Train
@@ -170,11 +170,13 @@ def sequence_pair(
         likelihood.distribution(frame),
         num_actions=num_actions,
     )
+    width = model.recurrent_hidden
     q = inference.sequence_posterior(
         model.latent_dim,
-        _embedding(model, frame),
+        # One hidden layer embeds a frame.
+        network_of_x(model.likelihood, frame, (width,), width, jax.nn.relu),
         frame.shape,
-        model.recurrent_hidden,
+        width,
         sees=model.sees,
         num_flows=model.num_flows,
         num_actions=num_actions,
@@ -224,18 +226,3 @@ def emission_network(model: Any, frame: DataSummary) -> Any:
             "model.likelihood",
         )
     return networks.ConstantScale(networks.MLP(model.emission_hidden, shape[1:], jax.nn.relu))
-
-
-def _embedding(model: DeepStateSpace, frame: DataSummary) -> Any:
-    """A network with one hidden layer that embeds a frame; real values are standardized, categories
-    are one-hot."""
-    width = model.recurrent_hidden
-    if frame.num_categories is not None:
-        return networks.OneHot(networks.MLP((width,), (width,), jax.nn.relu), frame.num_categories)
-    scales: dict[str, Any] = {}
-    if LIKELIHOODS[model.likelihood].is_density:
-        scales = {
-            "input_shift": jnp.asarray(frame.mean, jnp.float32),
-            "input_scale": jnp.asarray(frame.std, jnp.float32),
-        }
-    return networks.MLP((width,), (width,), jax.nn.relu, **scales)

@@ -16,7 +16,7 @@ from vaejax.errors import SettingError, require
 from vaejax.experiment.configuration import Config, require_widths
 from vaejax.experiment.files import Experiment
 from vaejax.experiment.likelihoods import LIKELIHOODS, Likelihood, check_data
-from vaejax.experiment.presets import ACTIVATIONS, standardized
+from vaejax.experiment.presets import network_of_x
 from vaejax.generative.structured.mixture_learning import (
     MixturePrior,
     fit_mixture,
@@ -174,7 +174,8 @@ def mixture_experiment(config: MixtureConfig, data: DataSummary) -> Experiment:
     """
     settings, learning, train = config.model, config.learning, config.train
     check_data(settings.likelihood, data)
-    likelihood, activation = LIKELIHOODS[settings.likelihood], ACTIVATIONS[settings.activation]
+    likelihood = LIKELIHOODS[settings.likelihood]
+    activation = getattr(jax.nn, settings.activation)
     prior = generative.full_mixture_prior(
         settings.latent_dim,
         num_components=settings.num_components,
@@ -188,12 +189,8 @@ def mixture_experiment(config: MixtureConfig, data: DataSummary) -> Experiment:
         likelihood.output_bias(data),
     )
     d = settings.latent_dim
-    recognition = networks.MLP(
-        settings.hidden,
-        (d * (d + 3) // 2 if settings.full else 2 * d,),
-        activation,
-        **(standardized(data) if likelihood.is_density else {}),
-    )
+    size = d * (d + 3) // 2 if settings.full else 2 * d
+    recognition = network_of_x(settings.likelihood, data, settings.hidden, size, activation)
     model = generative.latent_variable_model(prior, decoder, likelihood.distribution(data))
     q = inference.structured(
         inference.gaussian_recognition(d, recognition, data.shape, full=settings.full)

@@ -5,17 +5,17 @@ import dataclasses
 import functools
 import math
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Literal
 
 import jax
 
-from vaejax import generative, inference, networks
+from vaejax import generative, inference
 from vaejax.data import DataSummary
 from vaejax.errors import SettingError, require
 from vaejax.experiment.configuration import require_widths
 from vaejax.experiment.files import Experiment
 from vaejax.experiment.likelihoods import LIKELIHOODS, Likelihood, check_data
-from vaejax.experiment.presets import standardized
+from vaejax.experiment.presets import network_of_x
 from vaejax.experiment.sequences import SequenceConfig, check_sequences, emission_network
 from vaejax.experiment.structured import graphical_optimizer
 from vaejax.generative.structured.dynamics_learning import dynamics_divergence
@@ -101,14 +101,8 @@ def structured_sequence_pair(
     p = generative.sequence_model(
         prior, emission_network(model, frame), likelihood.distribution(frame)
     )
-    network: Any = networks.MLP(
-        model.recognition_hidden,
-        (d * (d + 3) // 2 if model.full else 2 * d,),
-        jax.nn.relu,
-        **(standardized(frame) if likelihood.is_density else {}),
-    )
-    if frame.num_categories is not None:
-        network = networks.OneHot(network, frame.num_categories)
+    size = d * (d + 3) // 2 if model.full else 2 * d
+    network = network_of_x(model.likelihood, frame, model.recognition_hidden, size, jax.nn.relu)
     recognition = inference.gaussian_recognition(d, network, frame.shape, full=model.full)
     return p, inference.structured(inference.along_time(recognition))
 
