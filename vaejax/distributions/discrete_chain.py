@@ -10,6 +10,7 @@ from jax.tree_util import Partial
 from jaxtyping import Array, Float, Int
 
 from vaejax.distributions.discrete_messages import NEVER, entropies, marginals, smooth
+from vaejax.distributions.frames import filled
 from vaejax.distributions.known_kl import KnownKL
 from vaejax.distributions.markov import Markov
 from vaejax.distributions.state_space import check_length
@@ -78,7 +79,7 @@ class DiscreteChain(Markov):
     def entropy(self) -> Float[Array, ""]:
         """The entropy, in nats: sum_t E[H(s_t | s_{t-1})] over the steps that count."""
         each = entropies(self.logits, parallel=self.parallel)
-        return jnp.sum(jnp.where(self._counts(jnp.arange(self.num_steps)), each, 0.0))
+        return jnp.sum(filled(each, self.beyond))
 
     def posterior(self, log_likelihoods: Float[Array, "time k"]) -> "DiscreteChain":
         """q(s) in proportion to p(s) exp(sum_t log_likelihoods[t, s_t]), with its KL from p: one
@@ -89,13 +90,12 @@ class DiscreteChain(Markov):
           ValueError: they are of another shape; of known values, NaN or +inf, or -inf for every
             state of a step, or no sequence of states that has a probability.
         """
-        counts = jnp.broadcast_to(self._counts(jnp.arange(self.num_steps)), (self.num_steps,))
         _check_shape(log_likelihoods, self.logits.shape[:2])
-        psi = jnp.where(counts[:, None], log_likelihoods, 0.0)
+        psi = filled(jnp.asarray(log_likelihoods), self.beyond)
         what = "DiscreteChain.posterior: the log-likelihoods"
         _check_logarithms(what, psi, "-inf for every state")
         found = smooth(self.logits, psi, parallel=self.parallel)
-        kl = KnownKL(self, jnp.sum(jnp.where(counts, found.kl, 0.0)))
+        kl = KnownKL(self, jnp.sum(filled(found.kl, self.beyond)))
         log_evidence = jnp.sum(found.marginals * jnp.maximum(psi, NEVER)) - kl.value
         if not isinstance(log_evidence, jax.core.Tracer) and log_evidence < 0.01 * NEVER:
             raise ValueError(f"{what} leave no sequence of states that the chain allows")

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from vaejax.distributions.capabilities import is_real, structure_of
+from vaejax.distributions.frames import filled
 from vaejax.distributions.hierarchical import over_leading_axes
 from vaejax.distributions.kl import kl_form, sample_and_kl
 from vaejax.distributions.markov import Markov
@@ -31,36 +32,17 @@ class WithInertSteps(distrax.Distribution):
     def event_shape(self) -> Any:
         return self.chain.event_shape
 
-    def _inert(self, z: Any) -> Any:
-        """Which elements of z are beyond the length."""
-        chain = self.chain
-        length = chain.num_steps if chain.length is None else chain.length
-        beyond = jnp.arange(chain.num_steps) >= length
-        return jax.tree.map(
-            lambda leaf: jnp.broadcast_to(
-                beyond.reshape(-1, *(1,) * (jnp.ndim(leaf) - 1)), jnp.shape(leaf)
-            ),
-            z,
-        )
-
     def _filled(self, key: Key, z: Any) -> Any:
-        """z with draws in the place of its inert steps."""
+        """z, which the chain leaves at 0 in its inert steps, with draws there."""
         leaves, structure = jax.tree.flatten(z)
         keys = jax.random.split(jax.random.fold_in(key, _INERT), len(leaves))
-        noise = [
-            jax.random.normal(k, leaf.shape, leaf.dtype)
-            for k, leaf in zip(keys, leaves, strict=True)
-        ]
-        noise = jax.tree.unflatten(structure, noise)
-        return jax.tree.map(jnp.where, self._inert(z), noise, z)
+        noise = [jax.random.normal(k, a.shape, a.dtype) for k, a in zip(keys, leaves, strict=True)]
+        noise = filled(jax.tree.unflatten(structure, noise), ~self.chain.beyond)
+        return jax.tree.map(jnp.add, z, noise)
 
     def _log_inert(self, z: Any) -> Float[Array, ""]:
-        terms = jax.tree.map(
-            lambda inert, leaf: jnp.sum(jnp.where(inert, jax.scipy.stats.norm.logpdf(leaf), 0.0)),
-            self._inert(z),
-            z,
-        )
-        return jnp.sum(jnp.stack(jax.tree.leaves(terms)))
+        log_p = filled(jax.tree.map(jax.scipy.stats.norm.logpdf, z), ~self.chain.beyond)
+        return jnp.sum(jnp.stack([jnp.sum(leaf) for leaf in jax.tree.leaves(log_p)]))
 
     def _draw_and_log_density(self, key: Key) -> tuple[Any, Float[Array, ""]]:
         z, log_p = self.chain.sample_and_log_prob(seed=key)

@@ -8,6 +8,7 @@ import numpy as np
 from jax.tree_util import Partial
 from jaxtyping import Array, Float, Int
 
+from vaejax.distributions.frames import filled
 from vaejax.distributions.full_gaussian import FullGaussian
 from vaejax.distributions.known_kl import KnownKL
 from vaejax.distributions.linear_messages import Moments, Steps, moments, smooth, trajectory
@@ -85,8 +86,7 @@ class LinearChain(Markov):
 
     def _counting(self, values: Array) -> Array:
         """0 beyond the length."""
-        counts = jnp.broadcast_to(self._counts(jnp.arange(self.num_steps)), (self.num_steps,))
-        return jnp.where(counts.reshape(-1, *(1,) * (values.ndim - 1)), values, 0)
+        return filled(values, self.beyond)
 
     def moments(self) -> Moments:
         """Means and covariances of z_t, and Cov(z_t, z_{t-1}); 0 beyond the length."""

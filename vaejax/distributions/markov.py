@@ -6,7 +6,7 @@ from typing import Any
 import distrax
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from vaejax.distributions.capabilities import structure_of
 from vaejax.distributions.hierarchical import check_partials, over_leading_axes
@@ -63,6 +63,12 @@ class Markov(distrax.Distribution):
 
     def _counts(self, t) -> Any:
         return True if self.length is None else t < self.length
+
+    @property
+    def beyond(self) -> Bool[Array, " time"]:
+        """Which steps are beyond the length."""
+        length = self.num_steps if self.length is None else self.length
+        return jnp.arange(self.num_steps) >= length
 
     def _scan(self, key: Key, first: Callable, later: Callable) -> tuple[Any, Float[Array, ""]]:
         """(z, total) where first(key) and later(key, t, z_{t-1}) give (z_t, term); what is beyond

@@ -9,6 +9,7 @@ from jaxtyping import Array, Float, Int
 
 from vaejax.distributions.discrete_chain import DiscreteChain
 from vaejax.distributions.factors import inverse_of_factor
+from vaejax.distributions.frames import filled
 from vaejax.distributions.hierarchical import Hierarchical
 from vaejax.distributions.known_kl import KnownKL
 from vaejax.distributions.linear_chain import LinearChain, check_linear_steps, gaussian_of_factor
@@ -89,11 +90,9 @@ class SwitchingChain(Markov):
         A, b, G = self.steps
         shape = b.shape[0], b.shape[2]
         check_potential_shape("SwitchingChain.posterior", potentials, shape)
-        counts = jnp.broadcast_to(self._counts(jnp.arange(self.num_steps)), (self.num_steps,))
-        h = jnp.where(counts[:, None], potentials.h, 0.0)
-        J = jnp.where(counts[:, None, None], potentials.matrix, 0.0)
+        h, J = filled((potentials.h, potentials.matrix), self.beyond)
         check_potential("SwitchingChain.posterior", Potential(h, J), shape)
-        p = Switching(self.switches.logits, A, b, G, inverse_of_factor(G), counts)
+        p = Switching(self.switches.logits, A, b, G, inverse_of_factor(G), ~self.beyond)
         found = mean_field(p, h, J, parallel=self.switches.parallel)
         return ChainPair(self, found)
 

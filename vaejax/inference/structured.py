@@ -139,8 +139,6 @@ def along_time(recognition: Recognition) -> Recognition:
     def potentials(phi, x, given: Conditions):
         silent = missing_frames(x) | ~given.exists
         found = jax.vmap(lambda frame: recognition.potentials(phi, frame))(filled(x, silent))
-        return jax.tree.map(
-            lambda leaf: jnp.where(silent.reshape(-1, *(1,) * (leaf.ndim - 1)), 0.0, leaf), found
-        )
+        return filled(found, silent)
 
     return Recognition(recognition.init, potentials)
