@@ -31,6 +31,7 @@ from vaejax.distributions.discrete_chain import DiscreteChain
 from vaejax.distributions.discretized_logistic import DiscretizedLogistic
 from vaejax.distributions.empty import Empty
 from vaejax.distributions.enumeration import states_of
+from vaejax.distributions.factors import unit_lower_triangle
 from vaejax.distributions.flow import (
     Flow,
     InverseAutoregressiveLayer,
@@ -38,7 +39,7 @@ from vaejax.distributions.flow import (
     spline_coupling_layer,
 )
 from vaejax.distributions.frames import Frames, check_frames, filled
-from vaejax.distributions.full_gaussian import FullGaussian, as_gaussian, unit_lower_triangle
+from vaejax.distributions.full_gaussian import FullGaussian, as_gaussian
 from vaejax.distributions.full_gaussian_mixture import FullGaussianMixture, as_gaussian_mixture
 from vaejax.distributions.gaussian_mixture import GaussianMixture
 from vaejax.distributions.hierarchical import Hierarchical

@@ -21,10 +21,22 @@ def factor_of(parameters: Parameters) -> Float[Array, "... d d"]:
     """diag(exp(log_scale)) (I + lower): a Cholesky factor, `lower` below the diagonal row by
     row."""
     log_scale, lower = parameters["log_scale"], parameters["lower"]
-    d = log_scale.shape[-1]
-    unit = jnp.broadcast_to(jnp.eye(d, dtype=log_scale.dtype), (*log_scale.shape, d))
+    return jnp.exp(log_scale)[..., None] * unit_lower_triangle(lower, log_scale.shape[-1])
+
+
+def unit_lower_triangle(entries: Float[Array, "... entries"], d: int) -> Float[Array, "... d d"]:
+    """The matrix I + A, with the d (d - 1) / 2 entries of A below the diagonal, row by row."""
+    eye = jnp.broadcast_to(jnp.eye(d, dtype=entries.dtype), (*entries.shape[:-1], d, d))
     rows, columns = np.tril_indices(d, -1)
-    return jnp.exp(log_scale)[..., None] * unit.at[..., rows, columns].set(lower)
+    return eye.at[..., rows, columns].set(entries)
+
+
+def parameters_of_factor(factor: Float[Array, "... d d"]) -> Parameters:
+    """Those of which `factor_of` makes this factor, whose diagonal is above 0."""
+    scale = jnp.diagonal(factor, axis1=-2, axis2=-1)
+    rows, columns = np.tril_indices(factor.shape[-1], -1)
+    lower = (factor / scale[..., None])[..., rows, columns]
+    return {"log_scale": jnp.log(scale), "lower": lower}
 
 
 @highest_precision

@@ -5,19 +5,13 @@ import math
 import distrax
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float
 
 from vaejax.distributions.diagonal_gaussian import DiagonalGaussian
+from vaejax.distributions.factors import unit_lower_triangle
 from vaejax.distributions.precision import highest_precision
 
 _HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
-
-
-def unit_lower_triangle(entries: Float[Array, " entries"], size: int) -> Float[Array, "d d"]:
-    """The matrix I + A, with the d (d - 1) / 2 entries of A below the diagonal, row by row."""
-    eye = jnp.eye(size, dtype=entries.dtype)
-    return eye.at[np.tril_indices(size, -1)].set(entries)
 
 
 class FullGaussian(distrax.Distribution):

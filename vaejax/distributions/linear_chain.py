@@ -8,6 +8,7 @@ import numpy as np
 from jax.tree_util import Partial
 from jaxtyping import Array, Float, Int
 
+from vaejax.distributions.factors import parameters_of_factor
 from vaejax.distributions.frames import filled
 from vaejax.distributions.full_gaussian import FullGaussian
 from vaejax.distributions.known_kl import KnownKL
@@ -22,9 +23,7 @@ _HALF_LOG_2PI = 0.9189385332046727
 
 def gaussian_of_factor(mean: Float[Array, " d"], factor: Float[Array, "d d"]) -> FullGaussian:
     """The Gaussian N(mean, L L'), from a lower triangular L with a positive diagonal."""
-    scale = jnp.diagonal(factor)
-    unit = factor / scale[:, None]
-    return FullGaussian(mean, jnp.log(scale), unit[np.tril_indices(len(scale), -1)])
+    return FullGaussian(mean, **parameters_of_factor(factor))
 
 
 def _step(steps: Steps, t: Int[Array, ""], z: Float[Array, " d"]) -> FullGaussian:

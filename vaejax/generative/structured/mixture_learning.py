@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from vaejax.distributions import FullGaussianMixture
-from vaejax.distributions.factors import factor_of, inverse_of_factor
+from vaejax.distributions.factors import factor_of, inverse_of_factor, parameters_of_factor
 from vaejax.types import Key, Parameters
 
 _LOG_2PI = math.log(2 * math.pi)
@@ -110,7 +110,8 @@ def fit_mixture(
         scatter += c * means[:, :, None] * means[:, None, :] + s**2 * prior.degrees(d) * jnp.eye(d)
         covariances = scatter / (counts + prior.pseudo_count(d))[:, None, None]
         logits = jnp.log(jnp.maximum(counts + a - 1, 1e-6))
-        return parameters_of(logits, means, jnp.linalg.cholesky(covariances))
+        factors = parameters_of_factor(jnp.linalg.cholesky(covariances))
+        return {"logits": logits, "means": means, "factors": factors}
 
     def round_(_, theta):
         p = FullGaussianMixture(theta["logits"], theta["means"], factor_of(theta["factors"]))
@@ -123,18 +124,6 @@ def fit_mixture(
     nearest = jnp.argmin(jnp.sum((z[:, None] - centres) ** 2, axis=2), axis=1)
     start = maximize(jax.nn.one_hot(nearest, num_components, dtype=z.dtype))
     return jax.lax.fori_loop(0, num_rounds, round_, start)
-
-
-def parameters_of(logits, means, factors: Float[Array, "k d d"]) -> Parameters:
-    """`full_mixture_prior`'s parameters of a mixture."""
-    scale = jnp.diagonal(factors, axis1=1, axis2=2)
-    rows, columns = jnp.tril_indices(factors.shape[-1], -1)
-    lower = (factors / scale[:, :, None])[:, rows, columns]
-    return {
-        "logits": logits,
-        "means": means,
-        "factors": {"log_scale": jnp.log(scale), "lower": lower},
-    }
 
 
 def _spread_centres(key: Key, z: Float[Array, "n d"], k: int) -> Float[Array, "k d"]:
