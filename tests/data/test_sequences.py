@@ -34,7 +34,10 @@ def dataset(kind="binary", actions=True, frame=(3,)):
         sequences = [draw(rng, (length, *frame)) for length in lengths]
         acting = [rng.normal(size=(length, 2)) for length in lengths] if actions else None
         lists[split] = sequences, acting
-        x[split], given[split] = padded(sequences, 9, acting)
+        x[split], given[split] = padded(sequences, 9)
+        if acting is not None:
+            acted = padded(acting, 9)[0].astype(np.float32)
+            given[split] = given[split]._replace(actions=acted)
     protocol = "static" if levels else "none"
     made = SequenceDataset(
         kind, *x.values(), levels, protocol, given=given, num_categories=num_categories

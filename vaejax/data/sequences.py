@@ -97,22 +97,15 @@ class SequenceDataset(Dataset):
         return mean, np.sqrt(mean * (1 - mean))
 
 
-def padded(
-    sequences: list[np.ndarray], longest: int, actions: list[np.ndarray] | None = None
-) -> tuple[np.ndarray, Conditions]:
+def padded(sequences: list[np.ndarray], longest: int) -> tuple[np.ndarray, Conditions]:
     """Pad sequences (length, *frame) with zeros to `longest` frames; returns (x, Conditions)."""
+    first = sequences[0]
+    x = np.zeros((len(sequences), longest, *first.shape[1:]), first.dtype)
+    for row, sequence in zip(x, sequences, strict=True):
+        row[: len(sequence)] = sequence
     lengths = np.array([len(sequence) for sequence in sequences])
     exists: Any = np.arange(longest) < lengths[:, None]
-    given: Any = () if actions is None else _with_zeros(actions, longest).astype(np.float32)
-    return _with_zeros(sequences, longest), Conditions(exists, given)
-
-
-def _with_zeros(sequences: list[np.ndarray], longest: int) -> np.ndarray:
-    first = sequences[0]
-    result = np.zeros((len(sequences), longest, *first.shape[1:]), first.dtype)
-    for row, sequence in zip(result, sequences, strict=True):
-        row[: len(sequence)] = sequence
-    return result
+    return x, Conditions(exists)
 
 
 def _frequencies(frames: np.ndarray, num_categories: int) -> np.ndarray:
