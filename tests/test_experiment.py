@@ -84,7 +84,7 @@ def test_what_is_refused(saved, words):
 def test_a_setting_is_named_as_a_field_in_python_and_as_an_option_in_a_shell():
     with pytest.raises(SettingError, match=r"^latent_dim must be at least 1; got 0$") as caught:
         MLP(latent_dim=0)
-    assert caught.value.field == "latent_dim"
+    assert caught.value.fields[0] == "latent_dim"
     arguments = ["--model.latent-dim", "0"]
     with pytest.raises(SettingError) as caught:
         parse(Config, arguments, prog="test", default=Config())

@@ -32,11 +32,6 @@ class SettingError(UserError):
         self.fields = fields
         self.section = section
 
-    @property
-    def field(self) -> str:
-        """The first field."""
-        return self.fields[0]
-
     def within(self, section: str) -> "SettingError":
         """The same error with `section` put before the section that it has, if any."""
         path = f"{section}.{self.section}" if self.section else section

@@ -85,7 +85,7 @@ def test_what_observations_are(kind, binarization, support):
 def test_protocols_that_are_refused(kind, binarization, advice):
     with pytest.raises(SettingError) as caught:
         dataset(kind, binarization)
-    assert caught.value.field == "binarization"
+    assert caught.value.fields[0] == "binarization"
     line = str(caught.value)
     assert advice in line
     assert "\n" not in line

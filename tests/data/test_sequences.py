@@ -208,7 +208,7 @@ def test_sequences_are_not_binarized():
     for kind, wrong in (("binary", "dynamic"), ("real", "threshold"), ("categories", "static")):
         with pytest.raises(SettingError, match="sequences are not binarized") as caught:
             dataclasses.replace(dataset(kind)[0], binarization=wrong)
-        assert caught.value.field == "binarization"
+        assert caught.value.fields[0] == "binarization"
 
 
 def test_sequences_without_their_lengths_are_known_by_their_shape(tmp_path):

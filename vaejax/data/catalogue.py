@@ -42,11 +42,6 @@ class Published(NamedTuple):
     shape: tuple[int | None, ...] = (28, 28)
     feature: str = "image"
 
-    @property
-    def has_lengths(self) -> bool:
-        """Whether the arrays differ in length."""
-        return self.shape[0] is None
-
 
 def data_dir() -> Path:
     """The folder of downloaded data: `$TFDS_DATA_DIR`, by default that of TensorFlow Datasets."""
@@ -173,7 +168,7 @@ def _decode(published: Published, folder: Path) -> dict[str, np.ndarray]:
             source = builder.as_data_source(split=split, decoders=decoders)
             rows = source.__getitems__(list(range(len(source))))
             values = [_open_png(row[name]) if png else row[name] for row in rows]
-            if published.has_lengths:
+            if published.shape[0] is None:
                 arrays[split] = np.concatenate(values).reshape(-1, *published.shape[1:])
                 arrays[f"{split}_lengths"] = np.array([len(value) for value in values], np.int32)
             else:

@@ -96,10 +96,6 @@ def _load(name: str) -> Stored:
     return Stored(x["train"], x["test"], 1, validation=x["validation"], given=given)
 
 
-def _whereabouts(name: str) -> str:
-    return catalogue.whereabouts(PUBLISHED[name])
-
-
 SOURCES = {
     one.name: Source(
         one.name,
@@ -107,7 +103,7 @@ SOURCES = {
         "static",
         one.num_validation,
         functools.partial(_load, one.name),
-        functools.partial(_whereabouts, one.name),
+        functools.partial(catalogue.whereabouts, PUBLISHED[one.name]),
     )
     for one in _SETS
 }

@@ -1,6 +1,5 @@
 """Normalizing flows: an invertible function of Gaussian noise, and its layers."""
 
-import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -11,13 +10,8 @@ from jaxtyping import Array, Float
 
 Conditioner = Callable[[Array], Array]
 
-_LOG_2PI = math.log(2 * math.pi)
 # The spline bends on [-_RANGE, _RANGE] and is linear outside of it; noise seldom is outside.
 _RANGE = 4.0
-
-
-def _log_density_of_noise(noise: Float[Array, "... d"]) -> Float[Array, "..."]:
-    return -0.5 * jnp.sum(noise**2 + _LOG_2PI, axis=-1)
 
 
 def _shift_and_log_scale(parameters: Float[Array, "d 2"]) -> tuple[Array, Array]:
@@ -168,11 +162,12 @@ class Flow(distrax.Distribution):
     def _sample_n_and_log_prob(self, key, n):
         noise = jax.random.normal(key, (n, self.loc.size), self.loc.dtype)
         z, log_det = jax.vmap(self._forward_and_log_det)(noise)
-        return z, _log_density_of_noise(noise) - log_det
+        return z, jnp.sum(jax.scipy.stats.norm.logpdf(noise), axis=-1) - log_det
 
     def log_prob(self, value: Float[Array, "..."]) -> Float[Array, ""]:
         """log q(value), in nats, by the inverse of f."""
         leading = value.shape[: value.ndim - self.loc.ndim]
         values = value.reshape(-1, *self.loc.shape)
         noise, log_det = jax.vmap(self._inverse_and_log_det)(values)
-        return (_log_density_of_noise(noise) + log_det).reshape(leading)
+        log_q = jnp.sum(jax.scipy.stats.norm.logpdf(noise), axis=-1) + log_det
+        return log_q.reshape(leading)

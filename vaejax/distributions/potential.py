@@ -32,11 +32,6 @@ class Potential(NamedTuple):
             return self.J
         return self.J[..., None] * jnp.eye(self.J.shape[-1], dtype=self.J.dtype)
 
-    def log_value(self, z: Float[Array, "... d"]) -> Float[Array, ""]:
-        """psi(z) in nats, summed over steps."""
-        along = jnp.einsum("...ij,...j->...i", self.matrix, z)
-        return jnp.sum((self.h - 0.5 * along) * z)
-
 
 def check_potential_shape(function: str, potential: Any, shape: tuple[int, ...]) -> None:
     """Raises TypeError where it is no `Potential`, ValueError where h or J is of another shape than

@@ -11,7 +11,8 @@ from vaejax.types import InferenceNetwork, VariationalFamily
 
 def parameter_count(family: VariationalFamily) -> int:
     """The number of elements of a family's lambda: what a network that predicts it must put out."""
-    return sum(leaf.size for leaf in jax.tree.leaves(_shapes(family)))
+    shapes = jax.eval_shape(lambda: family.init(jax.random.key(0)))
+    return sum(leaf.size for leaf in jax.tree.leaves(shapes))
 
 
 def amortized(
@@ -63,7 +64,3 @@ def amortized(
         return family.distribution(variational(phi, x, given))
 
     return InferenceNetwork(init, posterior, family, variational)
-
-
-def _shapes(family: VariationalFamily) -> Any:
-    return jax.eval_shape(family.init, jax.eval_shape(lambda: jax.random.key(0)))

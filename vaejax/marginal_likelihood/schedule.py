@@ -28,14 +28,9 @@ class Tuned(NamedTuple):
     step_sizes: Float[Array, " t"]
 
 
-def linear_schedule(num_temperatures: int) -> Float[Array, " t"]:
-    """beta_t = t / T, t = 0..T."""
-    return jnp.linspace(0.0, 1.0, num_temperatures + 1)
-
-
-def sigmoid_schedule(num_temperatures: int, steepness: float = 4.0) -> Float[Array, " t"]:
+def sigmoid_schedule(num_temperatures: int) -> Float[Array, " t"]:
     """sigma(4 (2t/T - 1)), rescaled to go from 0 to 1 (Grosse et al. 2015, section 6)."""
-    values = jax.nn.sigmoid(steepness * jnp.linspace(-1.0, 1.0, num_temperatures + 1))
+    values = jax.nn.sigmoid(4.0 * jnp.linspace(-1.0, 1.0, num_temperatures + 1))
     return (values - values[0]) / (values[-1] - values[0])
 
 
@@ -132,10 +127,11 @@ def tune(
     log_steps, variances = pilot(
         key, path, betas=grid, num_chains=num_chains, num_leapfrog=num_leapfrog
     )
+    even = jnp.linspace(0.0, 1.0, num_temperatures + 1)
     if betas is not None:
         betas = jnp.asarray(betas, grid.dtype)
     elif schedule == "linear":
-        betas = linear_schedule(num_temperatures)
+        betas = even
     elif schedule == "sigmoid":
         betas = sigmoid_schedule(num_temperatures)
     else:
@@ -144,7 +140,6 @@ def tune(
         # A tenth of the temperatures follow the grid, whatever the pilot believes.
         lengths = lengths / jnp.sum(lengths) + 0.1 / len(lengths)
         distance = jnp.concatenate([jnp.zeros(1), jnp.cumsum(lengths)])
-        even = jnp.linspace(0.0, 1.0, num_temperatures + 1)
         betas = jnp.interp(even, distance / distance[-1], grid)
         betas = betas.at[0].set(0.0).at[-1].set(1.0)
     # The first temperatures were still looking for their step size: those after speak for them.

@@ -12,7 +12,6 @@ from vaejax.types import Example, Key, Params
 
 # (params, key, examples, step) -> (minus the mean objective, Terms of each example)
 Loss = Callable[[Params, Key, Example, Any], tuple[Float[Array, ""], Terms]]
-DrawBatch = Callable[[Key], Example]  # draws another batch from all training examples
 
 
 class Update(NamedTuple):
