@@ -1,12 +1,7 @@
 """Estimates of log p(x), and what each is worth; what is known of the states of a sequence."""
 
 from vaejax.marginal_likelihood.annealed_importance_sampling import annealed_importance_sampling
-from vaejax.marginal_likelihood.bidirectional import (
-    bidirectional_check,
-    bidirectional_monte_carlo,
-    describe_check,
-    sandwich,
-)
+from vaejax.marginal_likelihood.bidirectional import bidirectional_monte_carlo, sandwich
 from vaejax.marginal_likelihood.estimate import Estimate
 from vaejax.marginal_likelihood.estimates import Estimates
 from vaejax.marginal_likelihood.exact import Exact, exact
@@ -27,9 +22,7 @@ __all__ = [
     "Exact",
     "States",
     "annealed_importance_sampling",
-    "bidirectional_check",
     "bidirectional_monte_carlo",
-    "describe_check",
     "exact",
     "exact_states",
     "filtered_states",

@@ -4,14 +4,12 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from vaejax.distributions.precision import highest_precision
 from vaejax.marginal_likelihood.annealed_importance_sampling import anneal
 from vaejax.marginal_likelihood.annealed_path import annealed_path, evaluate
 from vaejax.marginal_likelihood.checks import check_latent, check_simulates
 from vaejax.marginal_likelihood.estimate import Estimate, estimate_of
-from vaejax.marginal_likelihood.estimates import MAX_GAP, Estimates
 from vaejax.marginal_likelihood.schedule import Schedule, Tuned, evaluations, tune
 from vaejax.marginal_likelihood.weights import log_mean_exp, std_error_of_log_mean
 from vaejax.types import Distribution, Joint, Key, Latent, Observation, check_counts
@@ -158,51 +156,3 @@ def bidirectional_monte_carlo(
         return sandwich(chain_key, joint, z, x, q, **settings)
 
     return jax.lax.map(one, jnp.arange(num_examples), batch_size=min(num_examples, 25))
-
-
-def bidirectional_check(
-    key: Key,
-    joint: Joint,
-    posterior: Callable[[Observation], Distribution] | None = None,
-    *,
-    num_examples: int = 25,
-    num_chains: int = 4,
-    num_temperatures: int = 100,
-) -> Estimates:
-    """A cheap `bidirectional_monte_carlo` to run beside a measurement: 25 examples that the model
-    simulates, 4 chains each way, 100 temperatures.
-
-    `describe_check` says how many have bounds more than half a nat apart: there the sampler,
-    started at q, misses a part of p(x) or anneals too fast, and so it likely does on as many of
-    real data.
-
-    Args:
-      posterior: x -> q(z | x), where chains start; the prior unless given.
-
-    Raises:
-      ValueError, TypeError: as `bidirectional_monte_carlo`.
-    """
-
-    @jax.jit
-    def run(key):
-        return bidirectional_monte_carlo(
-            key,
-            joint,
-            posterior,
-            num_examples=num_examples,
-            num_chains=num_chains,
-            num_temperatures=num_temperatures,
-        )
-
-    found = jax.tree.map(np.asarray, run(key))
-    return Estimates(**found._asdict(), method="bidirectional check")
-
-
-def describe_check(check: Estimates) -> str:
-    """What a `bidirectional_check` found, in one line."""
-    gap = check.diagnostics["gap"]
-    apart = int(np.sum(~(gap <= MAX_GAP)))
-    return (
-        f"{apart} of {len(gap)} simulated examples have bounds more than {MAX_GAP} nats apart "
-        f"(median gap {np.median(gap):.2f} nats)"
-    )
