@@ -10,6 +10,7 @@ from vaejax.experiment.configuration import (
     MaskedMLP,
     Regularization,
     decoder_weights,
+    load_data,
 )
 from vaejax.experiment.files import (
     Comparison,
@@ -20,7 +21,6 @@ from vaejax.experiment.files import (
 )
 from vaejax.experiment.identity import from_json, identity, to_json
 from vaejax.experiment.likelihoods import LIKELIHOODS, LikelihoodKind
-from vaejax.experiment.load_data import load_data
 from vaejax.experiment.presets import (
     encoder_noise,
     masked_density,

@@ -10,10 +10,10 @@ import jax
 import optax
 
 from vaejax import networks
-from vaejax.data import Binarization
+from vaejax.data import Binarization, Dataset, load
 from vaejax.errors import SettingError, require
 from vaejax.evaluation import Evaluate
-from vaejax.experiment.likelihoods import Likelihood
+from vaejax.experiment.likelihoods import LIKELIHOODS, Likelihood
 from vaejax.objectives import (
     elbo,
     free_bits,
@@ -265,3 +265,24 @@ class Config:
 def require_widths(field: str, widths: tuple[int, ...]) -> None:
     """Raise SettingError unless every layer has at least one unit."""
     require(all(width >= 1 for width in widths), field, "widths of at least 1", widths)
+
+
+def load_data(config: Config) -> Dataset:
+    """Load the data set with the settings of a configuration. If it gives no binarization,
+    intensities are binarized only for a likelihood of binary values.
+
+    Raises:
+      UserError: as `data.load`; a SettingError has the section `data`.
+    """
+    likelihood = LIKELIHOODS[getattr(config.model, "likelihood", "bernoulli")]
+    try:
+        return load(
+            config.data.name,
+            binarization=config.data.binarization,
+            validation=config.data.validation,
+            binarize="binary" in likelihood.support,
+            missing=config.data.missing,
+            standardize=config.data.standardize,
+        )
+    except SettingError as error:
+        raise error.within("data") from None

@@ -9,12 +9,11 @@ import jax
 from vaejax.data import Dataset, DataSummary, is_own_file, load_summary
 from vaejax.errors import UserError
 from vaejax.evaluation.run import Run
-from vaejax.experiment.configuration import Config
+from vaejax.experiment.configuration import Config, load_data
 from vaejax.experiment.exported import check_export, restore_exported
 from vaejax.experiment.files import Experiment, ExperimentFile
 from vaejax.experiment.files import load as load_file
 from vaejax.experiment.identity import from_json
-from vaejax.experiment.load_data import load_data
 from vaejax.run_directory import RunDirectory
 from vaejax.run_records import find_run
 from vaejax.training import init_params
