@@ -10,7 +10,10 @@ import scipy.stats
 
 from tests.pairs import linear_gaussian
 from tests.runs import examples
+from vaejax import GenerativeModel, Joint
+from vaejax.distributions import DiagonalGaussian, standard_normal
 from vaejax.evaluation import ex_post_model, fit_code_density, fitted_log_likelihood
+from vaejax.evaluation.gap_arithmetic import flags
 
 KEY = jax.random.key(0)
 UNITS = np.array([1e-2, 30.0])  # codes have no scale of their own
@@ -139,10 +142,28 @@ def test_log_p_of_a_linear_gaussian_ex_post_model_is_exact(kind):
         max_steps=500,
     )
     assert found["log_p_std_error"].max() < 0.2 and not found["fit_diverged"].any()
+    assert flags(found) == {}
     for name in ("log_p", "importance"):
         error = np.sqrt(np.mean(found[f"{name}_std_error"] ** 2) / len(xs))
         assert abs(np.mean(found[name] - exact)) < 4 * error + 2e-3
         np.testing.assert_allclose(found[name], exact, atol=0.5)
+
+
+def test_a_posterior_of_two_modes_of_which_the_fit_has_one_is_flagged():
+    """x = z^2 + noise; log 2 nats are missing."""
+    joint = Joint(standard_normal(1), lambda z: DiagonalGaussian(z**2, jnp.full(1, -1.0)))
+    model = GenerativeModel(lambda key: (), lambda theta, given=(): joint)
+    xs, starts = np.full((8, 1), 1.5, np.float32), np.full((8, 1), 1.2, np.float32)
+    found = fitted_log_likelihood(
+        KEY, model, (), starts, examples(xs), num_chains=64, num_temperatures=100, max_steps=300
+    )
+    grid = np.linspace(-6, 6, 40_001)
+    log_f = scipy.stats.norm.logpdf(grid) + scipy.stats.norm.logpdf(1.5, grid**2, np.exp(-1))
+    half = np.log(np.exp(log_f[grid > 0]).sum() * (grid[1] - grid[0]))
+    np.testing.assert_allclose(found["importance"], half, atol=0.05)
+    assert found["missed"].sum() >= 7
+    (flagged,) = [examples for reason, examples in flags(found).items() if "misses" in reason]
+    np.testing.assert_array_equal(flagged, np.flatnonzero(found["missed"]))
 
 
 def test_ex_post_model_keeps_the_decoder():

@@ -193,6 +193,8 @@ def test_what_diverged_or_is_out_of_order_is_named_and_not_averaged(measured):
     assert found["full"]["not_converged"] == [2] and found["full"]["out_of_order"] == [2]
     arrays["annealed"][0] = np.nan
     arrays["importance"] -= 10.0  # so that it is not the better one
+    arrays["missed"] = np.arange(3) == 1
+    arrays["annealed_std_error"][2] = 0.6
     of_no_family = summarize_gaps({"test": arrays}, names)
     assert of_no_family["test"]["full"]["out_of_order"] == []
     summary = summarize_gaps({"test": arrays}, names, "diagonal")
@@ -214,6 +216,11 @@ def test_what_diverged_or_is_out_of_order_is_named_and_not_averaged(measured):
         "".join(lines)
     )
     assert "test: diverged (not in the means): diagonal 1 (examples 1)" in lines
+    unreliable = [line for line in lines if "estimate of log p(x) is unreliable" in line]
+    assert [line.split(": ", 2)[2] for line in unreliable] == [
+        "standard error above 0.5 nats: 1 (examples 2)",
+        "start at the prior finds more than start at q: q misses a mode: 1 (examples 1)",
+    ]
     assert "every fit converged" not in lines
     for fit in (summary["test"][name] for name in names):
         fit |= {"diverged": [], "not_converged": [], "out_of_order": []}

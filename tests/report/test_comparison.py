@@ -217,10 +217,14 @@ def test_the_table_says_exact_estimated_or_why_not():
     assert rows[0][5:] == ["1.0000", "exact"]
     assert rows[1][1] == "not defined" and rows[1][-1] == "no p(z)"
     assert log_p_notes([_model("MADE", "no latent variable", exact, **{"in order": {}})]) == []
-    seeds = [{"not_converged": 3}, {"not_converged": 4}]
+    seeds = [
+        {"not_converged": 3, "flags": {"q misses a mode": [0, 7], "wide": [1]}},
+        {"not_converged": 4, "flags": {"q misses a mode": [7]}},
+    ]
     estimated = exact | {"kind": "estimated", "std_error_monte_carlo": 0.1, "each_seed": seeds}
     models = [_model("VAE", "latent variable", estimated, prior={})]
-    assert log_p_rows(models, None)[0][-1] == "AIS"
+    doubt = "AIS; unreliable estimates: q misses a mode: 3, wide: 1"
+    assert log_p_rows(models, None)[0][-1] == doubt
     assert log_p_notes(models)[1].endswith("corrects for this): VAE 7.")
 
 

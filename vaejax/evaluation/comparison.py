@@ -14,6 +14,7 @@ from vaejax.errors import SettingError, require_least
 from vaejax.evaluation.chain import denoising_chain
 from vaejax.evaluation.features import Features
 from vaejax.evaluation.fitted_log_likelihood import fitted_log_likelihood
+from vaejax.evaluation.gap_arithmetic import flags
 from vaejax.evaluation.generators import EX_POST, Generator, encode, generators_of
 from vaejax.evaluation.linear_probe import linear_probe
 from vaejax.evaluation.mixing import mixing
@@ -24,7 +25,7 @@ from vaejax.evaluation.summary import mean_and_errors
 from vaejax.sharding import map_examples
 from vaejax.types import Key, bind, rows_of
 
-_VERSION = 2  # of the results of `measure_model`
+_VERSION = 3  # of the results of `measure_model`
 _PROBE = 10_000  # most training codes to which a probe is fitted
 _MIXING_CHAINS = 50
 _SHOWN = 8  # rows of a picture
@@ -220,6 +221,7 @@ def _log_p(
         "not_finite": np.flatnonzero(~np.isfinite(found["log_p"])).tolist(),
         "not_converged": int(np.sum(~found["fit_converged"])),
         "diverged": int(np.sum(found["fit_diverged"])),
+        "flags": flags(found),
     }
     return {name: found[name] for name in ("log_p", "log_p_std_error")}, about
 

@@ -10,6 +10,7 @@ import numpy as np
 from vaejax import inference
 from vaejax.distributions import DiagonalGaussian, structure_of
 from vaejax.marginal_likelihood import annealed_importance_sampling, importance_sampling
+from vaejax.marginal_likelihood.estimates import missed_by
 from vaejax.sharding import map_examples
 from vaejax.types import (
     Distribution,
@@ -110,7 +111,8 @@ def fitted_log_likelihood(
       `importance`: log p(x) by importance sampling from the same q, as a check. Both are lower
         bounds in expectation; annealing is tighter if it has enough temperatures;
       `bound`: the ELBO of that q;
-      each with its `_std_error`; `importance_khat`; `fit_converged` and `fit_diverged`.
+      each with its `_std_error`; of both estimates the `_khat`; `missed`, whether the check of
+      annealing from the prior shows that q misses a mode; `fit_converged` and `fit_diverged`.
 
     Example i uses fold_in(key, i) and does not depend on the other examples.
 
@@ -145,6 +147,8 @@ def fitted_log_likelihood(
         return {
             "log_p": annealed.value,
             "log_p_std_error": annealed.std_error,
+            "log_p_khat": annealed.khat,
+            "missed": missed_by(annealed),
             "importance": importance.value,
             "importance_std_error": importance.std_error,
             "importance_khat": importance.khat,

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from vaejax.marginal_likelihood.averages import mean_and_errors
+from vaejax.marginal_likelihood.estimates import doubts
 
 _ESTIMATORS = ("importance", "annealed")
 
@@ -42,9 +43,20 @@ def with_log_p(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     if "log_p" in arrays or "importance" not in arrays:
         return dict(arrays)
     even, odd = chosen_estimators(arrays)
-    log_p, error = (np.array(arrays[f"{even}{suffix}"]) for suffix in ("", "_std_error"))
-    log_p[1::2], error[1::2] = arrays[odd][1::2], arrays[f"{odd}_std_error"][1::2]
-    return dict(arrays) | {"log_p": log_p, "log_p_std_error": error}
+    found = dict(arrays)
+    for suffix in ("", "_std_error", "_khat"):
+        found[f"log_p{suffix}"] = np.array(arrays[f"{even}{suffix}"])
+        found[f"log_p{suffix}"][1::2] = arrays[f"{odd}{suffix}"][1::2]
+    return found
+
+
+def flags(arrays: Mapping[str, np.ndarray]) -> dict[str, list[int]]:
+    """The examples whose estimate of log p(x) is not to be believed, by reason; of arrays with
+    `log_p`."""
+    if "missed" not in arrays:  # it is exact
+        return {}
+    found = doubts(arrays["log_p_std_error"], arrays["log_p_khat"], arrays["missed"])
+    return {reason: np.flatnonzero(mask).tolist() for reason, mask in found.items() if mask.any()}
 
 
 def out_of_order(arrays: Mapping[str, np.ndarray], name: str, own: str | None) -> list[int]:

@@ -24,6 +24,7 @@ from vaejax.evaluation.exact_log_p import exact_log_p, exact_reason
 from vaejax.evaluation.gap_arithmetic import (
     describe_choice,
     fit_summary,
+    flags,
     mean_of,
     out_of_order,
     with_log_p,
@@ -280,9 +281,11 @@ def gap_programs(
         return encoders | {
             "importance": importance.value,
             "importance_std_error": importance.std_error,
+            "importance_khat": importance.khat,
             "annealed": annealed.value,
             "annealed_std_error": annealed.std_error,
-            "annealed_missed": missed_by(annealed),
+            "annealed_khat": annealed.khat,
+            "missed": missed_by(annealed),
         }
 
     def best_of(name, key, phi, joint, q, example):
@@ -437,7 +440,7 @@ def summarize_gaps(
         if has_density:
             about |= {
                 "estimator": describe_choice(arrays),
-                "missed_modes": np.flatnonzero(arrays.get("annealed_missed", ())).tolist(),
+                "flags": flags(arrays),
                 "log_p": mean_of(arrays, "log_p", finite),
                 "total": _gap(arrays, "log_p", "amortized", finite),
             }
@@ -474,7 +477,7 @@ def _gap(arrays: Mapping[str, np.ndarray], high: str, low: str, usable: np.ndarr
 
 GAPS_MEASUREMENT = Measurement(
     name="gaps",
-    version=3,
+    version=4,
     settings=Gaps,
     undefined=_undefined,
     parts=gaps,

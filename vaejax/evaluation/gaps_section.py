@@ -101,8 +101,8 @@ def _second(name: str, about: dict[str, Any]) -> str:
 
 
 def gap_lines(about: dict[str, Any]) -> list[str]:
-    """Lines on how it was measured, and on fits that did not converge, diverged or are out of
-    order."""
+    """Lines on how it was measured, on estimates of log p(x) that are flagged, and on fits that did
+    not converge, diverged or are out of order."""
     s = about["settings"]
     lines = []
     if about["stopped_by"]:
@@ -150,6 +150,10 @@ def gap_lines(about: dict[str, Any]) -> list[str]:
             lines.append(
                 f"{split}: log p(x) or the encoder's bound is not finite (in none of the means): "
                 f"{listed(unknown)}"
+            )
+        for reason, examples in found.get("flags", {}).items():
+            lines.append(
+                f"{split}: the estimate of log p(x) is unreliable: {reason}: {listed(examples)}"
             )
         for what, meaning in meanings.items():
             if what == "out_of_order" and s["map"]:

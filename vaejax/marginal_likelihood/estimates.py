@@ -45,6 +45,16 @@ def missed_by(estimate: Any) -> Any:
     return above | (gain > MAX_UNREACHED)
 
 
+def doubts(std_error: Any, khat: Any, missed: Any) -> dict[str, np.ndarray]:
+    """Which estimates are not to be believed, by reason: of their standard errors, their k-hats,
+    and whether q misses a mode (`missed_by`)."""
+    return {
+        f"Pareto k-hat above {MAX_KHAT}": khat > MAX_KHAT,
+        f"standard error above {MAX_STD_ERROR} nats": ~(std_error <= MAX_STD_ERROR),
+        MISSED: np.asarray(missed),
+    }
+
+
 class Estimates(NamedTuple):
     """Estimates of log p(x) of many examples, in nats, and what each is worth.
 
@@ -109,10 +119,7 @@ class Estimates(NamedTuple):
         errors = [std_error, *(d[name] for name in names if name in d)]
         found = {
             "not finite": ~np.isfinite(self.value),
-            f"Pareto k-hat above {MAX_KHAT}": self.khat > MAX_KHAT,
-            f"standard error above {MAX_STD_ERROR} nats": ~(
-                np.max(errors, axis=0) <= MAX_STD_ERROR
-            ),
+            **doubts(np.max(errors, axis=0), self.khat, missed_by(self)),
         }
         if self.discrete:
             found["probability of a discrete x above 1"] = self.value > _ROUNDING
@@ -122,12 +129,10 @@ class Estimates(NamedTuple):
             )
         if "gap" in d:
             found[f"bounds more than {MAX_GAP} nats apart"] = ~(d["gap"] <= MAX_GAP)
-        if "prior_check" in d:
-            found[MISSED] = np.asarray(missed_by(self))
         if "disagreement" in d:
             error = np.hypot(d["from_prior_std_error"], d["from_posterior_std_error"])
             apart = np.abs(d["disagreement"]) > np.maximum(MAX_GAP, 3 * error)
-            found[MISSED] = apart & (d["disagreement"] < 0)
+            found[MISSED] = found[MISSED] | (apart & (d["disagreement"] < 0))
             found["start at q finds more than start at the prior"] = apart & (d["disagreement"] > 0)
         return found
 

@@ -95,6 +95,13 @@ def _doubts(found: dict[str, Any]) -> str:
             f"importance sampling from the same q is {found['importance_looser_by']:.1f} nats "
             "looser: this row is less reliable than others; give annealing more temperatures"
         )
+    flagged: dict[str, int] = {}
+    for seed in found.get("each_seed", []):
+        for reason, examples in seed.get("flags", {}).items():
+            flagged[reason] = flagged.get(reason, 0) + len(examples)
+    if flagged:
+        counts = ", ".join(f"{reason}: {count:,}" for reason, count in flagged.items())
+        doubts.append(f"unreliable estimates: {counts}")
     broken = sorted({i for seed in found.get("each_seed", []) for i in seed.get("not_finite", [])})
     if broken:
         doubts.append(f"not finite for examples {broken[:5]}, so there is no mean")
