@@ -266,6 +266,10 @@ def test_what_cannot_be_filtered_is_refused():
         )
     with pytest.raises(ValueError, match="x has 8 frames, the model 7"):
         particle_filter(KEY, linear.joint(7), x, num_particles=5)
+    of_five = linear._replace(num_steps=5)  # actions of five steps, say
+    with pytest.raises(ValueError, match="the conditions of 8 steps; it has those of 5"):
+        particle_filter(KEY, of_five, x, num_particles=5)
+    assert jnp.isfinite(particle_filter(KEY, of_five, x, num_particles=5, length=5).value)
 
 
 @pytest.mark.parametrize("length", [9, 0, 2.5, np.int64(9), np.int64(0)])

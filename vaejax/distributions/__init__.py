@@ -52,7 +52,7 @@ from vaejax.distributions.particles import Filtered, filter_particles, steps_of,
 from vaejax.distributions.point_mass import PointMass
 from vaejax.distributions.potential import Potential
 from vaejax.distributions.shapes import check_shapes, written_with_jax
-from vaejax.distributions.state_space import StateSpace, state_space_of
+from vaejax.distributions.state_space import StateSpace, check_room, state_space_of
 from vaejax.distributions.support import check_support, support_problem
 from vaejax.distributions.switching_chain import ChainPair, SwitchingChain
 from vaejax.distributions.vamp import Vamp
@@ -92,6 +92,7 @@ __all__ = [
     "as_gaussian_mixture",
     "can_complete",
     "check_frames",
+    "check_room",
     "check_shapes",
     "check_support",
     "converged",

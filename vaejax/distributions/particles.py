@@ -12,6 +12,7 @@ from vaejax.distributions.frames import check_frames, frame_log_prob
 from vaejax.distributions.state_space import (
     StateSpace,
     check_length,
+    check_room,
     check_steps,
     state_space_of,
 )
@@ -37,6 +38,7 @@ def steps_of(
         raise ValueError(f"{function}: x has {num_steps} frames, the model {room}: they must agree")
     length = own_length if length is None else length
     check_length(function, length, num_steps)
+    check_room(function, steps, num_steps if length is None else length)
     check_steps(function, steps, x, q)
     check_frames(function, x, length)
     check_frame_support(function, steps, x, length)

@@ -78,6 +78,17 @@ def check_length(function: str, length: Any, num_steps: int) -> None:
         )
 
 
+def check_room(function: str, model: StateSpace, count: Any) -> None:
+    """Raises ValueError where the model's conditions are known to end before `count` steps."""
+    room = model.num_steps
+    if room is None or isinstance(count, jax.core.Tracer) or count <= room:
+        return
+    raise ValueError(
+        f"{function}: expected a model given the conditions of {count} steps; it has those of "
+        f"{room}: bind it to Conditions(exists, actions) of all of them"
+    )
+
+
 def check_steps(function: str, model: StateSpace, x: Any, q: Any = None) -> None:
     """Checks, from shapes alone, that x has frames, and q steps, of the model's shapes.
 

@@ -5,7 +5,13 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from vaejax.distributions import StateSpace, filter_particles, steps_of, systematic
+from vaejax.distributions import (
+    StateSpace,
+    check_room,
+    filter_particles,
+    steps_of,
+    systematic,
+)
 from vaejax.types import Distribution, Key, Latent, Observation, check_counts, num_rows
 
 
@@ -63,8 +69,9 @@ def forecast(
     check_counts("forecast", num_steps=num_steps, num_particles=num_particles)
     room = num_rows(x)
     model, length = steps_of("forecast", model, x, q, length)
-    _check_room(model, room if length is None else length, num_steps)
-    first = jnp.asarray(room if length is None else length, jnp.int32)
+    seen = room if length is None else length
+    check_room("forecast", model, seen + num_steps)
+    first = jnp.asarray(seen, jnp.int32)
     filter_key, resample_key, order_key, move_key = jax.random.split(key, 4)
     found = filter_particles(filter_key, model, x, q, num_particles=num_particles, length=length)
     ancestors = systematic(resample_key, found.log_weights)
@@ -82,15 +89,3 @@ def forecast(
     start = jax.tree.map(lambda leaf: leaf[ancestors], found.z)
     _, along = jax.lax.scan(step, start, first + jnp.arange(num_steps))
     return jax.tree.map(lambda leaf: jnp.swapaxes(leaf, 0, 1), along)
-
-
-def _check_room(model: StateSpace, length: Any, num_steps: int) -> None:
-    """Raises ValueError where the model's conditions are known to end before the last step."""
-    room = model.num_steps
-    if room is None or isinstance(length, jax.core.Tracer) or length + num_steps <= room:
-        return
-    raise ValueError(
-        f"forecast: expected a model given the conditions of {length + num_steps} steps, the "
-        f"{length} that are seen and the {num_steps} that follow; it has those of {room}: bind it "
-        "to Conditions(exists, actions) of all of them"
-    )
