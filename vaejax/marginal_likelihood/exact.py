@@ -91,10 +91,13 @@ def _of_sequences(joint: Joint) -> Exact | None:
         linear = linear_state_space(joint)
         return linear and Exact(linear.log_marginal, "linear-Gaussian in time: the Kalman filter")
     summed = partial(_summed, log_sums_over_sequences, joint, states)
+    found = state_space_of(joint)
+    assert found is not None
+    _, _, length = found
 
     def log_marginal(xs):
         for i in range(num_rows(xs)):
-            check_frames("exact", rows_of(xs, i))
+            check_frames("exact", rows_of(xs, i), length)
         return summed(xs)
 
     return Exact(log_marginal, f"a sum over all sequences of {len(states)} states: messages")
