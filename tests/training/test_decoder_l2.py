@@ -9,7 +9,7 @@ import pytest
 from tests.pairs import digits_pair
 from vaejax import Params
 from vaejax.errors import UserError
-from vaejax.experiment import Regularization
+from vaejax.experiment import Regularization, decoder_weights
 from vaejax.training import Train
 
 MODEL, Q = digits_pair()
@@ -41,6 +41,14 @@ def test_it_is_the_gradient_of_half_the_sum_of_squared_kernels():
             params = optax.apply_updates(params, updates)
         found.append(params)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6), *found)
+
+
+def test_a_learned_prior_has_no_penalty():
+    """Its means, which are a matrix, are not drawn to 0."""
+    theta = PARAMS.generative | {"prior": {"means": jnp.ones((3, 2))}}
+    mask = decoder_weights(PARAMS._replace(generative=theta)).generative
+    assert mask["prior"] == {"means": False}
+    assert [layer["kernel"] for layer in mask["decoder"]["params"].values()] == [True, True]
 
 
 def test_without_it_the_optimizer_is_what_it_was():
