@@ -4,9 +4,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+import pytest
 
 from tests.pairs import digits_pair, elbo_objective, grey_digits
 from tests.training.test_loop import last
+from vaejax.errors import UserError
+from vaejax.experiment import Experiment
 from vaejax.objectives import Terms
 from vaejax.training import (
     Train,
@@ -80,3 +83,10 @@ def test_validation_sees_the_clean_x():
         values.append((report.terms.value[0, 0], report.validation[0]))
     assert values[0][1] == values[1][1]
     assert values[0][0] != values[1][0]
+
+
+def test_noise_and_terms_of_its_own_exclude_each_other():
+    """One of them would be left out in silence."""
+    experiment = Experiment(*digits_pair(), elbo_objective, lambda key, x: x, terms_of=print)
+    with pytest.raises(UserError, match="not both: give one of them"):
+        experiment.trainer(grey_digits(), Train())

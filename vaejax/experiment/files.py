@@ -47,8 +47,17 @@ class Experiment(NamedTuple):
     make_update: Callable[..., Update] = gradient_update
 
     def trainer(self, dataset: Dataset, settings: Train) -> Trainer:
-        """The trainer of this experiment on a data set."""
+        """The trainer of this experiment on a data set.
+
+        Raises:
+          UserError: there are both `corrupt` and `terms_of`, which would leave one of them out.
+        """
         terms_of = self.terms_of
+        if self.corrupt is not None and terms_of is not None:
+            raise UserError(
+                "an experiment trains with noise on what the encoder sees (`corrupt`) or with "
+                "terms of its own (`terms_of`, such as refined q), not both: give one of them"
+            )
         if self.corrupt is not None:
             terms_of = denoising_terms(*self[:3], self.corrupt, most_walkback=self.walkback)
         return Trainer(
