@@ -107,6 +107,19 @@ def test_a_run_of_another_version_is_said_to_be_so(tmp_path):
     assert made_by_other_version(directory) == expected
 
 
+@pytest.mark.parametrize("name", ["/a/mine.npz", "/a/images"])
+def test_data_of_ones_own_may_move(tmp_path, name):
+    """They are known by their fingerprint, which is part of the folder's name."""
+    source = tmp_path / "mine.py"
+    source.write_text("")
+    directory = RunDirectory(tmp_path / "run")
+    for place in (name, name.replace("/a/", "/b/")):
+        directory.create("mine", source, {"data": {"name": place}}, seed=0)
+        assert directory.read_json("config.json")["config"]["data"]["name"] == place
+    with pytest.raises(UserError, match="made with another configuration"):
+        directory.create("mine", source, {"data": {"name": "digits"}}, seed=0)
+
+
 def test_a_damaged_manifest_is_one_line(tmp_path):
     directory = RunDirectory(tmp_path)
     directory.write_json("manifest.json", {"versions": None})

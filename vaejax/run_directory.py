@@ -330,8 +330,8 @@ def _training_part(content: dict) -> dict:
         return content
     trained = {k: v for k, v in config.items() if k != "evaluate"}
     data = trained.get("data")
-    # A person's own file counts by its fingerprint, which is part of the folder's name.
-    if isinstance(data, dict) and str(data.get("name")).endswith((".npz", ".npy")):
+    # A person's own file or folder counts by its fingerprint, which is part of the run's name.
+    if isinstance(data, dict) and os.sep in str(data.get("name")):
         trained["data"] = data | {"name": "own"}
     return content | {"config": trained}
 
