@@ -25,6 +25,7 @@ from vaejax.evaluation.cost import Cost
 from vaejax.evaluation.evaluation_section import evaluation_rows, seeds_table
 from vaejax.evaluation.expected import said_in
 from vaejax.evaluation.runner import read
+from vaejax.evaluation.section import Figure
 from vaejax.inference import amortized, diagonal_gaussian
 from vaejax.networks import MLP
 from vaejax.report import save_figures, sections_of, write_page
@@ -168,10 +169,16 @@ def test_a_figure_of_an_earlier_drawing_goes(directory):
     stale = directory.file("figures") / "stale.png"
     stale.write_bytes(b"")
     sections = sections_of(directory)
-    twice = [section for section in sections if section.title == "One posterior"] * 2
-    save_figures(directory, [*sections, *twice[:1]])
+    (older,) = [section for section in sections if section.title == "One posterior"]
+    (figure,) = older.figures
+    newest = Figure(figure.name, lambda: (plt.figure(figsize=(1, 1)), ""))
+    save_figures(directory, [*sections, older._replace(figures=[newest])])
     assert not stale.exists()
-    assert (directory.file("figures") / "posterior-test-0-again.png").exists()
+    sizes = [
+        (directory.file("figures") / f"posterior-test-0{end}.png").stat().st_size
+        for end in ("", "-again")
+    ]
+    assert sizes[0] < sizes[1]  # the newest has the name
 
 
 def test_what_another_version_measured_is_not_shown(directory):

@@ -5,7 +5,7 @@ from typing import Any
 
 from vaejax.data import load_summary
 from vaejax.evaluation.expected import said_in
-from vaejax.report.opening import changed_settings, is_on_other_data
+from vaejax.report.opening import changed_settings, in_python, is_on_other_data
 from vaejax.report.page import sections_of
 from vaejax.report.render import markdown
 from vaejax.run_directory import EXPORT, RunDirectory, made_by_other_version
@@ -16,9 +16,6 @@ def write_model_card(directory: RunDirectory) -> None:
     about = directory.read_json(EXPORT, "vaejax", "parameters")
     saved = directory.read_json("config.json", "experiment", "seed", "config")
     data = load_summary(directory.file("data.json"))
-    given = "given" if data.is_sequence else ""
-    use = f"joint, q = run.joint({given}), run.posterior({', '.join(filter(None, ['x', given]))})"
-    note = "given = vaejax.Conditions(exists, actions)" if given else "p(x, z) and q(z | x)"
     trained = {name: value for name, value in saved["config"].items() if name != "evaluate"}
     manifest = directory.read_json("manifest.json")
     commits = _commits(manifest)
@@ -33,7 +30,7 @@ def write_model_card(directory: RunDirectory) -> None:
             version=about["vaejax"],
             commit=_to_install(directory, commits.get("vaejax", "")),
             folder=directory.path.name,
-            use=f"{use}  # {note}",
+            use=in_python(data.is_sequence),
             shape=f"shape {data.shape}, {data.support} values",
             sections=sections_of(directory),
             config=json.dumps(trained, indent=2),

@@ -106,7 +106,8 @@ def _expected(said: Said, evaluation: dict[str, Any], changed: dict[str, Any]) -
         )
         return f"{_changes(changed)}{expected}".strip()
     summary = evaluation["summary"]
-    entry = summary.get("log_p") or summary.get("iwae")
+    found = summary.get("per_frame", summary)
+    entry = found.get("log_p") or found.get("iwae")
     if entry is None or entry["mean"] is None:
         return f"Expected: {said.expected}."
     reached = is_reached(said.expected, -entry["mean"])
@@ -121,6 +122,18 @@ def _changes(changed: dict[str, Any]) -> str:
     more = len(changed) - _MOST_NAMED
     others = f" and {more} more" if more > 0 else ""
     return f"Settings that differ from the experiment file: {named}{others}."
+
+
+def in_python(is_sequence: bool) -> str:
+    """The line of Python that gives p(x, z) and q(z | x) of a loaded run."""
+    if is_sequence:
+        use, note = (
+            "run.joint(given), run.posterior(x, given)",
+            "given = vaejax.Conditions(exists, actions)",
+        )
+    else:
+        use, note = "run.joint(), run.posterior(x)", "p(x, z) and q(z | x)"
+    return f"joint, q = {use}  # {note}"
 
 
 def commands_next(run: str, kind: str, is_sequence: bool) -> list[tuple[str, str]]:

@@ -7,7 +7,7 @@ from vaejax.evaluation import MEASUREMENTS, Section
 from vaejax.evaluation.expected import Said, said_in
 from vaejax.evaluation.runner import read
 from vaejax.evaluation.training_section import training_section
-from vaejax.report.opening import commands_next, opening
+from vaejax.report.opening import commands_next, in_python, opening
 from vaejax.report.render import html
 from vaejax.run_directory import RunDirectory, made_by_other_version
 
@@ -50,6 +50,7 @@ def write_page(directory: RunDirectory) -> Path:
         opening=opening(_said(directory), config, evaluation, manifest.get("experiment_settings")),
         sections=sections,
         run=place,
+        in_python=in_python(is_sequence),
         commands=commands_next(place, kind, is_sequence),
         config=json.dumps(trained, indent=2),
         manifest=json.dumps(manifest, indent=2),
@@ -64,13 +65,14 @@ def _said(directory: RunDirectory) -> Said:
 
 
 def save_figures(directory: RunDirectory, sections: list[Section]) -> None:
-    """Write figures/<name>.png for each figure, and remove older ones."""
+    """Write figures/<name>.png for each figure, and remove older ones. Of several measurements of
+    one kind the newest has the name."""
     folder = directory.file("figures")
     folder.mkdir(exist_ok=True)
     names = set()
-    for figure in (figure for section in sections for figure in section.figures):
+    for figure in (figure for section in reversed(sections) for figure in section.figures):
         name = figure.name
-        while name in names:  # several measurements of one kind
+        while name in names:
             name = f"{name}-again"
         names.add(name)
         directory.write_bytes(f"figures/{name}.png", figure.drawn[0])
