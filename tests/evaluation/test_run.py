@@ -109,6 +109,12 @@ def test_each_sequence_has_the_joint_of_what_it_is_given(sequences):
     np.testing.assert_allclose(found.value, truth, rtol=1e-6)
 
 
+def test_sequences_are_drawn_with_as_many_frames_as_are_given(sequences):
+    """More than the data have."""
+    given = Conditions(np.ones((2, 11), bool), np.zeros((2, 11, 1), np.float32))
+    assert sequences.sample(jax.random.key(0), 2, given=given).x.shape == (2, 11, 3)
+
+
 def test_examples_in_a_row_that_are_given_the_same_are_measured_together():
     exists = np.array([[1, 1], [1, 1], [1, 0], [1, 1]], bool)
     parts = rows_with_equal_conditions(Conditions(exists), 4)

@@ -145,7 +145,7 @@ class Run:
         --seed s` is `run.stream(vaejax.evaluation.streams.SAMPLE, s)`.
 
         Args:
-          given: as in `encode`.
+          given: as in `encode`, of any number of frames.
 
         Raises:
           ValueError: n is below 1; or the model is an autoencoder, which has no p(z).
@@ -158,6 +158,8 @@ class Run:
                 "use evaluation.chain_samples"
             )
         time = self.data.shape[0] if self.data.is_sequence else 0
+        if isinstance(given, Conditions) and np.ndim(given.exists) == 2:
+            time = np.shape(given.exists)[1]
         given = self._given("sample", n, time, given)
         return model_samples(key, self.generative, self.params, n, given)
 
