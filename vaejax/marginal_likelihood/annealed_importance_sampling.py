@@ -14,7 +14,6 @@ from vaejax.marginal_likelihood.hmc import transition
 from vaejax.marginal_likelihood.schedule import (
     Schedule,
     Tuned,
-    check_temperatures,
     evaluations,
     tune,
 )
@@ -34,7 +33,6 @@ class Trace(NamedTuple):
     """Along the temperatures, over the chains: what happened."""
 
     acceptance: Float[Array, " t"]  # mean; NaN at the last, where nothing moves
-    log_weight_variance: Float[Array, " t"]
     ess: Float[Array, " t"]
 
 
@@ -64,18 +62,14 @@ def anneal(
         points, acceptance = jax.vmap(
             lambda key, point: transition(key, path, beta, point, step_size, num_leapfrog)
         )(keys, points)
-        return (points, log_w), (
-            jnp.mean(acceptance),
-            jnp.var(log_w),
-            effective_sample_size(log_w),
-        )
+        return (points, log_w), (jnp.mean(acceptance), effective_sample_size(log_w))
 
     betas, indices = tuned.betas, jnp.arange(last)
     inputs = indices, betas[:-2], betas[1:-1], tuned.step_sizes[1:-1]
     carry = points, jnp.zeros(num_chains, points.z.dtype)
     (points, log_w), trace = jax.lax.scan(step, carry, inputs)
     log_w = log_w + (betas[-1] - betas[-2]) * points.log_ratio
-    ends = jnp.full(1, jnp.nan), jnp.var(log_w)[None], effective_sample_size(log_w)[None]
+    ends = jnp.full(1, jnp.nan), effective_sample_size(log_w)[None]
     trace = [jnp.concatenate([along, end]) for along, end in zip(trace, ends, strict=True)]
     return log_w, points, Trace(*trace)
 
@@ -92,7 +86,6 @@ def annealed_importance_sampling(
     start: Start | None = None,
     schedule: Schedule = "adaptive",
     num_leapfrog: int = 5,
-    betas: Float[Array, " t"] | None = None,
 ) -> Estimate:
     """Annealed importance sampling (Neal 2001) of log p(x) for one x, in nats, with HMC: log 1/N
     sum_n w_n over N chains. E[w] = p(x), so in expectation it is a lower bound.
@@ -118,10 +111,9 @@ def annealed_importance_sampling(
         each, averaged together, with their disagreement in `diagnostics`.
       schedule: how temperatures lie: `adaptive` by the pilot run, `linear` or `sigmoid`.
       num_leapfrog: leapfrog steps of each HMC transition.
-      betas: temperatures from 0 to 1 of one's own, in place of num_temperatures and schedule.
 
     `diagnostics`: `log_weights` (chains,), their `bootstrap_std_error` and `interval_factor`;
-    `acceptance`, `log_weight_variance`, `ess_along` and `betas` along the temperatures;
+    `acceptance`, `ess_along` and `betas` along the temperatures;
     `gradient_evaluations`, of all chains. From q, where the prior can be drawn from: `prior_check`,
     its `prior_check_std_error`, and `prior_check_unreached`. With `both` those along the
     temperatures are of the chains from q, and there are `from_prior`, `from_posterior`, their
@@ -160,11 +152,8 @@ def annealed_importance_sampling(
         raise TypeError(
             f"{function}: start {start!r} needs a posterior q; give one, or start from the prior"
         )
-    if betas is not None:
-        check_temperatures(betas)
-        num_temperatures = len(betas) - 1
 
-    def run(key, from_prior, num_chains=num_chains, num_temperatures=num_temperatures, betas=betas):
+    def run(key, from_prior, num_chains=num_chains, num_temperatures=num_temperatures):
         path_key, tune_key, start_key, chain_key, bootstrap_key = jax.random.split(key, 5)
         path = annealed_path(path_key, function, joint, x, q, from_prior=from_prior)
         tuned = tune(
@@ -174,7 +163,6 @@ def annealed_importance_sampling(
             schedule=schedule,
             num_chains=num_chains,
             num_leapfrog=num_leapfrog,
-            betas=betas,
         )
         points = path.starts(start_key, num_chains)
         log_w, ends, trace = anneal(chain_key, path, points, tuned, num_leapfrog)
@@ -183,7 +171,6 @@ def annealed_importance_sampling(
             bootstrap_key,
             log_w,
             acceptance=trace.acceptance,
-            log_weight_variance=trace.log_weight_variance,
             ess_along=trace.ess,
             betas=tuned.betas,
             gradient_evaluations=jnp.asarray(spent, jnp.int32),
@@ -197,7 +184,7 @@ def annealed_importance_sampling(
         if not has_prior_draws(joint):
             return estimate
         size = check_size(num_chains, num_temperatures)
-        check, _, check_ends = run(jax.random.fold_in(key, _CHECK), True, *size, betas=None)
+        check, _, check_ends = run(jax.random.fold_in(key, _CHECK), True, *size)
         log_ratios = jax.vmap(lambda z: path.log_target(z) - path.log_start(z))(check_ends.z)
         unreached = unreached_mass(check.diagnostics["log_weights"], log_ratios, ends.log_ratio)
         return _checked(estimate, check, unreached)

@@ -45,8 +45,7 @@ def sandwich(
     `value` is the lower bound, with its std_error, ess and khat; `diagnostics`: `upper`,
     `upper_std_error` (given z, from which all reverse chains start: how much another exact draw
     would change the bound is not in it; the spread over simulated examples has both), `gap` =
-    upper - lower, `log_weights`, `reverse_log_weights`, `acceptance`,
-    `ess_along`, `betas`, `gradient_evaluations`.
+    upper - lower, `log_weights`, `acceptance`, `ess_along`, `betas`, `gradient_evaluations`.
 
     Raises:
       ValueError: a count below 1; z, x or q of another shape than the model's.
@@ -96,9 +95,7 @@ def sandwich(
         upper=upper,
         upper_std_error=std_error_of_log_mean(reverse_log_w),
         gap=upper - log_mean_exp(log_w),
-        reverse_log_weights=reverse_log_w,
         acceptance=trace.acceptance,
-        log_weight_variance=trace.log_weight_variance,
         ess_along=trace.ess,
         betas=tuned.betas,
         gradient_evaluations=jnp.asarray(spent, jnp.int32),

@@ -8,7 +8,6 @@ from typing import Literal, NamedTuple, get_args
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float
 
 from vaejax.marginal_likelihood.annealed_path import AnnealedPath
@@ -32,20 +31,6 @@ def sigmoid_schedule(num_temperatures: int) -> Float[Array, " t"]:
     """sigma(4 (2t/T - 1)), rescaled to go from 0 to 1 (Grosse et al. 2015, section 6)."""
     values = jax.nn.sigmoid(4.0 * jnp.linspace(-1.0, 1.0, num_temperatures + 1))
     return (values - values[0]) / (values[-1] - values[0])
-
-
-def check_temperatures(betas: Float[Array, " t"]) -> None:
-    """Raises ValueError unless they rise from 0 to 1 and are numbers."""
-    values = np.asarray(betas)
-    if values.ndim != 1 or len(values) < 2 or values[0] != 0 or values[-1] != 1:
-        raise ValueError(
-            f"temperatures must go from 0 to 1; got {values[:1]}..{values[-1:]} of shape "
-            f"{values.shape}"
-        )
-    rises = np.diff(values) > 0
-    if not rises.all():
-        first = int(np.argmin(rises)) + 1
-        raise ValueError(f"temperatures must rise; the one of index {first} does not")
 
 
 def pilot_size(num_temperatures: int) -> int:
@@ -114,9 +99,8 @@ def tune(
     schedule: Schedule,
     num_chains: int,
     num_leapfrog: int,
-    betas: Float[Array, " t"] | None = None,
 ) -> Tuned:
-    """Temperatures (unless given) and step sizes from a pilot of `pilot_size` temperatures.
+    """Temperatures and step sizes from a pilot of `pilot_size` temperatures.
 
     `adaptive` spaces the temperatures at equal distances in the metric sqrt(Var_beta(log f_1 -
     log f_0)) d beta, along which the log weights vary evenly (Gelman & Meng 1998, eq. 49).
@@ -128,9 +112,7 @@ def tune(
         key, path, betas=grid, num_chains=num_chains, num_leapfrog=num_leapfrog
     )
     even = jnp.linspace(0.0, 1.0, num_temperatures + 1)
-    if betas is not None:
-        betas = jnp.asarray(betas, grid.dtype)
-    elif schedule == "linear":
+    if schedule == "linear":
         betas = even
     elif schedule == "sigmoid":
         betas = sigmoid_schedule(num_temperatures)

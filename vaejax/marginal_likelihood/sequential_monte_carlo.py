@@ -45,7 +45,7 @@ def sequential_monte_carlo(
       num_temperatures, schedule, num_leapfrog: as in `annealed_importance_sampling`.
 
     `diagnostics`: `log_weights` (islands,), `acceptance`, `ess_along` and `betas` along the
-    temperatures, `resamplings` (mean number), `gradient_evaluations`.
+    temperatures, `gradient_evaluations`.
 
     Raises:
       ValueError: num_particles not a multiple of num_islands, or a number below 1 (2 islands); an
@@ -101,7 +101,7 @@ def sequential_monte_carlo(
             points, acceptance = jax.vmap(
                 lambda key, point: transition(key, path, beta, point, step_size, num_leapfrog)
             )(jax.random.split(move_key, size), points)
-            return (points, log_w, log_z), (ess, resample, jnp.mean(acceptance))
+            return (points, log_w, log_z), (ess, jnp.mean(acceptance))
 
         betas = tuned.betas
         inputs = (
@@ -115,9 +115,7 @@ def sequential_monte_carlo(
         log_w = log_w + (betas[-1] - betas[-2]) * points.log_ratio
         return log_z + log_mean_exp(log_w), along
 
-    log_z, (ess, resampled, acceptance) = jax.vmap(island)(
-        jax.random.split(island_key, num_islands)
-    )
+    log_z, (ess, acceptance) = jax.vmap(island)(jax.random.split(island_key, num_islands))
     spent = evaluations(
         num_particles,
         num_temperatures,
@@ -130,6 +128,5 @@ def sequential_monte_carlo(
         acceptance=jnp.mean(acceptance, axis=0),
         ess_along=jnp.mean(ess, axis=0),
         betas=tuned.betas,
-        resamplings=jnp.mean(jnp.sum(resampled, axis=1)),
         gradient_evaluations=jnp.asarray(spent, jnp.int32),
     )
