@@ -22,7 +22,13 @@ from vaejax.distributions import (
     sample_and_kl,
     standard_normal,
 )
-from vaejax.inference import Recognition, along_time, gaussian_recognition, structured
+from vaejax.inference import (
+    Recognition,
+    along_time,
+    discrete_recognition,
+    gaussian_recognition,
+    structured,
+)
 from vaejax.marginal_likelihood import exact, particle_filter
 from vaejax.objectives import elbo
 from vaejax.types import Conditions, Example, GenerativeModel, Joint, Params, bind
@@ -284,10 +290,14 @@ def test_a_hidden_markov_model_with_exact_potentials_is_its_sum_over_states():
     padded = jnp.asarray(np.pad(states, ((0, 0), (0, 1))))
     truth = jax.nn.logsumexp(jax.jit(jax.vmap(lambda s: joint.log_prob(x, s)))(padded))
 
-    def log_likelihoods(phi, x, given=()):
-        return jax.vmap(lambda mean: gaussian(mean).log_prob(x))(means)
+    class LogLikelihoods:
+        def init(self, key, x):
+            return ()
 
-    q_network = structured(along_time(Recognition(lambda key: (), log_likelihoods)))
+        def apply(self, phi, x):
+            return jax.vmap(lambda mean: gaussian(mean).log_prob(x))(means)
+
+    q_network = structured(along_time(discrete_recognition(K, LogLikelihoods(), (N,))))
     q = q_network.posterior((), x, joint, given)
     s, log_q = q.sample_and_log_prob(seed=KEY)
     np.testing.assert_allclose(joint.log_prob(x, s) - log_q, truth, rtol=1e-4)
@@ -356,4 +366,7 @@ def test_bad_input_is_refused_in_one_line():
         LinearChain(A, b, G.at[1].set(0.0))
     with pytest.raises(ValueError, match="give the network output shape"):
         recognition = gaussian_recognition(D, networks.MLP((), (3,)), (N,))
+        recognition.potentials(recognition.init(KEY), jnp.zeros(N))
+    with pytest.raises(ValueError, match="expected a number for each of the 3 states"):
+        recognition = discrete_recognition(K, networks.MLP((), (4,)), (N,))
         recognition.potentials(recognition.init(KEY), jnp.zeros(N))
