@@ -1,6 +1,7 @@
 """Shared by all tests: how programs are compiled and kept, and real data where there is some."""
 
 import functools
+import gc
 import os
 import subprocess
 import sys
@@ -20,6 +21,11 @@ os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "0"
 
 import jax
 import pytest
+
+# Tracing makes many objects that live on: looking through them all, often, took an eighth of the
+# suite's time.
+gc.freeze()
+gc.set_threshold(50_000, 20, 20)
 
 MOST = 800  # compiled programs in memory, of about a megabyte each
 _compiled = 0
