@@ -19,11 +19,25 @@ R = 0.5**2  # times the identity
 M, P = np.array([0.5, -0.3]), np.array([[1.0, -0.3], [-0.3, 0.7]])
 
 
+def factored(covariance):
+    """(logs of the scales, lower triangle) of a 2 x 2 covariance, as `FullGaussian` takes them."""
+    first = jnp.sqrt(covariance[0, 0])
+    lower = covariance[1, 0] / first
+    second = jnp.sqrt(covariance[1, 1] - lower**2)
+    return jnp.log(jnp.stack([first, second])), (lower / second)[None]
+
+
+def inverse(m):
+    """Of a 2 x 2 matrix."""
+    adjugate = jnp.array([[m[1, 1], -m[0, 1]], [-m[1, 0], m[0, 0]]])
+    return adjugate / (m[0, 0] * m[1, 1] - m[0, 1] * m[1, 0])
+
+
 def gaussian(mean, covariance):
-    factor = jnp.linalg.cholesky(covariance)
-    scale = jnp.diag(factor)
-    unit = factor / scale[:, None]
-    return FullGaussian(mean, jnp.log(scale), unit[jnp.tril_indices(len(scale), -1)])
+    return FullGaussian(mean, *factored(covariance))
+
+
+NOISE = factored(jnp.asarray(Q, jnp.float32))  # once: no program has its Cholesky factor
 
 
 class Emissions(Distribution):
@@ -45,7 +59,7 @@ class Emissions(Distribution):
 
 
 def _transition(parts, t, before):
-    return gaussian(parts["F"] @ before + parts["inputs"][t], jnp.asarray(Q, jnp.float32))
+    return FullGaussian(parts["F"] @ before + parts["inputs"][t], *NOISE)
 
 
 def _emit(C, length, z):
@@ -66,7 +80,7 @@ def state_space(num_steps):
 
 def _smoothed(parts, t, before):
     mean = parts["gain"][t] @ before + parts["offset"][t]
-    return gaussian(mean, parts["covariance"][t])
+    return FullGaussian(mean, *(part[t] for part in parts["factor"]))
 
 
 def smoother():
@@ -76,7 +90,7 @@ def smoother():
     def posterior(phi, x, joint, given):
         del phi
         parts = joint.prior.step.args[0]
-        precision = jnp.linalg.inv(jnp.asarray(Q, jnp.float32))
+        precision = jnp.asarray(np.linalg.inv(Q), jnp.float32)
         observed = jnp.arange(len(x)) < given["length"]
         seen_J = observed[:, None, None] * jnp.asarray(C.T @ C / R, jnp.float32)
         seen_h = observed[:, None] * (x @ jnp.asarray(C / R, jnp.float32))
@@ -84,7 +98,7 @@ def smoother():
         def back(message, inputs):
             seen_J, seen_h, u = inputs
             J, h = message[0] + seen_J, message[1] + seen_h
-            covariance = jnp.linalg.inv(precision + J)
+            covariance = inverse(precision + J)
             K = precision - precision @ covariance @ precision
             message = (
                 parts["F"].T @ K @ parts["F"],
@@ -92,7 +106,7 @@ def smoother():
             )
             gain = covariance @ precision @ parts["F"]
             offset = covariance @ (precision @ u + h)
-            step = {"gain": gain, "offset": offset, "covariance": covariance}
+            step = {"gain": gain, "offset": offset, "factor": factored(covariance)}
             return message, (step, J, h)
 
         start = jnp.zeros((2, 2)), jnp.zeros(2)
@@ -100,7 +114,7 @@ def smoother():
             back, start, (seen_J, seen_h, parts["inputs"]), reverse=True
         )
         first_precision = jnp.asarray(np.linalg.inv(P), jnp.float32)
-        covariance = jnp.linalg.inv(first_precision + J[0])
+        covariance = inverse(first_precision + J[0])
         first = gaussian(covariance @ (first_precision @ jnp.asarray(M) + h[0]), covariance)
         return Markov(first, Partial(_smoothed, steps), len(x), given["length"])
 

@@ -6,7 +6,6 @@ import math
 import jax
 import jax.numpy as jnp
 import numpy as np
-import pytest
 
 from tests.distributions.test_linear_messages import dense
 from vaejax.distributions import (
@@ -56,29 +55,34 @@ def bound(p, parallel=False):
     return psi - q.known_kl.value
 
 
+# One program for all the tests that ask for its numbers.
+POSTERIOR = jax.jit(lambda p: prior(p).posterior(Potential(p["h"], p["J"])))
+BOUND = jax.jit(jax.value_and_grad(bound))
+
+
 def single(tree):
     return jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float32), tree)
 
 
-@pytest.mark.parametrize("parallel", [False, True])
-def test_with_one_state_it_is_the_linear_chain_in_bound_and_gradient(parallel):
+def test_with_one_state_it_is_the_linear_chain_in_bound_and_gradient():
     p = single(parameters(states=1))
 
     def linear(p):
         steps = (p[name][:, 0] for name in ("A", "b", "G"))
-        q = LinearChain(*steps, parallel=parallel).posterior(Potential(p["h"], p["J"]))
+        q = LinearChain(*steps).posterior(Potential(p["h"], p["J"]))
         mean, covariance, _ = q.moments()
         psi = jnp.sum(p["h"] * mean) - 0.5 * jnp.sum(p["J"] * covariance)
         psi -= 0.5 * jnp.einsum("ti,tij,tj->", mean, p["J"], mean)
         return psi - q.known_kl.value
 
-    value, gradient = jax.jit(jax.value_and_grad(lambda p: bound(p, parallel)))(p)
     expected, of_linear = jax.jit(jax.value_and_grad(linear))(p)
-    np.testing.assert_allclose(value, expected, rtol=1e-5)
-    for name in ("A", "b", "h", "J"):
-        np.testing.assert_allclose(gradient[name], of_linear[name], rtol=1e-4, atol=1e-5)
-    lower = (np.tril(g["G"]) for g in (gradient, of_linear))
-    np.testing.assert_allclose(*lower, rtol=1e-4, atol=1e-5)
+    in_parallel = jax.jit(jax.value_and_grad(lambda p: bound(p, parallel=True)))
+    for value, gradient in (BOUND(p), in_parallel(p)):
+        np.testing.assert_allclose(value, expected, rtol=1e-5)
+        for name in ("A", "b", "h", "J"):
+            np.testing.assert_allclose(gradient[name], of_linear[name], rtol=1e-4, atol=1e-5)
+        lower = (np.tril(g["G"]) for g in (gradient, of_linear))
+        np.testing.assert_allclose(*lower, rtol=1e-4, atol=1e-5)
 
 
 def evidence(p):
@@ -96,13 +100,14 @@ def test_the_bound_is_below_the_evidence_by_enumeration_and_its_kl_is_that_of_dr
     p = parameters()
     log_z = evidence(p)
     p = single(p)
-    value = float(jax.jit(bound)(p))
+    value = float(BOUND(p)[0])
     assert log_z - 3.0 < value < log_z
-    q = prior(p).posterior(Potential(p["h"], p["J"]))
+    q = POSTERIOR(p)
     assert converged(q)
     assert kl_form(q, prior(p)) != "closed form" == kl_form(q, q.known_kl.prior)
-    z, log_q = q.sample_and_log_prob(seed=KEY, sample_shape=(4000,))
-    np.testing.assert_allclose(log_q[:20], q.log_prob(jax.tree.map(lambda a: a[:20], z)), rtol=1e-4)
+    z, log_q = jax.jit(lambda q: q.sample_and_log_prob(seed=KEY, sample_shape=(4000,)))(q)
+    some = jax.tree.map(lambda a: a[:20], z)
+    np.testing.assert_allclose(log_q[:20], jax.jit(lambda q: q.log_prob(some))(q), rtol=1e-4)
     error = float(jnp.std(log_q)) / math.sqrt(len(log_q))
     assert abs(float(jnp.mean(log_q) + q.entropy())) < 4 * error
     ratios = log_q - jax.jit(prior(p).log_prob)(z)
@@ -115,7 +120,7 @@ def test_where_states_are_certain_the_bound_is_the_evidence():
     p = parameters()
     p["logits"] = np.where(np.arange(K) == 1, 0.0, -np.inf) + np.zeros((T, K, K))
     steps = Steps(*(p[name][:, 1] for name in "AbG"))
-    value, gradient = jax.jit(jax.value_and_grad(bound))(single(p))
+    value, gradient = BOUND(single(p))
     np.testing.assert_allclose(value, dense(steps, p["h"], p["J"])[3], rtol=1e-5)
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(gradient))
 
@@ -125,6 +130,9 @@ def loss(p):
     found = prior(p).posterior(Potential(p["h"], p["J"]))
     mean = found.states.moments().mean
     return found.known_kl.value + jnp.sum(jnp.sin(mean)) + jnp.sum(found.switches.marginals()[:, 0])
+
+
+SLOPES = jax.jit(jax.grad(lambda p, unit: unit * loss(p)))
 
 
 def direction_of(p):
@@ -146,19 +154,18 @@ def test_gradients_through_the_fixed_point_are_finite_differences_and_unrolled_o
         v, size = direction_of(p), 1e-5
         f = jax.jit(loss)
         up, down = (f({n: p[n] + s * size * v[n] for n in p}) for s in (1, -1))
-        implicit = jax.jit(jax.grad(loss))(p)
+        implicit = SLOPES(p, 1.0)
         slope = slope_of(implicit, v)
         np.testing.assert_allclose(slope, (up - down) / (2 * size), rtol=1e-5)
 
-    single_slope = slope_of(jax.jit(jax.grad(loss))(single(p)), v)
+    single_slope = slope_of(SLOPES(single(p), 1.0), v)
     np.testing.assert_allclose(single_slope, slope, rtol=1e-3)
 
 
 def test_the_gradient_has_the_unit_of_the_loss():
     """A loss of 1e-6 times the size has 1e-6 times the gradient: the implicit term is kept."""
     p = single(parameters())
-    gradient = jax.jit(jax.grad(loss))(p)
-    small = jax.jit(jax.grad(lambda p: 1e-6 * loss(p)))(p)
+    gradient, small = SLOPES(p, 1.0), SLOPES(p, 1e-6)
     for name, leaf in gradient.items():
         np.testing.assert_allclose(1e6 * small[name], leaf, rtol=1e-3, atol=1e-3)
 
@@ -193,7 +200,7 @@ def test_the_implicit_gradient_is_that_of_unrolled_sweeps(monkeypatch):
 def test_the_bound_is_stationary_at_the_fixed_point():
     """In r: a sweep from another r gives no better bound, and its slope there is 0."""
     p = single(parameters())
-    q = jax.jit(lambda p: prior(p).posterior(Potential(p["h"], p["J"])))(p)
+    q = POSTERIOR(p)
     r = q.switches.marginals()
     inverse = jnp.linalg.inv(p["G"])
     model = module.Switching(
@@ -216,7 +223,7 @@ def test_the_bound_is_stationary_at_the_fixed_point():
         return value + entropy - jnp.sum(s.kl) + jnp.sum(s.marginals * psi)
 
     best = at(jnp.log(r))
-    np.testing.assert_allclose(best, jax.jit(bound)(p), rtol=1e-5)
+    np.testing.assert_allclose(best, BOUND(p)[0], rtol=1e-5)
     gradient = jax.grad(at)(jnp.log(r))
     assert np.abs(gradient).max() < 1e-3
     moved = jax.jit(jax.vmap(lambda k: at(jnp.log(r) + jax.random.normal(k, r.shape))))
@@ -225,12 +232,14 @@ def test_the_bound_is_stationary_at_the_fixed_point():
 
 def test_parallel_is_sequential_and_steps_beyond_the_length_change_nothing():
     p = single(parameters(length=7))
-    found = [
-        prior(p, parallel, length=5).posterior(Potential(p["h"], p["J"]))
-        for parallel in (False, True)
-    ]
+
+    @jax.jit
+    def both(p):
+        chains = (prior(p, parallel, length=5) for parallel in (False, True))
+        return [chain.posterior(Potential(p["h"], p["J"])) for chain in chains]
+
     short = {name: leaf[:5] for name, leaf in p.items()}
-    found.append(prior(short).posterior(Potential(short["h"], short["J"])))
+    found = [*both(p), POSTERIOR(short)]
     for q in found[:2]:
         np.testing.assert_allclose(q.known_kl.value, found[2].known_kl.value, rtol=1e-4)
         mean = q.states.moments().mean
@@ -250,14 +259,13 @@ def test_what_is_no_fixed_point_says_so(monkeypatch):
         for name, value in h.items()
     }
     assert not found["sweeps end"] and not found["not a number"]
-    one = single(parameters(states=1))
-    assert converged(prior(one).posterior(Potential(one["h"], one["J"])))
+    assert converged(POSTERIOR(single(parameters(states=1))))
 
 
 def test_with_every_step_missing_q_is_p():
     p = single(parameters())
-    q = prior(p).posterior(Potential(0 * p["h"], 0 * p["J"]))
+    q = POSTERIOR(p | {"h": 0 * p["h"], "J": 0 * p["J"]})
     assert -1e-4 < q.known_kl.value < 4.0  # a product of chains is no switching one
     one = single(parameters(states=1))
-    q = prior(one).posterior(Potential(0 * one["h"], 0 * one["J"]))
+    q = POSTERIOR(one | {"h": 0 * one["h"], "J": 0 * one["J"]})
     np.testing.assert_allclose(q.known_kl.value, 0.0, atol=1e-5)

@@ -254,7 +254,8 @@ def run_without_z(emission, x, **kind):
     given = Conditions(np.ones((n, time), bool), np.zeros((n, time, 1), np.float32))
     splits = dict.fromkeys(("train", "validation", "test"), given)
     data = SequenceDataset("rates", x, x, x, given=splits, **kind)
-    return a_run_of(data, GenerativeModel(lambda key: (), joint), Q, Params((), ()))
+    q = InferenceNetwork(lambda key: (), lambda phi, x, joint, given: joint.prior)
+    return a_run_of(data, GenerativeModel(lambda key: (), joint), q, Params((), ()))
 
 
 def test_binary_frames_have_their_log_probability_and_calibration():

@@ -169,7 +169,7 @@ def test_each_half_of_the_examples_takes_the_other_halfs_estimator():
         arrays = {
             f"{name}{end}": random.randn(6)
             for name in ("importance", "annealed")
-            for end in ("", "_std_error")
+            for end in ("", "_std_error", "_khat")
         }
         means.append(with_log_p(arrays)["log_p"].mean())
     assert np.mean(means) < 3 * np.std(means) / np.sqrt(2000)
