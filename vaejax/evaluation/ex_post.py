@@ -1,6 +1,7 @@
 """A density fitted to the codes of a trained model and used as p(z) (Ghosh et al. 2020, section 4).
 With it and the decoder's p(x | z), an autoencoder has a p(x, z)."""
 
+import functools
 from collections.abc import Callable
 from typing import Any, Literal, NamedTuple, get_args
 
@@ -13,7 +14,7 @@ from threadpoolctl import threadpool_limits
 
 from vaejax import inference
 from vaejax.distributions import FullGaussianMixture
-from vaejax.types import Distribution, GenerativeModel, Key, Parameters
+from vaejax.types import Distribution, GenerativeModel, Key, Parameters, VariationalFamily
 
 Kind = Literal["gaussian", "mixture", "flow"]
 
@@ -78,14 +79,20 @@ def fit_code_density(
     factors = unit[:, None] * np.linalg.cholesky(best.covariances_)
     means = (shift + unit * best.means_).reshape(-1, *shape)
     components = tuple(map(_single, (np.log(best.weights_), means, factors)))
-    return CodeDensity(lambda v: FullGaussianMixture(*v), components)
+    return CodeDensity(_mixture_of, components)
 
 
+def _mixture_of(components: Parameters) -> FullGaussianMixture:
+    return FullGaussianMixture(*components)
+
+
+@functools.lru_cache(maxsize=16)
 def ex_post_model(
     generative: GenerativeModel, density: Callable[[Parameters], Distribution]
 ) -> GenerativeModel:
     """The model with the same p(x | z) and the fitted p(z). Its parameters are (theta, parameters
-    of p(z)); `init` gives theta only, since p(z) is not trained."""
+    of p(z)); `init` gives theta only, since p(z) is not trained. The same functions give the same
+    model, so that what is compiled for it serves other parameters."""
 
     def joint(parameters, given=()):
         theta, fitted = parameters
@@ -137,8 +144,13 @@ def _mixture(key: Key, codes: np.ndarray, held_out: np.ndarray, counts: tuple[in
         return fits[0] if len(fits) == 1 else max(fits, key=lambda fit: fit.score(held_out))
 
 
+@functools.cache
+def _flows(dimensions: int) -> VariationalFamily:
+    return inference.affine_coupling(dimensions, num_layers=_LAYERS, hidden=_HIDDEN)
+
+
 def _flow(key: Key, codes, held_out, shift, unit, shape) -> CodeDensity:
-    family = inference.affine_coupling(codes.shape[1], num_layers=_LAYERS, hidden=_HIDDEN)
+    family = _flows(codes.shape[1])
     optimizer = optax.adam(_LEARNING_RATE)
     codes, held_out = _single(codes), _single(held_out)
     size = min(_BATCH, len(codes))

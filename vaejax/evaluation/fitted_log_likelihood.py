@@ -1,7 +1,9 @@
 """log p(x) by the same estimator for every latent-variable model, whatever its q: a Gaussian q is
 fitted to p(z | x) for each x, and annealed importance sampling starts from it."""
 
+import functools
 import math
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +13,7 @@ from vaejax import inference
 from vaejax.distributions import DiagonalGaussian, structure_of
 from vaejax.marginal_likelihood import annealed_importance_sampling, importance_sampling
 from vaejax.marginal_likelihood.estimates import missed_by
-from vaejax.sharding import map_examples
+from vaejax.sharding import in_batches, over_examples
 from vaejax.types import (
     Distribution,
     Example,
@@ -125,6 +127,8 @@ def fitted_log_likelihood(
     """
     codes = np.asarray(codes)
     count = num_rows(examples)
+    if count == 0:
+        raise ValueError("fitted_log_likelihood: expected at least one example; got none")
     prior = generative.joint(theta, rows_of(examples.given, 0)).prior
     shape = structure_of(prior).shape
     if codes.shape != (count, *shape):
@@ -133,6 +137,24 @@ def fitted_log_likelihood(
             f"examples; got shape {codes.shape}"
         )
     draws = prior.sample(seed=jax.random.fold_in(key, _UNIT), sample_shape=(_UNIT_DRAWS,))
+    size = min(_BLOCK, count)
+    run = _program(
+        generative, size, num_chains, num_temperatures, num_samples, max_steps, draws_per_step
+    )
+    return in_batches(run, (key, theta, _unit(draws)), (codes, examples), size)
+
+
+@functools.lru_cache(maxsize=16)
+def _program(
+    generative: GenerativeModel,
+    size: int,
+    num_chains: int,
+    num_temperatures: int,
+    num_samples: int,
+    max_steps: int,
+    draws_per_step: int,
+) -> Callable[..., dict[str, np.ndarray]]:
+    """The arrays of `size` examples, compiled once for a model."""
 
     def one(shared, index, coded):
         key, theta, unit = shared
@@ -158,5 +180,4 @@ def fitted_log_likelihood(
             "fit_diverged": trace.diverged,
         }
 
-    shared = key, theta, _unit(draws)
-    return map_examples(one, shared, (codes, examples), min(_BLOCK, count))
+    return over_examples(one, size)
