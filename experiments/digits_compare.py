@@ -28,7 +28,7 @@ comparison = Comparison(
         Member("IWAE", "digits_iwae"),
         Member("MADE", "digits_made"),
     ),
-    settings=Compare(ex_post=("gaussian", "mixture")),
+    settings=Compare(num_temperatures=100, ex_post=("gaussian", "mixture")),
     tuning=(
         "what was tuned, on the validation split of digits: the corruption of the denoising AE and "
         "the penalties of the regularized AE, over about ten settings each; of the others nothing"

@@ -70,6 +70,7 @@ def priors(name: str) -> str:
 def missed_modes() -> str:
     content = json.loads((EXPERIMENTS / "benchmarks" / "missed_modes.json").read_text())
     bed = {**content["bed"], "all": content["total"]}
+    bed["all, with 100 temperatures in place of 500"] = content["with_100_temperatures"]
     rows = [
         [
             name,

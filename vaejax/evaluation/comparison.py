@@ -41,8 +41,8 @@ class Compare:
     """Number of draws of x from each model, compared with as many test examples (at most all)."""
     num_chains: int = 16
     """Chains of annealed importance sampling, for every model with a z."""
-    num_temperatures: int = 100
-    """Temperatures of annealed importance sampling."""
+    num_temperatures: int = 500
+    """Temperatures of annealed importance sampling; with few, missed modes go unnoticed."""
     chain_steps: int = 200
     """Steps of a denoising autoencoder's chain; the x of the last step is the draw."""
     ex_post: tuple[Literal["gaussian", "mixture", "flow"], ...] = EX_POST
