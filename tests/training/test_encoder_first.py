@@ -124,7 +124,7 @@ def test_going_on_from_a_checkpoint_gives_the_same_bits(trainer, tmp_path, monke
     whole = last(trainer.run(*start))
     monkeypatch.setattr(trainer, "steps_per_call", lambda num_seeds: 1)
     reports = trainer.run(*start)
-    for _ in range(6):  # in the middle of the second aggressive epoch
+    for _ in range(7):  # in the second aggressive epoch, which has one step left
         report = next(reports)
     checkpoints = Checkpoints(tmp_path)
     checkpoints.save(*jax.tree.map(lambda leaf: leaf[0], (report.states, report.best)))

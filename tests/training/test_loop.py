@@ -64,12 +64,12 @@ def test_going_on_from_a_checkpoint_gives_the_same_bits(trainer, tmp_path, monke
     start = trainer.start([jax.random.key(0)])
     whole = last(trainer.run(*start))
 
-    # Stop in the middle of an epoch: calls of one step instead of four.
+    # Stop within an epoch, of which one step is left: calls of one step instead of four.
     monkeypatch.setattr(trainer, "steps_per_call", lambda num_seeds: 1)
     reports = trainer.run(*start)
-    for _ in range(6):
+    for _ in range(7):
         report = next(reports)
-    assert report.step == 6
+    assert report.step == 7
     checkpoints = Checkpoints(tmp_path)
     checkpoints.save(*jax.tree.map(lambda leaf: leaf[0], (report.states, report.best)))
     monkeypatch.undo()
