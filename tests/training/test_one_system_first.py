@@ -19,6 +19,7 @@ PRIOR = switching_linear_dynamical_system(K, D)
 OF_Z = ("mean", "first", "A", "b", "noise")
 
 
+@jax.jit
 def moved(seed):
     """Parameters of states that differ."""
     leaves, structure = jax.tree.flatten(PRIOR.init(KEY))
@@ -32,26 +33,32 @@ def moved(seed):
 def spread(parameters):
     """The largest difference of two states, of each parameter of z."""
     leaves = jax.tree.leaves({name: parameters[name] for name in OF_Z})
-    return np.array([np.ptp(leaf, axis=0).max() for leaf in leaves])
+    return np.array([np.ptp(np.asarray(leaf), axis=0).max() for leaf in leaves])
 
 
 def test_states_alike_are_one_linear_system():
-    theta = alike(moved(1))
-    h = jax.random.normal(KEY, (T, D))
-    potential = Potential(h, jnp.ones((T, D)))
-    q = PRIOR.distribution(theta, Conditions(jnp.ones(T, bool))).posterior(potential)
-    A, b = (jnp.broadcast_to(theta[name][0], (T, *theta[name].shape[1:])) for name in "Ab")
-    first, noise = (factor_of(theta[name])[0] for name in ("first", "noise"))
-    G = jnp.broadcast_to(noise, (T, D, D)).at[0].set(first)
-    expected = LinearChain(A, b.at[0].set(theta["mean"][0]), G).posterior(potential)
-    np.testing.assert_allclose(q.known_kl.value, expected.known_kl.value, rtol=1e-4)
-    np.testing.assert_allclose(q.states.mean(), expected.mean(), atol=1e-5)
-    np.testing.assert_allclose(q.switches.marginals(), 1 / K, atol=1e-6)
+    @jax.jit
+    def found_and_expected(theta, potential):
+        q = PRIOR.distribution(theta, Conditions(jnp.ones(T, bool))).posterior(potential)
+        A, b = (jnp.broadcast_to(theta[name][0], (T, *theta[name].shape[1:])) for name in "Ab")
+        first, noise = (factor_of(theta[name])[0] for name in ("first", "noise"))
+        G = jnp.broadcast_to(noise, (T, D, D)).at[0].set(first)
+        expected = LinearChain(A, b.at[0].set(theta["mean"][0]), G).posterior(potential)
+        kls = q.known_kl.value, expected.known_kl.value
+        return kls, (q.states.mean(), expected.mean()), q.switches.marginals()
+
+    h = np.random.RandomState(0).randn(T, D).astype(np.float32)
+    potential = Potential(h, np.ones((T, D), np.float32))
+    kls, means, marginals = found_and_expected(jax.jit(alike)(moved(1)), potential)
+    np.testing.assert_allclose(*kls, rtol=1e-4)
+    np.testing.assert_allclose(*means, atol=1e-5)
+    np.testing.assert_allclose(marginals, 1 / K, atol=1e-6)
 
 
 def test_states_turn_apart_and_grow_no_longer():
-    theta = alike(moved(1))
-    apart = turned_apart(KEY, theta)
+    theta = jax.jit(alike)(moved(1))
+    apart = jax.jit(turned_apart)(KEY, theta)
+    theta, apart = jax.tree.map(np.asarray, (theta, apart))
     lengths = (np.linalg.norm(t["A"], ord=2, axis=(1, 2)) for t in (theta, apart))
     np.testing.assert_allclose(*lengths, rtol=1e-5)
     steps = [(i, j) for i in range(K) for j in range(i)]
@@ -73,7 +80,7 @@ def test_in_the_first_steps_the_states_are_alike_then_apart_once():
         found.append(params.generative["prior"])
     assert spread(moved(2)).min() > 0.01
     assert spread(found[0]).max() < 1e-6 and spread(found[1]).max() < 1e-6
-    assert np.ptp(found[2]["A"], axis=0).max() > 0.02
+    assert np.ptp(np.asarray(found[2]["A"]), axis=0).max() > 0.02
     assert all(jax.tree.leaves(jax.tree.map(np.array_equal, found[2], found[3])))
 
 
