@@ -165,7 +165,8 @@ def test_no_unit_of_a_flow_is_active_where_it_ignores_x():
     encoder = amortized(flow, MLP((), (size,)), (3,))
     joint = Joint(standard_normal(20), lambda z: DiagonalGaussian(jnp.zeros(3), jnp.zeros(3)))
     model = GenerativeModel(lambda key: {}, lambda theta, given=(): joint)
-    zeros = jax.tree.map(jnp.zeros_like, encoder.init(jax.random.key(0)))
+    shapes = jax.eval_shape(encoder.init, jax.random.key(0))
+    zeros = jax.tree.map(lambda shape: np.zeros(shape.shape, shape.dtype), shapes)
     params, xs = Params({}, zeros), data(300)
     arrays = evaluated(model, encoder, params, xs, num_samples=10)
     assert arrays["code"].var(axis=0).max() > 0.01

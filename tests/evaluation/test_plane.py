@@ -37,14 +37,14 @@ EXACT = structured(
         lambda phi, x, given=(): Potential(W.T @ x / NOISE**2, W.T @ W / NOISE**2),
     )
 )
-THETA = MODEL.init(KEY)
+THETA = jax.jit(MODEL.init)(KEY)
 THETA["prior"] |= {
     "logits": jnp.array([1.0, 0.0, -9.0]),
     "means": jnp.array([[-1.0, 0.0], [1.0, 1.0], [0.0, 0.0]]),
 }
 PARAMS = Params(THETA, ())
 JOINT = MODEL.joint(THETA)
-XS = np.asarray(jax.vmap(JOINT.sample)(jax.random.split(KEY, 50))[1])
+XS = np.asarray(jax.jit(jax.vmap(JOINT.sample))(jax.random.split(KEY, 50))[1])
 
 
 @functools.cache
@@ -55,7 +55,8 @@ def arrays():
 
 def test_an_examples_component_is_that_of_the_largest_weight_of_p_of_z_given_x():
     found = arrays()
-    weights = np.array([jax.nn.softmax(EXACT.posterior((), x, JOINT).logits) for x in XS])
+    weights_of = jax.jit(lambda x: jax.nn.softmax(EXACT.posterior((), x, JOINT).logits))
+    weights = np.array([weights_of(x) for x in XS])
     clear = weights.max(axis=1) > 0.7
     assert 20 < clear.sum()
     np.testing.assert_array_equal(found["component"][clear], weights.argmax(axis=1)[clear])

@@ -37,11 +37,14 @@ def test_only_the_encoder_sees_what_is_corrupted():
     after, (terms, _) = jax.jit(steps)(state, jnp.arange(8)[None], XS)
 
     key = jax.random.split(jax.random.fold_in(jax.random.split(state.key, 3)[1], 0))[1]
-    values = []
-    for k, x in zip(jax.random.split(key, 8), XS, strict=False):
+
+    @jax.jit
+    def value_of(k, x):
         joint = model.joint(state.params.generative)
         hidden = q.posterior(state.params.inference, jnp.zeros((8, 8)), joint)
-        values.append(elbo_objective(jax.random.split(k)[1], hidden, joint, x, 0).value)
+        return elbo_objective(jax.random.split(k)[1], hidden, joint, x, 0).value
+
+    values = [value_of(k, x) for k, x in zip(jax.random.split(key, 8), XS, strict=False)]
     np.testing.assert_allclose(terms.value[0], np.mean(values), rtol=1e-5)
     kernel = (
         "network",

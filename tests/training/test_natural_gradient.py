@@ -21,8 +21,11 @@ def gaussian_kl(theta, other):
 
 
 def step(optimizer, theta, loss):
-    updates, _ = optimizer.update(jax.grad(loss)(theta), optimizer.init(theta), theta)
-    return updates
+    @jax.jit
+    def updates(theta):
+        return optimizer.update(jax.grad(loss)(theta), optimizer.init(theta), theta)[0]
+
+    return updates(theta)
 
 
 def test_a_full_step_of_a_categorical_is_that_of_expectation_maximization():
