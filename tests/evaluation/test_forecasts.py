@@ -121,13 +121,16 @@ def test_actions_that_are_not_given_are_refused():
     model = model_of(START + STEPS - 1, actions[:-1])
     with pytest.raises(ValueError, match=r"conditions of 7 steps.* it has those of 6"):
         forecast(KEY, model, seen, num_steps=STEPS, num_particles=10)
-    forecast(KEY, model, seen, num_steps=STEPS, num_particles=10, length=START - 1)
+    settings = {"num_steps": STEPS, "num_particles": 10, "length": START - 1}
+    jax.jit(lambda key: forecast(key, model, seen, **settings))(KEY)
 
 
 def test_draws_are_in_random_order():
     """Of one ancestor there are several; side by side they would be alike."""
     x, actions = linear.sequence(START + 1, seed=3)
-    z, _ = forecast(KEY, model_of(START + 1, actions), x[:START], num_steps=1, num_particles=20_000)
+    model, seen = model_of(START + 1, actions), x[:START].astype(np.float32)
+    draw = jax.jit(lambda key: forecast(key, model, seen, num_steps=1, num_particles=20_000))
+    z, _ = draw(KEY)
     z = np.asarray(z)[:, 0, 0]
     assert abs(np.corrcoef(z[1:], z[:-1])[0, 1]) < 4 / 20_000**0.5
 

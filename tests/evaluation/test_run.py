@@ -150,13 +150,11 @@ def test_whole_numbers_are_intensities_as_in_the_data_of_the_run(tmp_path):
     """As `vaejax encode` reads them, also of an image that is all dark."""
     stored = np.random.RandomState(1).randint(0, 256, (4, 3)).astype(np.uint8)
     stored[0] = (0, 1, 0)
-    model = GenerativeModel(
-        lambda key: (),
-        lambda theta, given=(): Joint(
-            standard_normal(2),
-            lambda z: DiscretizedLogistic(jnp.full(3, z[0]), jnp.zeros(3), 255),
-        ),
+    # One likelihood, and so one program.
+    joint = Joint(
+        standard_normal(2), lambda z: DiscretizedLogistic(jnp.full(3, z[0]), jnp.zeros(3), 255)
     )
+    model = GenerativeModel(lambda key: (), lambda theta, given=(): joint)
     q = amortized(diagonal_gaussian(2), MLP((), (4,)), (3,))
     data = Dataset("grey", stored, stored, stored, 255, "none")
     run = a_run_of(data, model, q, Params((), q.init(jax.random.key(1))))

@@ -31,9 +31,10 @@ def autoregressive_decoder(
       >>> prior = vaejax.distributions.standard_normal(2)
       >>> network = vaejax.networks.MaskedMLP((8,), (2,))
       >>> model = vaejax.generative.autoregressive_decoder(prior, network, (2,))
-      >>> p = model.joint(model.init(jax.random.key(0))).likelihood(jax.numpy.ones(2))
+      >>> theta = jax.jit(model.init)(jax.random.key(0))
+      >>> p = model.joint(theta).likelihood(jax.numpy.ones(2))
       >>> xs = jax.numpy.array([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
-      >>> print(f"{jax.numpy.exp(p.log_prob(xs)).sum():.4f}")
+      >>> print(f"{jax.numpy.exp(jax.jit(p.log_prob)(xs)).sum():.4f}")
       1.0000
     """
 

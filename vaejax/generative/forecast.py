@@ -54,15 +54,16 @@ def forecast(
     Example:
       A random walk seen with little noise: its mean stays, its variance grows by 1 a step.
 
-      >>> import jax, vaejax
+      >>> import jax
       >>> from vaejax.distributions import DiagonalGaussian
-      >>> model = vaejax.generative.StateSpace(
+      >>> from vaejax.generative import StateSpace, forecast
+      >>> model = StateSpace(
       ...     DiagonalGaussian(0.0, 0.0),
       ...     lambda t, z: DiagonalGaussian(z, 0.0 * z),
       ...     lambda t, z: DiagonalGaussian(z, 0.0 * z - 3.0),
       ... )
-      >>> key, x = jax.random.key(0), jax.numpy.array([0.5, 1.0])
-      >>> z, _ = vaejax.generative.forecast(key, model, x, num_steps=4, num_particles=5000)
+      >>> x, settings = jax.numpy.array([0.5, 1.0]), {"num_steps": 4, "num_particles": 5000}
+      >>> z, _ = jax.jit(lambda key: forecast(key, model, x, **settings))(jax.random.key(0))
       >>> bool(abs(z[:, 3].mean() - 1.0) < 0.2), bool(abs(z[:, 3].var() - 4.0) < 0.5)
       (True, True)
     """

@@ -46,7 +46,8 @@ def state_space_model(
       >>> likelihood = vaejax.distributions.Bernoulli
       >>> model = vaejax.generative.state_space_model(2, transition, emission, likelihood)
       >>> given = vaejax.Conditions(exists=jax.numpy.arange(5) < 3)
-      >>> z, x = model.joint(model.init(jax.random.key(0)), given).sample(jax.random.key(1))
+      >>> draw = jax.jit(lambda theta, key: model.joint(theta, given).sample(key))
+      >>> z, x = draw(jax.jit(model.init)(jax.random.key(0)), jax.random.key(1))
       >>> z.shape, x.shape, bool((z[3:] == 0).all())
       ((5, 2), (5, 4), True)
     """

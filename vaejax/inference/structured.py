@@ -41,9 +41,11 @@ def structured(recognition: Recognition) -> InferenceNetwork:
       >>> q = inference.structured(inference.along_time(recognition))
       >>> given = vaejax.Conditions(exists=jax.numpy.ones(5, bool))
       >>> prior = generative.linear_dynamical_system(2)
-      >>> p = prior.distribution(prior.init(jax.random.key(0)), given)
-      >>> phi, x = q.init(jax.random.key(1)), jax.numpy.ones((5, 3))
-      >>> q.posterior(phi, x, vaejax.Joint(p, None), given).mean().shape
+      >>> @jax.jit
+      ... def mean(key, x):
+      ...     p = prior.distribution(prior.init(key), given)
+      ...     return q.posterior(q.init(key), x, vaejax.Joint(p, None), given).mean()
+      >>> mean(jax.random.key(0), jax.numpy.ones((5, 3))).shape
       (5, 2)
     """
 
