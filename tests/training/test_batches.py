@@ -18,7 +18,7 @@ from vaejax.training import Train, Trainer
 from vaejax.training.batches import MOST_BUCKETS, RUN, Batches, buckets_of, rows_of_similar_length
 from vaejax.training.step import epoch_order, validation_key
 from vaejax.training.validation import validation_of
-from vaejax.types import GenerativeModel, Joint
+from vaejax.types import GenerativeModel, Joint, rows_of
 
 SETTINGS = Train(epochs=3, batch_size=4, validations=3, learning_rate=1e-2)
 LENGTHS = np.random.RandomState(0).geometric(0.05, 230) + 1  # from 2 to about 100
@@ -218,14 +218,8 @@ def test_validation_is_the_mean_over_sequences(missing):
     report = last(trainer.run(*trainer.start([jax.random.key(0)])))
     theta = report.states.params.generative[0]
     examples = data.examples("validation")
-    values = [
-        float(
-            joint(theta, jax.tree.map(lambda a, i=i: a[i], examples.given))
-            .likelihood(())
-            .log_prob(x)
-        )
-        for i, x in enumerate(examples.x)
-    ]
+    log_p = jax.jit(lambda given, x: joint(theta, given).likelihood(()).log_prob(x))
+    values = [log_p(rows_of(examples.given, i), x) for i, x in enumerate(examples.x)]
     np.testing.assert_allclose(report.validation[0], np.mean(values), rtol=1e-5)
     assert len(rows_of_similar_length(9, data.lengths("validation"))) > 1
 
