@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import scipy.special
 
 from tests.distributions.test_linear_messages import D, chain, single
 from vaejax.distributions import DiscreteChain, LinearChain, Potential
@@ -24,21 +25,28 @@ def test_a_linear_chain_smoothes_as_dynamax_does(parallel):
     params = linear_gaussian_ssm.make_lgssm_params(
         jnp.zeros(D), jnp.eye(D), A, G @ G.T, C, R, dynamics_bias=b
     )
-    found = linear_gaussian_ssm.lgssm_smoother(single(params), jnp.asarray(x, jnp.float32))
+    smoother = jax.jit(linear_gaussian_ssm.lgssm_smoother)
+    found = smoother(single(params), np.float32(x))
     every = (np.broadcast_to(a, (length, *a.shape)).copy() for a in (A, b, G))
-    A, b, G = single(list(every))
-    p = LinearChain(A, b.at[0].set(0.0), G.at[0].set(jnp.eye(D)), parallel=parallel)
+    A, b, G = every
+    b[0], G[0] = 0.0, np.eye(D)
     J = C.T @ np.linalg.solve(R, C)
     h = np.linalg.solve(R, x.T).T @ C
-    q = p.posterior(Potential(*single((h, np.broadcast_to(J, (length, D, D))))))
-    moments = q.moments()
+
+    @jax.jit
+    def smoothed(steps, h, J):
+        q = LinearChain(*steps, parallel=parallel).posterior(Potential(h, J))
+        return q.moments(), q.known_kl.value
+
+    J = np.broadcast_to(J, (length, D, D))
+    moments, kl = smoothed(*map(single, ((A, b, G), h, J)))
     np.testing.assert_allclose(moments.mean, found.smoothed_means, atol=1e-4)
     np.testing.assert_allclose(moments.covariance, found.smoothed_covariances, atol=1e-4)
     mean, covariance = np.asarray(moments.mean), np.asarray(moments.covariance)
     away = x - mean @ C.T
     spread = np.einsum("ni,tij,nj->t", C, covariance, C)
     expected = -0.5 * (np.sum(away**2, 1) + spread) / 0.3 - 0.5 * n * np.log(0.3 * 2 * np.pi)
-    log_p = expected.sum() - float(q.known_kl.value)
+    log_p = expected.sum() - float(kl)
     np.testing.assert_allclose(log_p, found.marginal_loglik, rtol=1e-4)
 
 
@@ -47,12 +55,18 @@ def test_a_discrete_chain_smoothes_as_dynamax_does(parallel):
     length, k = 200, 4
     random = np.random.default_rng(0)
     transition, first = random.normal(size=(k, k)), random.normal(size=k)
-    psi = jnp.asarray(5 * random.normal(size=(length, k)), jnp.float32)
+    psi = np.float32(5 * random.normal(size=(length, k)))
     logits = np.broadcast_to(transition, (length, k, k)).copy()
     logits[0] = first
-    softmax = jax.nn.softmax
-    found = hidden_markov_model.hmm_smoother(softmax(first), softmax(jnp.asarray(transition)), psi)
-    q = DiscreteChain(jnp.asarray(logits, jnp.float32), parallel=parallel).posterior(psi)
-    np.testing.assert_allclose(q.marginals(), found.smoothed_probs, atol=1e-4)
-    log_p = jnp.sum(q.marginals() * psi) - q.known_kl.value
+    probabilities = (np.float32(scipy.special.softmax(a, axis=-1)) for a in (first, transition))
+    found = jax.jit(hidden_markov_model.hmm_smoother)(*probabilities, psi)
+
+    @jax.jit
+    def smoothed(logits, psi):
+        q = DiscreteChain(logits, parallel=parallel).posterior(psi)
+        return q.marginals(), q.known_kl.value
+
+    marginals, kl = smoothed(np.float32(logits), psi)
+    np.testing.assert_allclose(marginals, found.smoothed_probs, atol=1e-4)
+    log_p = np.sum(marginals * psi) - kl
     np.testing.assert_allclose(log_p, found.marginal_loglik, rtol=1e-4)

@@ -1,5 +1,6 @@
 """Message passing in a discrete chain against the sum over all sequences of states."""
 
+import functools
 import itertools
 
 import jax
@@ -33,6 +34,14 @@ def enumerated(logits, psi):
     return q, log_z, np.sum(q * np.where(q > 0, said, 0.0))
 
 
+@functools.partial(jax.jit, static_argnums=3)
+def asked(key, logits, psi, parallel):
+    """Of q: log q of all SEQUENCES, KL from p, entropy, marginals and draws."""
+    q = DiscreteChain(logits, parallel=parallel).posterior(psi)
+    draws = q.sample(seed=key, sample_shape=(2000,))
+    return q.log_prob(SEQUENCES), q.known_kl.value, q.entropy(), q.marginals(), draws
+
+
 @pytest.mark.parametrize("parallel", [False, True])
 @pytest.mark.parametrize("impossible", [False, True])
 def test_densities_marginals_and_kl_are_those_of_all_sequences(parallel, impossible):
@@ -41,18 +50,17 @@ def test_densities_marginals_and_kl_are_those_of_all_sequences(parallel, impossi
         logits[2:, 0, 1] = -np.inf
         psi[3, 2] = -np.inf
     q, log_z, said = enumerated(logits, psi)
-    p = DiscreteChain(jnp.asarray(logits, jnp.float32), parallel=parallel)
-    found = p.posterior(jnp.asarray(psi, jnp.float32))
-    np.testing.assert_allclose(jnp.exp(found.log_prob(jnp.asarray(SEQUENCES))), q, atol=1e-5)
-    np.testing.assert_allclose(found.known_kl.value, said - log_z, rtol=1e-4)
+    given = np.float32(logits), np.float32(psi)
+    log_q, kl, found_entropy, marginals, draws = asked(KEY, *given, parallel)
+    np.testing.assert_allclose(np.exp(log_q), q, atol=1e-5)
+    np.testing.assert_allclose(kl, said - log_z, rtol=1e-4)
     entropy = -np.sum(q[q > 0] * np.log(q[q > 0]))
-    np.testing.assert_allclose(found.entropy(), entropy, rtol=1e-4)
+    np.testing.assert_allclose(found_entropy, entropy, rtol=1e-4)
     for t in range(T):
         marginal = [q[SEQUENCES[:, t] == k].sum() for k in range(K)]
-        np.testing.assert_allclose(found.marginals()[t], marginal, atol=1e-5)
-    draws = found.sample(seed=KEY, sample_shape=(2000,))
+        np.testing.assert_allclose(marginals[t], marginal, atol=1e-5)
     share = np.mean(np.asarray(draws)[:, 1] == 0)
-    assert abs(share - float(found.marginals()[1, 0])) < 0.05
+    assert abs(share - float(marginals[1, 0])) < 0.05
 
 
 @pytest.mark.parametrize("parallel", [False, True])
@@ -67,31 +75,36 @@ def test_gradients_are_finite_differences_and_finite_where_states_are_impossible
 
     gradient = jax.jit(jax.grad(total, argnums=(0, 1)))
     with jax.enable_x64(True):
-        found = gradient(jnp.asarray(logits), jnp.asarray(psi))
+        found = [np.asarray(g) for g in gradient(logits, psi)]
         random = np.random.default_rng(1)
         v, w = random.normal(size=logits.shape), random.normal(size=psi.shape)
         f = jax.jit(total)
         up, down = (f(logits + s * v, psi + s * w) for s in (1e-5, -1e-5))
-        slope = jnp.sum(found[0] * v) + jnp.sum(found[1] * w)
+        slope = np.sum(found[0] * v) + np.sum(found[1] * w)
         np.testing.assert_allclose(slope, (up - down) / 2e-5, rtol=1e-5)
     logits[2:, 0, 1] = -np.inf
     psi[3] = -np.inf, 0.0, -np.inf
-    impossible = gradient(jnp.asarray(logits, jnp.float32), jnp.asarray(psi, jnp.float32))
+    impossible = gradient(np.float32(logits), np.float32(psi))
     assert all(np.isfinite(leaf).all() for leaf in impossible)
 
 
 def test_parallel_is_sequential_over_1000_steps_and_a_length_cuts_both():
-    logits, psi = (jnp.asarray(a, jnp.float32) for a in parameters(1000))
-    a, b = (
-        DiscreteChain(logits, 700, parallel=parallel).posterior(psi) for parallel in (False, True)
-    )
-    short = DiscreteChain(logits[:700]).posterior(psi[:700])
-    np.testing.assert_allclose(a.marginals(), b.marginals(), atol=1e-4)
-    np.testing.assert_allclose(a.known_kl.value, b.known_kl.value, rtol=1e-4)
-    np.testing.assert_allclose(a.known_kl.value, short.known_kl.value, rtol=1e-4)
-    np.testing.assert_allclose(a.entropy(), short.entropy(), rtol=1e-4)
-    np.testing.assert_allclose(b.entropy(), short.entropy(), rtol=1e-4)
-    np.testing.assert_allclose(a.marginals()[:700], short.marginals(), atol=1e-4)
+    logits, psi = map(np.float32, parameters(1000))
+
+    @functools.partial(jax.jit, static_argnums=(2, 3))
+    def posterior(logits, psi, length, parallel):
+        q = DiscreteChain(logits, length, parallel=parallel).posterior(psi)
+        return q.marginals(), q.known_kl.value, q.entropy()
+
+    marginals, kl, entropy = posterior(logits, psi, 700, False)
+    parallel_marginals, parallel_kl, parallel_entropy = posterior(logits, psi, 700, True)
+    short_marginals, short_kl, short_entropy = posterior(logits[:700], psi[:700], None, False)
+    np.testing.assert_allclose(marginals, parallel_marginals, atol=1e-4)
+    np.testing.assert_allclose(kl, parallel_kl, rtol=1e-4)
+    np.testing.assert_allclose(kl, short_kl, rtol=1e-4)
+    np.testing.assert_allclose(entropy, short_entropy, rtol=1e-4)
+    np.testing.assert_allclose(parallel_entropy, short_entropy, rtol=1e-4)
+    np.testing.assert_allclose(marginals[:700], short_marginals, atol=1e-4)
 
 
 def test_bad_input_is_refused_in_one_line():

@@ -48,24 +48,39 @@ def test_log_prob_is_that_of_scipy(shape, leading):
 @pytest.mark.parametrize("shape", SHAPES)
 def test_entropy_mean_and_stddev(shape):
     p = parameters(shape)
-    q = FullGaussian(*p)
-    np.testing.assert_allclose(q.entropy(), truth(*p).entropy(), rtol=1e-5)
+    assert FullGaussian(*p).event_shape == shape
+
+    @jax.jit
+    def asked(p):
+        q = FullGaussian(*p)
+        return q.entropy(), q.stddev(), q.mean()
+
+    entropy, stddev, mean = asked(p)
+    np.testing.assert_allclose(entropy, truth(*p).entropy(), rtol=1e-5)
     variance = np.diag(np.atleast_2d(truth(*p).cov)).reshape(shape)
-    np.testing.assert_allclose(q.stddev(), np.sqrt(variance), rtol=1e-5)
-    np.testing.assert_allclose(q.mean(), p[0], rtol=1e-6)
-    assert q.event_shape == shape
+    np.testing.assert_allclose(stddev, np.sqrt(variance), rtol=1e-5)
+    np.testing.assert_allclose(mean, p[0], rtol=1e-6)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_kl_to_a_diagonal_gaussian_is_that_of_tfp(shape):
     mean, log_scale, lower = parameters(shape)
     n, log_t, _ = parameters(shape, 1)
-    q, p = FullGaussian(mean, log_scale, lower), DiagonalGaussian(n, log_t)
-    expected = tfd.kl_divergence(
-        tfd.MultivariateNormalTriL(mean.reshape(-1), factor(log_scale, lower)),
-        tfd.MultivariateNormalTriL(n.reshape(-1), np.diag(np.exp(log_t).reshape(-1))),
-    )
-    np.testing.assert_allclose(q.kl_divergence(p), expected, rtol=1e-4)
+    factors = factor(log_scale, lower), np.diag(np.exp(log_t).reshape(-1))
+
+    @jax.jit
+    def both(mean, log_scale, lower, n, log_t, factors):
+        q, p = FullGaussian(mean, log_scale, lower), DiagonalGaussian(n, log_t)
+        expected = tfd.kl_divergence(
+            *(
+                tfd.MultivariateNormalTriL(m.reshape(-1), L)
+                for m, L in zip((mean, n), factors, strict=True)
+            )
+        )
+        return q.kl_divergence(p), expected
+
+    found, expected = both(mean, log_scale, lower, n, log_t, factors)
+    np.testing.assert_allclose(found, expected, rtol=1e-4)
 
 
 def test_kl_without_a_closed_form_is_not_implemented():
@@ -76,9 +91,9 @@ def test_kl_without_a_closed_form_is_not_implemented():
 @pytest.mark.parametrize("sample_shape", [(), (5,), (2, 5)])
 def test_sample_and_log_prob_agree(sample_shape):
     p = parameters((2, 3))
-    draws, log_prob = FullGaussian(*p).sample_and_log_prob(
-        seed=jax.random.key(0), sample_shape=sample_shape
-    )
+    draws, log_prob = jax.jit(
+        lambda key: FullGaussian(*p).sample_and_log_prob(seed=key, sample_shape=sample_shape)
+    )(jax.random.key(0))
     assert draws.shape == (*sample_shape, 2, 3)
     expected = truth(*p).logpdf(np.asarray(draws, np.float64).reshape(*sample_shape, 6))
     np.testing.assert_allclose(log_prob, expected, rtol=1e-4, atol=1e-4)
@@ -86,7 +101,8 @@ def test_sample_and_log_prob_agree(sample_shape):
 
 def test_means_and_covariances_of_samples():
     p = parameters((3,))
-    draws = FullGaussian(*p).sample(seed=jax.random.key(0), sample_shape=(20_000,))
+    sample = jax.jit(lambda key: FullGaussian(*p).sample(seed=key, sample_shape=(20_000,)))
+    draws = sample(jax.random.key(0))
     residuals = np.asarray(draws, np.float64) - p[0]
     products = residuals[:, :, None] * residuals[:, None, :]
     for moment, expected in ((residuals, np.zeros(3)), (products, truth(*p).cov)):
@@ -96,11 +112,10 @@ def test_means_and_covariances_of_samples():
 
 def test_samples_are_reparameterized():
     """z = mean + exp(log_scale) (I + A) e: with e from one draw, dz/dparameters by hand."""
-    p = tuple(map(jnp.asarray, parameters((3,))))
-    by_mean, by_log_scale, by_lower = jax.jacobian(
-        lambda p: FullGaussian(*p).sample(seed=jax.random.key(3))
-    )(p)
-    z = FullGaussian(*p).sample(seed=jax.random.key(3))
+    p = parameters((3,))
+    sample = lambda p: FullGaussian(*p).sample(seed=jax.random.key(3))  # noqa: E731
+    by_mean, by_log_scale, by_lower = jax.jit(jax.jacobian(sample))(p)
+    z = jax.jit(sample)(p)
     noise = np.linalg.solve(factor(np.asarray(p[1]), p[2]), z - p[0])
     scale = np.exp(p[1])
     np.testing.assert_allclose(by_mean, np.eye(3), atol=1e-6)
@@ -114,7 +129,7 @@ def test_under_vmap():
     several = [parameters((3,), seed) for seed in range(5)]
     x = np.random.default_rng(2).normal(size=(5, 3))
     stacked = tuple(map(np.stack, zip(*several, strict=True)))
-    log_probs = jax.vmap(lambda p, x: FullGaussian(*p).log_prob(x))(stacked, x)
+    log_probs = jax.jit(jax.vmap(lambda p, x: FullGaussian(*p).log_prob(x)))(stacked, x)
     expected = [truth(*p).logpdf(x) for p, x in zip(several, x, strict=True)]
     np.testing.assert_allclose(log_probs, expected, rtol=1e-4)
 

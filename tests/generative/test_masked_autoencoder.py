@@ -1,5 +1,6 @@
 """MADE in one order, several orders and several masks against sums over all 2^d x."""
 
+import functools
 import itertools
 
 import jax
@@ -34,13 +35,26 @@ def model_of(kind):
     return masked_autoencoder(network, (2, 3), masks)
 
 
+@functools.cache
 def density(kind):
     """With weights at random, large enough for every dependence to be strong."""
-    model = model_of(kind)
-    leaves, tree = jax.tree.flatten(model.init(jax.random.key(0)))
-    keys = jax.random.split(jax.random.key(1), len(leaves))
-    leaves = [w + jax.random.normal(k, w.shape) for w, k in zip(leaves, keys, strict=True)]
-    return model.joint(jax.tree.unflatten(tree, leaves)).likelihood(())
+    model, random = model_of(kind), np.random.default_rng(1)
+    theta = jax.tree.map(
+        lambda w: np.asarray(w) + random.normal(size=w.shape).astype(np.float32),
+        jax.jit(model.init)(jax.random.key(0)),
+    )
+    return model.joint(theta).likelihood(())
+
+
+@functools.cache
+def log_prob_of(kind):
+    """log p(x), compiled for ALL x and for one."""
+    return jax.jit(density(kind).log_prob)
+
+
+def probabilities(kind):
+    """Of ALL x."""
+    return np.exp(np.float64(log_prob_of(kind)(ALL)))
 
 
 def agree(xs, probability):
@@ -61,26 +75,27 @@ def agree(xs, probability):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_probabilities_of_all_x_sum_to_one(kind):
-    log_prob = np.float64(density(kind).log_prob(ALL))
+    log_prob = np.float64(log_prob_of(kind)(ALL))
     np.testing.assert_allclose(np.exp(log_prob).sum(), 1.0, rtol=1e-5)
     assert np.ptp(log_prob) > 3
-    np.testing.assert_allclose(density(kind).log_prob(ALL[5]), log_prob[5], rtol=1e-5)
+    np.testing.assert_allclose(log_prob_of(kind)(ALL[5]), log_prob[5], rtol=1e-5)
 
 
 @pytest.mark.parametrize("kind", ["several orders", "several masks"])
 def test_the_mixture_is_the_mean_of_different_members(kind):
     p = density(kind)
-    members = np.exp([np.float64(p.member(m).log_prob(ALL)) for m in range(p.num_members)])
+    of_member = jax.jit(lambda m: p.member(m).log_prob(ALL))
+    members = np.exp([np.float64(of_member(m)) for m in range(p.num_members)])
     np.testing.assert_allclose(members.sum(axis=1), 1.0, rtol=1e-5)
     assert np.abs(members[0] - members[1]).max() > 0.01
-    np.testing.assert_allclose(np.exp(p.log_prob(ALL)), members.mean(axis=0), rtol=2e-4)
+    np.testing.assert_allclose(probabilities(kind), members.mean(axis=0), rtol=2e-4)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_frequencies_of_samples_are_the_probabilities(kind):
     p = density(kind)
     xs = jax.jit(lambda key: p.sample(seed=key, sample_shape=(DRAWS,)))(jax.random.key(2))
-    agree(xs, np.exp(np.float64(p.log_prob(ALL))))
+    agree(xs, probabilities(kind))
 
 
 @pytest.mark.parametrize("kind", ["one order", "another order", "several masks"])
@@ -92,9 +107,9 @@ def test_frequencies_of_completions_are_the_conditional_probabilities(kind):
     order = KINDS[kind][0] or range(D)
     assert set(np.flatnonzero(known)) == set(list(order)[:num_known])
     possible = np.all(ALL[:, known] == x[known], axis=1)
-    probability = np.exp(np.float64(p.log_prob(ALL))) * possible
+    probability = probabilities(kind) * possible
     keys = jax.random.split(jax.random.key(3), DRAWS)
-    unseen = jnp.where(known, x, 7.0)  # what is to be drawn does not enter
+    unseen = np.where(known, x, np.float32(7.0))  # what is to be drawn does not enter
     complete = jax.jit(lambda keys: jax.lax.map(lambda k: p.complete(k, unseen, num_known), keys))
     agree(complete(keys), probability)
 
@@ -109,22 +124,22 @@ def test_the_probability_of_a_beginning_is_a_marginal():
     for num in range(D + 1):
         known = np.asarray(p.first(num))
         agreeing = np.all(ALL[:, known] == x[known], axis=1)
-        marginal = np.exp(np.float64(p.log_prob(ALL)))[agreeing].sum()
+        marginal = probabilities("another order")[agreeing].sum()
         np.testing.assert_allclose(np.exp(p.log_prob_first(x, num)), marginal, rtol=1e-4)
 
 
 def test_one_member_is_a_lower_bound_in_expectation():
     """Its mean over keys is that over members: below the mixture's log p(x), by Jensen."""
     p, x = density("several orders"), ALL[11]
-    values = [float(p.member(m).log_prob(x)) for m in range(3)]
+    of_member = jax.jit(lambda m: p.member(m).log_prob(x))
+    values = [float(of_member(m)) for m in range(3)]
     keys = jax.random.split(jax.random.key(4), 2000)
     joint = Joint(Empty(), lambda z: p)
-    drawn = np.asarray(
-        jax.vmap(lambda key: objectives.one_member(key, Empty(), joint, x).value)(keys)
-    )
+    one = jax.jit(jax.vmap(lambda key: objectives.one_member(key, Empty(), joint, x).value))
+    drawn = np.asarray(one(keys))
     assert set(np.round(drawn, 3)) == set(np.round(np.float32(values), 3))
     assert abs(drawn.mean() - np.mean(values)) < 4 * drawn.std() / 2000**0.5
-    assert np.mean(values) < p.log_prob(x)
+    assert np.mean(values) < log_prob_of("several orders")(x)
 
 
 def test_degrees_and_orders_are_drawn_as_masks_need_them():

@@ -69,8 +69,13 @@ def test_a_step_is_the_gradient_of_the_elbo_at_its_draw():
     mean, _ = refined(0, 0.1, 1)
     np.testing.assert_allclose(mean[0], START[0], rtol=1e-6)
     settings = {"num_steps": 1, "learning_rate": 0.1, "through": False}
-    v = refine(key, FAMILY, lambda_of(*START), joint(), X, **settings)
-    z = DiagonalGaussian(*START).sample(seed=jax.random.fold_in(key, 0))
+
+    @jax.jit
+    def moved(key):
+        v = refine(key, FAMILY, lambda_of(*START), joint(), X, **settings)
+        return v, DiagonalGaussian(*START).sample(seed=jax.random.fold_in(key, 0))
+
+    v, z = moved(key)
     scale = np.exp(START[1])
     of_z = W.T @ (X - B - W @ z) / S**2
     by_hand = of_z - START[0], of_z * (z - START[0]) - (scale**2 - 1)
@@ -123,13 +128,15 @@ def test_stopped_p_learns_at_the_refined_q_and_the_encoder_at_its_own():
         v = lambda_of(*START)
         refine_key, key = jax.random.split(jax.random.key(1))
         settings = {"num_steps": 2, "learning_rate": 0.1, "through": False}
-        at = refine(refine_key, FAMILY, v, joint(), X, **settings)
+        at = jax.jit(lambda v: refine(refine_key, FAMILY, v, joint(), X, **settings))(v)
 
-        def value(v, w):
+        @jax.jit
+        @functools.partial(jax.grad, argnums=(0, 1))
+        def gradient(v, w):
             return elbo(key, FAMILY.distribution(v), joint(w), X).value
 
-        of_w = jax.grad(value, argnums=1)(at, W)
-        of_mean = jax.grad(value)(v, W)["mean"]
+        of_w = gradient(at, W)[1]
+        of_mean = gradient(v, W)[0]["mean"]
     (stopped, (mean, w)), (through, (mean_through, w_through)) = gradients(False), gradients(True)
     np.testing.assert_allclose(stopped, through, rtol=1e-12)  # the value is the same
     np.testing.assert_allclose(mean, of_mean, rtol=1e-10)
@@ -150,13 +157,17 @@ def test_no_step_is_the_elbo(through):
 
 def test_the_gradient_through_a_mixture_is_refused():
     family = inference.gaussian_mixture(2, num_components=2)
-    q = family, family.init(jax.random.key(0))
+    v = jax.jit(family.init)(jax.random.key(0))
     settings = {"num_steps": 1, "learning_rate": 0.1}
+
+    @functools.partial(jax.jit, static_argnames="through")
+    def value(v, through):
+        key = jax.random.key(0)
+        return semi_amortized(key, family, v, joint(), X, through=through, **settings).value
+
     with pytest.raises(TypeError, match="through=False"):
-        semi_amortized(jax.random.key(0), *q, joint(), X, through=True, **settings)
-    assert np.isfinite(
-        semi_amortized(jax.random.key(0), *q, joint(), X, through=False, **settings).value
-    )
+        value(v, through=True)
+    assert np.isfinite(value(v, through=False))
 
 
 @pytest.mark.parametrize("family", ["full_gaussian", "inverse_autoregressive", "spline_coupling"])
@@ -184,7 +195,7 @@ def test_all_of_lambda_is_refined_and_learns(family):
         )
 
     with jax.enable_x64(True):
-        start = made.init(jax.random.key(0)) | {"mean": START[0], "log_scale": START[1]}
+        start = jax.jit(made.init)(jax.random.key(0)) | {"mean": START[0], "log_scale": START[1]}
         leaves = jax.tree.leaves(start)
         moved, stopped, expected = both(start)
     assert sum(leaf.size for leaf in leaves) == inference.parameter_count(made)
