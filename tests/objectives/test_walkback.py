@@ -49,8 +49,8 @@ def test_no_gradient_passes_through_the_walk():
     the walk's end as data."""
     model, _ = linear_gaussian([[1.0, 0.6], [0.5, -0.4], [-0.7, 0.9]], 0.8)
     q = inference.amortized(inference.diagonal_gaussian(2), networks.MLP((5,), (4,)), (3,))
-    params = model.init(jax.random.key(0)), q.init(jax.random.key(1))
-    x = jnp.array([1.0, -0.8, 0.5])
+    params = jax.jit(model.init)(jax.random.key(0)), jax.jit(q.init)(jax.random.key(1))
+    x = np.array([1.0, -0.8, 0.5], np.float32)
 
     def loss(moving, walking):
         def parts(params):
