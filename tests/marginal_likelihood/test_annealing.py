@@ -240,7 +240,7 @@ def test_no_value_depends_on_the_batch():
         run = functools.partial(
             ml.log_marginal_likelihood,
             jax.random.key(0),
-            LogJoint(joint.log_prob),
+            joint,
             posterior=lambda x: distributions.DiagonalGaussian(0.5 * x, jnp.full(3, -0.3)),
             estimator=estimator,
         )

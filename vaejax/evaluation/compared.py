@@ -79,9 +79,8 @@ def compare_models(
     for number, member in enumerate(members, 1):
         what = f"model {number} of {len(members)}: {member.label}"
         # With the functions of one run, each program is compiled once for all seeds.
-        one = member.runs[0]
-        same = {"generative": one.generative, "inference": one.inference}
-        runs = [dataclasses.replace(run, **same) for run in member.runs]
+        p, q = member.runs[0].generative, member.runs[0].inference
+        runs = [dataclasses.replace(run, generative=p, inference=q) for run in member.runs]
         measured = [_measured(run, settings, features, what) for run in runs]
         models.append(_summary(member, measured))
         pictures[member.label] = measured[0][0]

@@ -21,8 +21,8 @@ def whole_sequences(
 ) -> dict[str, np.ndarray]:
     """Draw sequences: `samples` x ~ p(x), with 0 at frames that do not exist; their `means` E[x |
     z], if known; their `lengths`; and the `actions` (count, time, action), if any."""
-    own: Any = exists
-    given = Conditions(own, () if actions is None else actions)
+    conditions: Any = exists, () if actions is None else actions
+    given = Conditions(*conditions)
     _, means, samples = model_samples(key, run.generative, run.params, len(exists), given)
 
     def cut(x):

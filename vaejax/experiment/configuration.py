@@ -166,9 +166,10 @@ class Regularization:
 
 def decoder_weights(params: Params) -> Params:
     """A mask of the parameters: True for the matrices of p(x | z), else False."""
+    theta: Any = params.generative
     none = jax.tree.map(lambda leaf: False, params)
-    matrices = jax.tree.map(lambda leaf: leaf.ndim > 1, params.generative["decoder"])
-    return none._replace(generative=none.generative | {"decoder": matrices})
+    matrices = jax.tree.map(lambda leaf: leaf.ndim > 1, theta["decoder"])
+    return none._replace(generative={**none.generative, "decoder": matrices})
 
 
 @dataclasses.dataclass(frozen=True)

@@ -106,8 +106,8 @@ def linear_gaussian(joint: Joint) -> LinearGaussian | None:
         mixture = as_gaussian_mixture(in_float(joint.prior, np.float64))
     if mixture is None or mixture[1].ndim != 2:
         return None
-    parts = (np.asarray(part, np.float64) for part in mixture)
-    return in_float64(partial(_tried, joint, *parts))
+    log_weights, centres, factors = (np.asarray(part, np.float64) for part in mixture)
+    return in_float64(partial(_tried, joint, log_weights, centres, factors))
 
 
 def _tried(joint: Joint, log_weights, centres, factors, dtype: type) -> LinearGaussian | None:
