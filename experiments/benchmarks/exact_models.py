@@ -170,7 +170,8 @@ MOST_STATED = 0.1  # of the intervals: where fewer are stated, their cover says 
 
 def intervals() -> dict:
     """Cover of importance sampling's 95 % intervals for q off in scale and place: p(x, z) with the
-    posterior N(0, I), log p(x) = 0. Below 100 draws none is stated."""
+    posterior N(0, I), log p(x) = 0. Below 100 draws none is stated, nor where most replicates have
+    none."""
     found: dict[str, dict] = {}
     for name, (scale, shift) in PROPOSALS.items():
         for dimensions in DIMENSIONS:

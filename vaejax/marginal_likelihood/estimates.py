@@ -91,19 +91,21 @@ class Estimates(NamedTuple):
         Uneven weights count for fewer, so the interval widens as they do; and by the
         `interval_factor`, for skewed weights with a heavy tail. There is no honest interval, and
         it is infinite, where anything is flagged, where widened it is that of an error above
-        half a nat, and for fewer than 100 draws of q. Of particle filters `steps_std_error` alone
-        is the error that these two look at: filters that agree by luck would state an interval,
-        and one too narrow.
+        half a nat, and for fewer than 100 draws of q. Of importance sampling there is none at all
+        where more than half of the examples have none: the others have drawn light weights by luck.
+        Of particle filters `steps_std_error` alone is the error that these look at: filters that
+        agree by luck would state an interval, and one too narrow.
         """
         freedom = np.clip(self.ess.astype(np.float64) - 1.0, 1e-3, 1e9)
         factor = self.diagnostics.get("interval_factor", 1.0)
         error = self.std_error * factor
         judged = self.diagnostics.get("steps_std_error", self.std_error)
         unknown = ~(judged * factor <= MAX_STD_ERROR)
-        if "num_draws" in self.diagnostics:
-            unknown |= self.diagnostics["num_draws"] < TAIL_KNOWN
         for mask in self._reasons(judged).values():
             unknown |= mask
+        if "num_draws" in self.diagnostics:
+            unknown |= self.diagnostics["num_draws"] < TAIL_KNOWN
+            unknown |= np.mean(unknown) > 0.5
         half = np.where(unknown, np.inf, stdtrit(freedom, 0.5 + level / 2) * error)
         return self.value - half, self.value + half
 
