@@ -28,6 +28,7 @@ comparison = Comparison(
         Member("IWAE", "digits_iwae"),
         Member("MADE", "digits_made"),
     ),
+    # As digits_compare.json was measured; by default there are 500, so that missed modes show.
     settings=Compare(num_temperatures=100, ex_post=("gaussian", "mixture")),
     tuning=(
         "what was tuned, on the validation split of digits: the corruption of the denoising AE and "

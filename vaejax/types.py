@@ -39,7 +39,11 @@ def check_key(function: str, key: Any) -> None:
 def check_counts(function: str, **counts: int) -> None:
     """Raises ValueError for one that is not a whole number above 0."""
     for name, value in counts.items():
-        if not isinstance(value, int | np.integer) or value < 1:
+        try:
+            valid = operator.index(value) >= 1
+        except TypeError:
+            valid = False
+        if not valid:
             raise ValueError(f"{function}: {name} must be a whole number, at least 1; got {value}")
 
 

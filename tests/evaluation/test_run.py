@@ -115,6 +115,15 @@ def test_sequences_are_drawn_with_as_many_frames_as_are_given(sequences):
     assert sequences.sample(jax.random.key(0), 2, given=given).x.shape == (2, 11, 3)
 
 
+@pytest.mark.parametrize("row", [[1, 1, 0, 1, 1, 0, 0, 0], [0] * 8])
+def test_frames_that_exist_are_the_first_ones_in_every_sequence(sequences, row):
+    examples = sequences.examples("test")
+    exists = np.array([examples.given.exists[0], row, row], bool)
+    given = examples.given._replace(exists=exists)
+    with pytest.raises(ValueError, match=r"encode: the frames that exist .* sequence 1 has others"):
+        sequences.encode(examples.x, given=given)
+
+
 def test_examples_in_a_row_that_are_given_the_same_are_measured_together():
     exists = np.array([[1, 1], [1, 1], [1, 0], [1, 1]], bool)
     parts = rows_with_equal_conditions(Conditions(exists), 4)

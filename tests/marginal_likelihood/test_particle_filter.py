@@ -267,8 +267,15 @@ def test_what_cannot_be_filtered_is_refused():
     with pytest.raises(ValueError, match="x has 8 frames, the model 7"):
         particle_filter(KEY, linear.joint(7), x, num_particles=5)
     of_five = linear._replace(num_steps=5)  # actions of five steps, say
-    with pytest.raises(ValueError, match="the conditions of 8 steps; it has those of 5"):
-        particle_filter(KEY, of_five, x, num_particles=5)
+    for filtered in (
+        lambda: particle_filter(KEY, of_five, x, num_particles=5),
+        lambda: of_five.joint(8),
+        lambda: forecast(KEY, of_five, x[:4], num_steps=4, num_particles=5),
+    ):
+        with pytest.raises(ValueError, match="are known for 8 steps; they are known for 5"):
+            filtered()
+    with pytest.raises(TypeError, match="forecast expects a StateSpace; got Joint"):
+        forecast(KEY, linear.joint(8), x, num_steps=2, num_particles=5)
     found = jax.jit(lambda key: particle_filter(key, of_five, x, num_particles=5, length=5))(KEY)
     assert np.isfinite(found.value)
 

@@ -218,12 +218,12 @@ def test_the_table_says_exact_estimated_or_why_not():
     assert rows[1][1] == "not defined" and rows[1][-1] == "no p(z)"
     assert log_p_notes([_model("MADE", "no latent variable", exact, **{"in order": {}})]) == []
     seeds = [
-        {"not_converged": 3, "flags": {"q misses a mode": [0, 7], "wide": [1]}},
-        {"not_converged": 4, "flags": {"q misses a mode": [7]}},
+        {"n": 9, "not_converged": 3, "flags": {"q misses a mode": [0, 7], "wide": [1]}},
+        {"n": 9, "not_converged": 4, "flags": {"q misses a mode": [7]}},
     ]
     estimated = exact | {"kind": "estimated", "std_error_monte_carlo": 0.1, "each_seed": seeds}
     models = [_model("VAE", "latent variable", estimated, prior={})]
-    doubt = "AIS; unreliable estimates: q misses a mode: 3, wide: 1"
+    doubt = "AIS; 3 of 18 unreliable (q misses a mode); 1 of 18 unreliable (wide)"
     assert log_p_rows(models, None)[0][-1] == doubt
     assert log_p_notes(models)[1].endswith("corrects for this): VAE 7.")
 

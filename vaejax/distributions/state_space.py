@@ -55,10 +55,12 @@ class StateSpace(NamedTuple):
           num_steps: the room that x has, the length unless given.
 
         Raises:
-          ValueError: a known length is not 1 to `num_steps`.
+          ValueError: a known length is not 1 to `num_steps`, or above the number of steps that the
+            model's conditions are known for.
         """
         num_steps = int(length) if num_steps is None else num_steps
         check_length("StateSpace.joint", length, num_steps)
+        check_room("StateSpace.joint", self, length)
         prior = Markov(self.initial, self.transition, num_steps, length)
         return Joint(prior, Partial(Frames, self.emission, length=length))
 
@@ -84,8 +86,8 @@ def check_room(function: str, model: StateSpace, count: Any) -> None:
     if room is None or isinstance(count, jax.core.Tracer) or count <= room:
         return
     raise ValueError(
-        f"{function}: expected a model given the conditions of {count} steps; it has those of "
-        f"{room}: bind it to Conditions(exists, actions) of all of them"
+        f"{function}: expected a model whose conditions, such as actions, are known for {count} "
+        f"steps; they are known for {room}: bind it to those of all steps"
     )
 
 

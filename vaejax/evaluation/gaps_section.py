@@ -152,9 +152,8 @@ def gap_lines(about: dict[str, Any]) -> list[str]:
                 f"{listed(unknown)}"
             )
         for reason, examples in found.get("flags", {}).items():
-            lines.append(
-                f"{split}: the estimate of log p(x) is unreliable: {reason}: {listed(examples)}"
-            )
+            of = f"{len(examples)} of {found['log_p']['n']} estimates of log p(x)"
+            lines.append(f"{split}: {of} unreliable ({reason}): {listed(examples)}")
         for what, meaning in meanings.items():
             if what == "out_of_order" and s["map"]:
                 continue

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.tree_util import Partial
+from jaxtyping import Bool
 
 from vaejax.data import Dataset, DataSummary
 from vaejax.distributions import Markov, check_support, is_real, state_space_of, structure_of
@@ -157,9 +158,7 @@ class Run:
                 "sample: an autoencoder has no p(z) to draw z from; for a denoising autoencoder "
                 "use evaluation.chain_samples"
             )
-        time = self.data.shape[0] if self.data.is_sequence else 0
-        if isinstance(given, Conditions) and np.ndim(given.exists) == 2:
-            time = np.shape(given.exists)[1]
+        time = self.data.shape[0] if given is None and self.data.is_sequence else None
         given = self._given("sample", n, time, given)
         return model_samples(key, self.generative, self.params, n, given)
 
@@ -240,23 +239,33 @@ class Run:
         check_support(function, joint, structure_of(q), x)
         return Example(x.astype(dtype), given)
 
-    def _given(self, function: str, n: int, time: int, given: Given | None) -> Given:
-        """The conditions of n examples, `given` or the default; raises ValueError as `encode`."""
+    def _given(self, function: str, n: int, time: int | None, given: Given | None) -> Given:
+        """The conditions of n examples, `given` or the default, of `time` frames, or of any number
+        where that is None; raises ValueError as `encode`."""
         if self.data.sequence is None:
             return () if given is None else given
         size = self.data.sequence.num_actions
         if given is None:
             if size:
                 raise ValueError(f"{function}: the model needs actions: give {self._conditions()}")
-            exists: Any = np.ones((n, time), bool)
+            exists: Any = np.ones((n, time or 0), bool)
             return Conditions(exists)
         shapes = [np.shape(leaf) for leaf in jax.tree.leaves(given)]
-        wanted = [(n, time), *([(n, time, size)] if size else [])]
+        room: Any = time
+        if room is None:
+            room = shapes[0][1] if shapes and len(shapes[0]) == 2 else "time"
+        wanted = [(n, room), *([(n, room, size)] if size else [])]
         if not isinstance(given, Conditions) or shapes != wanted:
             raise ValueError(
                 f"{function}: expected given=vaejax.Conditions with arrays of shapes "
                 f"{', '.join(map(str, wanted))}; got {type(given).__name__} with "
                 f"{', '.join(map(str, shapes)) or 'none'}"
+            )
+        wrong = [i for i, row in enumerate(np.asarray(given.exists)) if not _begins(row)]
+        if wrong:
+            raise ValueError(
+                f"{function}: the frames that exist must be the first ones, one at least; sequence "
+                f"{wrong[0]} has others: a frame that was not seen exists, and is missing (NaN)"
             )
         return given
 
@@ -320,6 +329,12 @@ class Run:
     def stream(self, purpose: int, seed: int | None = None) -> Key:
         """The random key for one purpose, from the run's seed or another."""
         return stream(self.seed if seed is None else seed, purpose)
+
+
+def _begins(exists: Bool[np.ndarray, " time"]) -> bool:
+    """Whether the frames that exist are the first ones, one at least."""
+    count = int(exists.sum())
+    return count > 0 and bool(exists[:count].all())
 
 
 def join(parts: list[Estimates]) -> Estimates:

@@ -165,11 +165,15 @@ class Regularization:
 
 
 def decoder_weights(params: Params) -> Params:
-    """A mask of the parameters: True for the matrices of p(x | z), else False."""
-    theta: Any = params.generative
+    """A mask of the parameters: True for the matrices of p(x | z), all those of theta but what
+    theta["prior"] has, else False."""
+
+    def masked(path, leaf):
+        of_prior = bool(path) and getattr(path[0], "key", None) == "prior"
+        return leaf.ndim > 1 and not of_prior
+
     none = jax.tree.map(lambda leaf: False, params)
-    matrices = jax.tree.map(lambda leaf: leaf.ndim > 1, theta["decoder"])
-    return none._replace(generative={**none.generative, "decoder": matrices})
+    return none._replace(generative=jax.tree.map_with_path(masked, params.generative))
 
 
 @dataclasses.dataclass(frozen=True)

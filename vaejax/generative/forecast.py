@@ -68,10 +68,11 @@ def forecast(
       (True, True)
     """
     check_counts("forecast", num_steps=num_steps, num_particles=num_particles)
-    room = num_rows(x)
-    model, length = steps_of("forecast", model, x, q, length)
-    seen = room if length is None else length
+    if not isinstance(model, StateSpace):
+        raise TypeError(f"forecast expects a StateSpace; got {type(model).__name__}")
+    seen = num_rows(x) if length is None else length
     check_room("forecast", model, seen + num_steps)
+    steps_of("forecast", model, x, q, length)
     first = jnp.asarray(seen, jnp.int32)
     filter_key, resample_key, order_key, move_key = jax.random.split(key, 4)
     found = filter_particles(filter_key, model, x, q, num_particles=num_particles, length=length)

@@ -1,6 +1,7 @@
 """A comparison of trained models: tables, and sentences that say what the numbers show."""
 
 import math
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -95,14 +96,13 @@ def _doubts(found: dict[str, Any]) -> str:
             f"importance sampling from the same q is {found['importance_looser_by']:.1f} nats "
             "looser: this row is less reliable than others; give annealing more temperatures"
         )
-    flagged: dict[str, int] = {}
-    for seed in found.get("each_seed", []):
-        for reason, examples in seed.get("flags", {}).items():
-            flagged[reason] = flagged.get(reason, 0) + len(examples)
-    if flagged:
-        counts = ", ".join(f"{reason}: {count:,}" for reason, count in flagged.items())
-        doubts.append(f"unreliable estimates: {counts}")
-    broken = sorted({i for seed in found.get("each_seed", []) for i in seed.get("not_finite", [])})
+    seeds = found.get("each_seed", [])
+    flagged: Counter[str] = Counter()
+    for seed in seeds:
+        flagged.update({why: len(examples) for why, examples in seed.get("flags", {}).items()})
+    estimates = sum(seed.get("n", 0) for seed in seeds)
+    doubts += [f"{count} of {estimates} unreliable ({why})" for why, count in flagged.items()]
+    broken = sorted({i for seed in seeds for i in seed.get("not_finite", [])})
     if broken:
         doubts.append(f"not finite for examples {broken[:5]}, so there is no mean")
     return "".join(f"; {doubt}" for doubt in doubts)
