@@ -206,7 +206,7 @@ def with_pytorch(dataset, k: int, steps: int, threads: int) -> Losses:
 
 
 def mean_logit(dataset) -> np.ndarray:
-    mean = np.clip(dataset.mean().reshape(-1), 0.001, 0.999)
+    mean = np.clip(dataset.summary.mean.reshape(-1), 0.001, 0.999)
     return np.log(mean / (1 - mean)).astype(np.float32)
 
 
