@@ -9,7 +9,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.tree_util import Partial
-from jaxtyping import Bool
 
 from vaejax.data import Dataset, DataSummary
 from vaejax.distributions import Markov, check_support, is_real, state_space_of, structure_of
@@ -248,7 +247,8 @@ class Run:
         if given is None:
             if size:
                 raise ValueError(f"{function}: the model needs actions: give {self._conditions()}")
-            exists: Any = np.ones((n, time or 0), bool)
+            assert time is not None
+            exists: Any = np.ones((n, time), bool)
             return Conditions(exists)
         shapes = [np.shape(leaf) for leaf in jax.tree.leaves(given)]
         room: Any = time
@@ -261,8 +261,9 @@ class Run:
                 f"{', '.join(map(str, wanted))}; got {type(given).__name__} with "
                 f"{', '.join(map(str, shapes)) or 'none'}"
             )
-        wrong = [i for i, row in enumerate(np.asarray(given.exists)) if not _begins(row)]
-        if wrong:
+        rows = np.asarray(given.exists, int)
+        wrong = np.flatnonzero(~rows.any(axis=1) | (np.diff(rows, axis=1) > 0).any(axis=1))
+        if len(wrong):
             raise ValueError(
                 f"{function}: the frames that exist must be the first ones, one at least; sequence "
                 f"{wrong[0]} has others: a frame that was not seen exists, and is missing (NaN)"
@@ -329,12 +330,6 @@ class Run:
     def stream(self, purpose: int, seed: int | None = None) -> Key:
         """The random key for one purpose, from the run's seed or another."""
         return stream(self.seed if seed is None else seed, purpose)
-
-
-def _begins(exists: Bool[np.ndarray, " time"]) -> bool:
-    """Whether the frames that exist are the first ones, one at least."""
-    count = int(exists.sum())
-    return count > 0 and bool(exists[:count].all())
 
 
 def join(parts: list[Estimates]) -> Estimates:
