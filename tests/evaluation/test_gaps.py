@@ -216,7 +216,7 @@ def test_what_diverged_or_is_out_of_order_is_named_and_not_averaged(measured):
         "".join(lines)
     )
     assert "test: diverged (not in the means): diagonal 1 (examples 1)" in lines
-    of = "test: 1 of 2 estimates of log p(x) unreliable"
+    of = "test: 1 of 3 estimates of log p(x) unreliable"
     assert [line for line in lines if "unreliable" in line] == [
         f"{of} (standard error above 0.5 nats): 1 (examples 2)",
         f"{of} (start at the prior finds more than start at q: q misses a mode): 1 (examples 1)",

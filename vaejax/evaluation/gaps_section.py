@@ -152,7 +152,8 @@ def gap_lines(about: dict[str, Any]) -> list[str]:
                 f"{listed(unknown)}"
             )
         for reason, examples in found.get("flags", {}).items():
-            of = f"{len(examples)} of {found['log_p']['n']} estimates of log p(x)"
+            measured = found["log_p"]["n"] + len(found["not_finite"])
+            of = f"{len(examples)} of {measured} estimates of log p(x)"
             lines.append(f"{split}: {of} unreliable ({reason}): {listed(examples)}")
         for what, meaning in meanings.items():
             if what == "out_of_order" and s["map"]:
